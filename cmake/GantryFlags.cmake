@@ -1,0 +1,45 @@
+# The flags every target of ours is built with (SECURITY: hardening; STYLE: warnings as errors).
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_C_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_C_VISIBILITY_PRESET hidden)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+
+set(GANTRY_SANITIZE "" CACHE STRING "Comma-separated sanitizers: address,undefined or thread")
+
+find_program(GANTRY_CCACHE ccache)
+if(GANTRY_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  # Precompiled headers need ccache told that their time stamps do not matter.
+  set(CMAKE_C_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${GANTRY_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_C_COMPILER_LAUNCHER})
+endif()
+
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+
+add_library(gantry_flags INTERFACE)
+target_compile_options(gantry_flags INTERFACE
+  -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wformat=2 -Werror=format-security
+  -Wimplicit-fallthrough -Wvla -Wcast-qual -Werror
+  $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor>
+  $<$<COMPILE_LANGUAGE:CXX>:-Woverloaded-virtual>
+  $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>
+  -fstack-protector-strong -fstack-clash-protection -fcf-protection=full
+  -fno-delete-null-pointer-checks -fno-strict-overflow -fno-strict-aliasing
+  -fno-omit-frame-pointer)
+target_compile_definitions(gantry_flags INTERFACE _GLIBCXX_ASSERTIONS _FILE_OFFSET_BITS=64 _GNU_SOURCE)
+if(GANTRY_SANITIZE)
+  target_compile_options(gantry_flags INTERFACE -fsanitize=${GANTRY_SANITIZE} -fno-sanitize-recover=all -O1)
+  target_link_options(gantry_flags INTERFACE -fsanitize=${GANTRY_SANITIZE})
+elseif(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
+  # gcc refuses zero-call-used-regs together with some older targets; Debian 12's g++ 12 and clang 14 have both.
+  target_compile_options(gantry_flags INTERFACE
+    -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$<IF:$<CXX_COMPILER_ID:GNU>,3,2>
+    -ftrivial-auto-var-init=zero $<$<CXX_COMPILER_ID:Clang>:-enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang>
+    -fzero-call-used-regs=used-gpr)
+endif()
+target_link_options(gantry_flags INTERFACE
+  -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code,--as-needed,--no-copy-dt-needed-entries)

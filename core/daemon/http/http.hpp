@@ -1,0 +1,117 @@
+// The wire of the Engine API: what a handler gets and how it answers. Implemented with Boost.Beast in server.cpp;
+// handlers see none of it.
+#pragma once
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <gantry/json.hpp>
+#include <gantry/result.hpp>
+#include <gantry/unique_fd.hpp>
+
+namespace gantry::http {
+
+struct Request {
+    std::string method;                        // "GET"
+    std::string path;                          // decoded once, version prefix taken off: "/containers/json"
+    std::string version;                       // "1.47"; the newest where the client named none
+    std::map<std::string, std::string> parameters;  // of the pattern: {id}
+    std::multimap<std::string, std::string> query;  // decoded
+    std::map<std::string, std::string> headers;     // names in lower case
+    std::string body;                          // Body::buffered: whole
+    UniqueFd body_stream;                      // Body::streamed: a pipe or socket to read to its end
+    unsigned peer_uid = 0;
+
+    const std::string& parameter(const std::string& name) const { return parameters.at(name); }
+    // The first value of a query parameter, or `otherwise`.
+    std::string query_value(std::string_view name, std::string otherwise = {}) const;
+    // Docker's booleans: "", "0", "no", "false", "none" are false, the rest true.
+    bool query_flag(std::string_view name, bool otherwise = false) const;
+    // The body as a JSON object; empty body: {}. GANTRY_INVALID: not JSON, too deep, duplicate... with where.
+    Result<Json> json() const;
+    // The version as a number: "1.44" -> 144.
+    int version_number() const;
+};
+
+// A reply that goes on: chunked. Any thread. write() blocks while the client is slow (bounded), and fails with
+// GANTRY_CANCELLED once the client has gone.
+class Stream {
+public:
+    virtual ~Stream() = default;  // ends the reply
+    virtual Result<void> write(std::string_view data) = 0;
+    virtual bool client_gone() const = 0;
+    // `gone` is called once, on a reactor thread, when the client closes: must not block.
+    virtual void on_client_gone(std::function<void()> gone) = 0;
+};
+
+struct Hijacked {
+    UniqueFd socket;    // blocking, the client's connection; ours alone from now on
+    std::string early;  // bytes that came behind the request
+};
+
+// Answers one request, exactly once, from any thread, also after the handler has returned: keep the shared_ptr.
+// Dropped without an answer: 500.
+class Responder {
+public:
+    virtual ~Responder() = default;
+    virtual void json(int status, const Json& body) = 0;
+    virtual void empty(int status) = 0;                         // 204, 304
+    virtual void text(int status, std::string_view content_type, std::string body,
+                      const std::map<std::string, std::string>& headers = {}) = 0;
+    // {"message": text} with the one status of the code (status.hpp).
+    virtual void error(const Error& error) = 0;
+    virtual std::shared_ptr<Stream> stream(int status, std::string_view content_type) = 0;
+    // Docker's upgrade: 101 UPGRADED where the client asked (Upgrade: tcp), 200 otherwise, then the raw connection.
+    virtual Result<Hijacked> hijack(std::string_view content_type) = 0;
+    // Called once, on a reactor thread, if the client closes before the answer: for long waits. Must not block.
+    virtual void on_client_gone(std::function<void()> gone) = 0;
+};
+
+using Handler = std::function<void(Request, std::shared_ptr<Responder>)>;
+enum class Body { none = 1, buffered, streamed };
+// Where a handler runs: on a worker (may block), or on the reactor (microseconds only).
+enum class Run { worker = 1, reactor };
+
+class Router {
+public:
+    // `pattern`: "/containers/{id}/json"; {name:*} at the end or before a suffix takes slashes too
+    // ("/images/{name:*}/json"). Methods and patterns of one path: a path known under another method is 405.
+    void add(std::string_view method, std::string_view pattern, Handler handler, Body body = Body::buffered, Run run = Run::worker);
+    struct Match {
+        const Handler* handler = nullptr;
+        Body body = Body::buffered;
+        Run run = Run::worker;
+        std::map<std::string, std::string> parameters;
+        int status = 404;  // 404 or 405 where handler is null
+    };
+    Match match(std::string_view method, std::string_view path) const;
+
+private:
+    struct Route;
+    std::vector<std::shared_ptr<const Route>> routes_;
+};
+
+// One HTTP status for each code: the only table.
+int status_of(Code code);
+
+struct ServerSettings {
+    std::string socket_path;      // unix socket, 0660 from the moment it exists
+    std::string socket_group;     // "" : root
+    int workers = 16;             // grown lazily
+};
+
+class Server {
+public:
+    // Binds; requests are taken from run() on. The router is complete before.
+    static Result<std::unique_ptr<Server>> create(ServerSettings settings, const Router& router);
+    virtual ~Server() = default;
+    virtual void run() = 0;    // blocks until stop()
+    virtual void stop() = 0;   // any thread; open requests are given 1 s
+    // Runs work on a worker thread, soon.
+    virtual void post(std::function<void()> work) = 0;
+};
+
+}  // namespace gantry::http

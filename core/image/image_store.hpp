@@ -1,0 +1,83 @@
+// Images: references, manifests, content-addressed blobs and their unpacked layers.
+#pragma once
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <gantry/json.hpp>
+#include <gantry/result.hpp>
+
+#include "core/driver/driver.hpp"
+#include "core/store/store.hpp"
+
+namespace gantry::image {
+
+struct Image {
+    std::string id;                        // "sha256:..." of the config blob
+    std::vector<std::string> tags;         // "name:tag", sorted
+    std::vector<std::string> repo_digests; // "name@sha256:..."
+    Json config;                           // OCI image config, whole document
+    std::vector<std::string> layers;       // layer keys (chain ids), lowest first
+    std::int64_t size = 0;                 // bytes of all unpacked layers
+    std::int64_t created_ns = 0;           // config's "created"
+    std::int64_t tagged_ns = 0;            // when it was last tagged or loaded here
+    // The committed layer a container's own layer is prepared on; "" for an image without layers.
+    std::string top_layer() const { return layers.empty() ? std::string() : layers.back(); }
+};
+
+// "name[:tag][@digest]" taken apart and completed: registry/repository, tag "latest" unless given.
+struct Reference {
+    std::string name;    // as the user knows it: "debian", "localhost:5000/web"
+    std::string tag;     // "" only with a digest
+    std::string digest;  // "sha256:..." or ""
+    std::string text() const;
+};
+// GANTRY_INVALID with what is wrong ("invalid reference format: repository name must be lowercase").
+Result<Reference> parse_reference(std::string_view text);
+
+// Told of progress: Docker's JSON messages ({"status": ..} or {"stream": ".."}). May be called from any thread.
+using Progress = std::function<void(const Json&)>;
+
+struct Deleted {
+    std::vector<std::string> untagged;  // "name:tag"
+    std::vector<std::string> deleted;   // "sha256:..."
+};
+
+class ImageStore {
+public:
+    // `root`: a directory of its own (blobs/). Reads what is there; damaged images are set aside (damage()), never
+    // fatal. `layers` may be replaced per call in later versions; it is the default layer driver.
+    static Result<std::unique_ptr<ImageStore>> open(std::string root, store::Store& store, std::shared_ptr<driver::Driver> layers);
+    ~ImageStore();
+
+    // Reads an archive from `fd` to its end: docker-archive or OCI layout as tar, plain, gzip or zstd. Everything is
+    // checked (digests, sizes, limits) before it is linked; failed: nothing is kept. Gives the images' references
+    // ("name:tag", or the id of an untagged one).
+    Result<std::vector<std::string>> load(int fd, const Progress& progress);
+    // A root file system as tar (plain, gzip, zstd, xz) from `fd` becomes a one-layer image. `reference` may be empty.
+    // `changes` are Dockerfile instructions (CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, USER, VOLUME, WORKDIR, STOPSIGNAL,
+    // ONBUILD, HEALTHCHECK). Gives the id.
+    Result<std::string> import(int fd, std::string_view reference, const std::vector<std::string>& changes,
+                               std::string_view message, const Json& base_config, const Progress& progress);
+    // By "name[:tag]", "name@digest", id or unambiguous id prefix. Not found in Docker's words:
+    // "No such image: name:tag".
+    Result<std::shared_ptr<const Image>> find(std::string_view name_or_id);
+    std::vector<std::shared_ptr<const Image>> list();
+    Result<void> tag(std::string_view source, std::string_view target);
+    // `in_use(id)` gives the name of a container that uses the image, "" for none. force as Docker's -f.
+    Result<Deleted> remove(std::string_view name_or_id, bool force, bool prune,
+                           const std::function<std::string(const std::string& id)>& in_use);
+    std::vector<store::Damage> damage();
+    // Deletes blobs and layers that no image and no key of `used_layers` needs. Gives the bytes freed.
+    Result<std::int64_t> collect_garbage(const std::vector<std::string>& used_layers);
+
+private:
+    struct Impl;
+    explicit ImageStore(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace gantry::image

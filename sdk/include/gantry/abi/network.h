@@ -1,0 +1,66 @@
+/* gantry/abi/network.h: networks and their endpoints.
+ *
+ * Words: NETWORK is the object {"id", "generation", "name", "labels": {}, "options": {}, "internal": bool,
+ *   "subnets": [{"subnet": "172.18.0.0/20", "gateway": "172.18.0.1"}]}; ENDPOINT is {"id", "generation",
+ *   "container": {"id", "name"}, "mac": "02:42:..", "addresses": ["172.18.0.2/20"], "options": {}}.
+ * Every request carries all that it needs, so a driver need not remember anything. Addresses and names are the
+ * engine's to give (IPAM is the core's). Deadline class: normal (30 s); inspect: fast (2 s). */
+#ifndef GANTRY_ABI_NETWORK_H
+#define GANTRY_ABI_NETWORK_H
+#include <gantry/abi/driver.h>
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define GANTRY_NETWORK "network/1"
+typedef struct gantry_network { /* [one per object] */
+    uint32_t size, reserved;
+
+    /* {"network": NETWORK} -> {"interface": "gb-..", "resolver": ["172.18.0.1"], "mtu": 1500}.
+     * "resolver": addresses at which the engine shall serve names to this network ([]: none). Repeatable:
+     * the same specification gives the same answer and mends what is broken. */
+    gantry_op ensure;
+
+    /* {"network": NETWORK}; already gone is GANTRY_OK; GANTRY_BUSY while endpoints are attached. Repeatable. */
+    gantry_op remove;
+
+    /* {"network": NETWORK} -> {"state": "absent"|"partial"|"ready", "message": "...", ...}. Read-only. */
+    gantry_op inspect;
+
+    /* {"network", "endpoint", "sandbox": {"id", "kind": "netns"}, "interface": "eth0", "default_gateway": bool,
+     *  "fds": ["netns"]} -> {"interface": "eth0", "mac", "addresses": [..], "gateway": "172.18.0.1"|"", "mtu": n,
+     *  "host_interface": "..."}. Gives the sandbox an interface, addressed, up and routed. The same sandbox again
+     * gives the same answer. With "mode": "host"|"none" in the answer of a driver that gives no interface. */
+    gantry_op attach;
+
+    /* {"network", "endpoint", "sandbox": {"id", "gone": bool}, "fds": ["netns"] unless gone}; must succeed when the
+     * namespace or the interface is already gone. Repeatable. */
+    gantry_op detach;
+
+    /* {"network", "endpoint"} -> {"state": "absent"|"partial"|"ready", "host_interface": ".."}. Read-only. */
+    gantry_op inspect_endpoint;
+} gantry_network;
+
+#define GANTRY_NETWORK_EXPOSE "network.expose/1"
+typedef struct gantry_network_expose { /* [one per object] */
+    uint32_t size, reserved;
+
+    /* {"network", "endpoint", "ports": [{"protocol": "tcp"|"udp"|"sctp", "host_address": "0.0.0.0", "host_port": n,
+     *  "container_port": n}]}: from now on exactly these ports of the host lead to the endpoint. [] takes all back;
+     * the endpoint may be gone then. Repeatable, also while the container runs. */
+    gantry_op expose;
+} gantry_network_expose;
+
+#define GANTRY_NETWORK_STATS "network.stats/1"
+typedef struct gantry_network_stats { /* [any thread] */
+    uint32_t size, reserved;
+
+    /* {"network", "endpoint"} -> {"rx_bytes","rx_packets","rx_errors","rx_dropped","tx_bytes",...}, as the
+     * container sees them. Deadline class fast. */
+    gantry_op stats;
+} gantry_network_stats;
+
+#ifdef __cplusplus
+}
+#endif
+#endif
