@@ -6,6 +6,8 @@ function(gantry_common name)
   if(GANTRY_FAILPOINTS)
     target_compile_definitions(${name} PRIVATE GANTRY_FAILPOINTS=1)
   endif()
+  # Programs too: the precompiled header was made with -fPIC and is refused under -fPIE.
+  target_compile_options(${name} PRIVATE -fPIC)
   if(NOT ${name} STREQUAL gantry_base)
     target_precompile_headers(${name} REUSE_FROM gantry_base)
   endif()

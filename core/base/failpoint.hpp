@@ -30,6 +30,12 @@ std::vector<std::string_view> names();
         if (auto gantry_hit_ = ::gantry::failpoint::hit(gantry_failpoint_name); !gantry_hit_)     \
             return std::move(gantry_hit_).error();                                                \
     } while (false)
+// The same in a function that cannot fail: only kill, delay and pause have an effect.
+#define GANTRY_FAILPOINT_VOID(name)                                                               \
+    do {                                                                                          \
+        (void)::gantry::failpoint::registered<[] { return std::string_view(name); }>;             \
+        (void)::gantry::failpoint::hit(name);                                                     \
+    } while (false)
 namespace gantry::failpoint {
 template <auto name>
 inline const Registered registered{name().data()};
@@ -38,4 +44,5 @@ inline const Registered registered{name().data()};
 #define GANTRY_FAILPOINT(name) \
     do {                       \
     } while (false)
+#define GANTRY_FAILPOINT_VOID(name) GANTRY_FAILPOINT(name)
 #endif

@@ -79,6 +79,9 @@ public:
     // killed: GANTRY_DEADLINE.
     virtual Result<int> spawn(const std::vector<std::string>& argv, const std::vector<std::string>& environment,
                               const int fds[3], int timeout_ms, const std::function<void(int)>& on_pid = {}) = 0;
+    // Kills and removes what a monitor that was killed left of its container: the runtime driver's remove, called in a
+    // process of the launcher's. Nothing left is success.
+    virtual Result<void> sweep(const std::string& driver, const std::string& id, const std::string& cgroup_path) = 0;
     // Names, files and problems of the runtime drivers it loaded, as driver::Found in JSON.
     virtual Result<Json> drivers() = 0;
     // Ends the launcher (monitors go on). Blocks until it is gone.

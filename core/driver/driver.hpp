@@ -40,7 +40,8 @@ public:
     virtual bool offers(std::string_view table) const = 0;  // "network.expose/1"
     // Sends one operation and waits for its reply, on the calling thread (a worker, never a reactor thread), with no
     // lock held. Past the deadline: Error{Code::deadline}; the object is uncertain then. A driver that throws,
-    // crashes or breaks the rules gives Code::internal naming the driver.
+    // crashes or breaks the rules gives Code::internal naming the driver. The operations of gantry_driver itself,
+    // "reconcile" and "health", have table "driver/1"; not offered: GANTRY_UNSUPPORTED.
     virtual Result<Reply> call(std::string_view table, std::string_view operation, Json request,
                                std::vector<NamedFd> fds = {}, Deadline deadline = Deadline::normal) = 0;
 };

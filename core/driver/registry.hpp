@@ -1,5 +1,6 @@
 // All configured drivers of one process, found, verified, opened. An object passed in, no singleton.
 #pragma once
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -29,7 +30,20 @@ struct Settings {
     // True in gantry-launcher, which must stay single-threaded: every call runs on the calling thread, in this
     // process, without a deadline, and no thread is ever made.
     bool inline_calls = false;
+
+    // Of drivers in a process of their own: what a cancelled call may still take before the process is killed, and the
+    // pause before a process that ended is replaced, which doubles up to the second figure.
+    int cancel_grace_ms = 5'000;
+    int restart_pause_ms = 100, longest_restart_pause_ms = 10'000;
 };
+
+// Runs a program outside this process for a driver (gantry_host.spawn): argv[0] absolute; environment "KEY=value"; fds:
+// stdin, stdout, stderr, -1 for /dev/null. Gives 0..255 or 128+signal; past the time its process group is killed:
+// GANTRY_DEADLINE.
+using Spawner = std::function<Result<int>(const std::vector<std::string>& argv, const std::vector<std::string>& environment,
+                                          const int fds[3], int timeout_ms)>;
+// Something that a driver told by itself (gantry_host.event). Comes on any thread; must not block.
+using EventHandler = std::function<void(const std::string& driver, const Json& event)>;
 
 // What became of one file or one configured driver: for `gantry driver ls`.
 struct Found {
@@ -51,6 +65,10 @@ public:
     // Every driver file in the path and every configured name, opened ones and refused ones. Does not open anything
     // that was not opened before, but verifies and describes it. Thread-safe.
     std::vector<Found> list();
+
+    // Until set, drivers that want a program run get GANTRY_UNSUPPORTED, and events are dropped. Thread-safe.
+    void set_spawner(Spawner spawner);
+    void set_event_handler(EventHandler handler);
 
 private:
     struct Impl;

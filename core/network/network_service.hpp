@@ -16,10 +16,15 @@
 
 namespace gantry::network {
 
+// The built-in networks by their names in the Engine API; the first is that of a container that asks for none.
+inline constexpr std::string_view default_network = "bridge", host_network = "host", none_network = "none";
+
 struct Settings {
     std::string engine;           // prefix of kernel objects
     std::string run;              // names files for the resolver go to run/names/
     std::string default_driver;   // of `network create` without --driver, and of the network "bridge"
+    std::string host_driver;      // of the built-in network "host"; "": there is none
+    std::string none_driver;      // of the built-in network "none"; "": there is none
     std::vector<std::pair<std::string, int>> address_pools;  // {"172.17.0.0/12", 20}: base and size of each network
 };
 
@@ -82,6 +87,8 @@ public:
                          const EndpointWish& wish, int netns);
     Result<void> disconnect(std::string_view network, const std::string& container_id, int netns, bool force);
     void rename(const std::string& container_id, const std::string& new_name);
+    // What attach gave a container that still runs (after a restart of the engine): settings and ports; netns is empty.
+    Attached settings_of(const std::string& container_id);
     // {"eth0": {"rx_bytes": ..}} for stats.
     Result<Json> stats(const std::string& container_id);
 
@@ -91,8 +98,9 @@ public:
     // `gantry system shutdown`: removes bridges, tables and all else in the kernel; the objects stay in the store.
     void shut_down();
 
+    struct Impl;  // impl.hpp
+
 private:
-    struct Impl;
     explicit NetworkService(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;
 };

@@ -45,7 +45,10 @@ public:
     virtual bool client_gone() const = 0;
     // `gone` is called once, on a reactor thread, when the client closes: must not block.
     virtual void on_client_gone(std::function<void()> gone) = 0;
+    // Bytes that the client has not taken yet. write() does not block while this is below stream_room.
+    virtual std::size_t pending() const { return 0; }
 };
+inline constexpr std::size_t stream_room = 64u << 10;
 
 struct Hijacked {
     UniqueFd socket;    // blocking, the client's connection; ours alone from now on
@@ -97,15 +100,30 @@ private:
 // One HTTP status for each code: the only table.
 int status_of(Code code);
 
+// What a client may ask for; the defaults are what ships, tests shorten them.
+struct Limits {
+    int header_ms = 10'000;             // from the first byte (or the connection's start) to the end of the header
+    int body_idle_ms = 30'000;          // between two pieces of a body
+    int body_total_ms = 60'000;         // of a body that is held in memory
+    int keep_alive_ms = 60'000;         // between two requests
+    std::size_t request_line = 8u << 10;
+    std::size_t header_bytes = 32u << 10;
+    std::size_t header_count = 64;
+    std::size_t body_bytes = 4u << 20;  // Body::buffered
+    std::size_t connections = 4096;
+};
+
 struct ServerSettings {
     std::string socket_path;      // unix socket, 0660 from the moment it exists
     std::string socket_group;     // "" : root
-    int workers = 16;             // grown lazily
+    int workers = 16;             // grown lazily; more for a while when all of them wait for something
+    Limits limits = {};
 };
 
 class Server {
 public:
-    // Binds; requests are taken from run() on. The router is complete before.
+    // Binds; requests are taken from run() on. The router is complete before, and outlives the server. A socket file
+    // that nobody listens on is replaced; one that answers: GANTRY_BUSY.
     static Result<std::unique_ptr<Server>> create(ServerSettings settings, const Router& router);
     virtual ~Server() = default;
     virtual void run() = 0;    // blocks until stop()

@@ -206,6 +206,8 @@ gantry_status open_instance(const gantry_host* host, gantry_str config, gantry_d
         out->health = nullptr;
         if constexpr (requires(D& d, Call& c, const Json& j, const Fds& f) { { d.reconcile(c, j) }; })
             out->reconcile = op<D>([](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> { return d.reconcile(c, j); });
+        if constexpr (requires(D& d, Call& c) { { d.health(c) }; })
+            out->health = op<D>([](D& d, Call& c, const Json&, const Fds&) -> Result<Answer> { return d.health(c); });
         return GANTRY_OK;
     } catch (const std::exception& e) {
         fail_with(fail_ctx, to_abi(e.what()));
@@ -217,11 +219,16 @@ gantry_status open_instance(const gantry_host* host, gantry_str config, gantry_d
 
 template <typename D>
 gantry_str describe() noexcept {
-    // Made once, kept for ever: the border says static storage.
-    static const std::string* text = new std::string([] {
-        Json json = D::describe();
-        json["kind"] = D::kind;
-        return json.dump();
+    // Made once, kept for ever: the border says static storage. A describe() that throws gives "", which is refused.
+    static const std::string* text = new std::string([]() -> std::string {
+        try {
+            Json json = D::describe();
+            json["kind"] = D::kind;
+            if (!json.contains("options")) json["options"] = Json::object();
+            return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+        } catch (...) {
+            return {};
+        }
     }());
     return to_abi(*text);
 }
@@ -230,7 +237,8 @@ gantry_str describe() noexcept {
 }  // namespace gantry
 
 // The one exported symbol. D has: static constexpr const char* kind (from its base), static Json describe(),
-// static Result<std::unique_ptr<D>> create(Host, const DriverConfig&).
+// static Result<std::unique_ptr<D>> create(Host, const DriverConfig&). It may have Result<Answer> reconcile(Call&, const Json&)
+// and Result<Answer> health(Call&) (abi/driver.h, gantry_driver).
 #define GANTRY_DRIVER_PLUGIN(D, name_, version_)                                                                         \
     extern "C" __attribute__((visibility("default"))) const gantry_driver_plugin* gantry_driver_entry(uint32_t host_major, \
                                                                                                       uint32_t);         \

@@ -34,6 +34,8 @@ public:
     };
     virtual Result<Started> exec(Call&, const Exec&) = 0;
     virtual Result<void> remove(Call&, const std::string& id) = 0;
+    // remove in a process that did not create the container: `cgroup_path` is config.json's linux.cgroupsPath.
+    virtual Result<void> sweep(Call& call, const std::string& id, const std::string& /*cgroup_path*/) { return remove(call, id); }
 
     static constexpr bool offers_warm = false, offers_pause = false, offers_stats = false, offers_update = false;
     virtual Result<void> warm_seccomp(Call&, const std::string& /*digest*/, const Json& /*profile*/) { return fail(Code::unsupported, "no filter cache"); }
@@ -74,7 +76,10 @@ const void* RuntimeDriver::table_of(std::string_view id) {
             return started(d.exec(c, Exec{id_of(j), member<std::string>(j, "seccomp"), member<Json>(j, "process", Json::object()),
                                           member<bool>(j, "terminal"), &fds}));
         }),
-        detail::op<D>([](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> { return done(d.remove(c, id_of(j))); }),
+        detail::op<D>([](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> {
+            std::string cgroup_path = member<std::string>(j, "cgroup_path");
+            return done(cgroup_path.empty() ? d.remove(c, id_of(j)) : d.sweep(c, id_of(j), cgroup_path));
+        }),
     };
     static const gantry_runtime_warm warm = {
         sizeof(gantry_runtime_warm), 0,

@@ -39,7 +39,9 @@ typedef struct gantry_runtime { /* one thread; one container per process */
      * the calling process. Exec failure as for start. */
     gantry_op exec;
 
-    /* {"id"}: kills what is left and removes cgroups and all else that create made. Already gone is GANTRY_OK. */
+    /* {"id", "cgroup_path": "/.." optional}: kills what is left and removes cgroups and all else that create made.
+     * Already gone is GANTRY_OK. With "cgroup_path" (linux.cgroupsPath of its config.json) the calling process is not the
+     * one that created the container: that one was killed, and this call sweeps after it. */
     gantry_op remove;
 } gantry_runtime;
 

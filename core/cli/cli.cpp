@@ -1,0 +1,155 @@
+#include <signal.h>
+
+#include <algorithm>
+
+#include "core/base/files.hpp"
+#include "core/base/text.hpp"
+#include "core/cli/command.hpp"
+#include "core/cli/help.hpp"
+
+namespace gantry::cli {
+namespace {
+
+bool has_name(const Command& command, std::string_view word) {
+    for (std::string_view name : split(command.name, ','))
+        if (name == word && *command.name) return true;
+    return false;
+}
+bool has_top(const Command& command, std::string_view word) {
+    for (std::string_view name : split(command.top, ','))
+        if (name == word && *command.top) return true;
+    return false;
+}
+
+int unknown(std::string_view what, std::string_view word, const std::vector<std::string>& known, std::string_view help) {
+    std::string text = "gantry: '" + std::string(word) + "' is not a " + std::string(what) + " command.";
+    std::string near = nearest(word, known);
+    if (!near.empty()) text += " Did you mean '" + near + "'?";
+    print_err(text + "\nSee '" + std::string(help) + "'\n");
+    return 1;
+}
+
+int run_command(const Command& command, std::vector<std::string> arguments, Client& client) {
+    Call call(command, std::move(arguments), client);
+    auto code = command.handler(call);
+    if (code) return *code;
+    if (code.error().code == Code::cancelled) return 128 + SIGPIPE;
+    if (command.failure != 1) return call.refuse(code.error().text, command.failure);
+    print_err(code.error().text + "\n");
+    return 1;
+}
+
+// help [COMMAND...]
+int help(const std::vector<std::string>& words, Client& client) {
+    if (words.empty()) {
+        print_out(main_help());
+        return 0;
+    }
+    if (words.size() == 1 && is_group(words[0])) {
+        print_out(group_help(words[0]));
+        return 0;
+    }
+    for (const Command& command : commands())
+        if ((words.size() == 1 && has_top(command, words[0])) || (words.size() == 2 && words[0] == command.group && has_name(command, words[1])))
+            return run_command(command, {"--help"}, client);
+    std::vector<std::string> none;
+    return unknown("gantry", join(words, " "), none, "gantry --help");
+}
+
+int dispatch(std::vector<std::string> words, Client& client) {
+    std::string first = words.empty() ? "help" : words[0];
+    if (first == "help") return help({words.begin() + (words.empty() ? 0 : 1), words.end()}, client);
+    if (is_group(first)) {
+        if (words.size() == 1 || words[1] == "--help" || words[1] == "-h" || words[1] == "help") {
+            print_out(group_help(first));
+            return 0;
+        }
+        std::vector<std::string> known;
+        for (const Command& command : commands()) {
+            if (first != command.group || !*command.name) continue;
+            if (has_name(command, words[1])) return run_command(command, {words.begin() + 2, words.end()}, client);
+            known.emplace_back(split(command.name, ',')[0]);
+        }
+        return unknown("gantry " + first, words[1], known, "gantry " + first + " --help");
+    }
+    std::vector<std::string> known = group_names();
+    for (const Command& command : commands()) {
+        if (has_top(command, first)) return run_command(command, {words.begin() + 1, words.end()}, client);
+        if (*command.top) known.emplace_back(split(command.top, ',')[0]);
+    }
+    return unknown("gantry", first, known, "gantry --help");
+}
+
+}  // namespace
+
+void print_out(std::string_view text) {
+    // A reader that has gone (head) ends the program quietly.
+    if (!write_all(1, text)) std::exit(128 + SIGPIPE);
+}
+void print_err(std::string_view text) { (void)write_all(2, text); }
+
+std::string Call::path() const {
+    if (*command_.top) return "gantry " + std::string(split(command_.top, ',')[0]);
+    return "gantry " + std::string(command_.group) + " " + std::string(split(command_.name, ',')[0]);
+}
+
+std::optional<std::vector<std::string>> Call::parse(Flags& flags, Count count) {
+    auto rest = flags.parse(arguments_, command_.options);
+    if (flags.help_asked()) {
+        print_out(command_help(command_, path(), flags));
+        exit_code_ = 0;
+        return std::nullopt;
+    }
+    if (!rest) {
+        print_err("gantry: " + rest.error().text + "\n\nUsage:  " + path() + " " + command_.usage + "\n\nRun '" + path() + " --help' for more information\n");
+        exit_code_ = 125;
+        return std::nullopt;
+    }
+    if (rest->size() >= count.least && rest->size() <= count.most) return std::move(*rest);
+    auto arguments = [](std::size_t n) { return std::to_string(n) + (n == 1 ? " argument" : " arguments"); };
+    std::string want = count.most == 0                 ? "accepts no arguments"
+                       : count.least == count.most     ? "requires " + arguments(count.least)
+                       : count.most == any_number      ? "requires at least " + arguments(count.least)
+                       : rest->size() < count.least    ? "requires at least " + arguments(count.least)
+                                                       : "requires at most " + arguments(count.most);
+    print_err("gantry: '" + path() + "' " + want + "\n\nUsage:  " + path() + " " + command_.usage + "\n\nRun '" + path() + " --help' for more information\n");
+    exit_code_ = command_.failure;
+    return std::nullopt;
+}
+
+int Call::refuse(std::string_view text, int code) const {
+    print_err("gantry: " + std::string(text) + "\n\nRun '" + path() + " --help' for more information\n");
+    return code;
+}
+
+int run_cli(std::vector<std::string> arguments, const char* host_from_environment) {
+    // A closed pipe or socket is an error of the write, not the end of the process.
+    ::signal(SIGPIPE, SIG_IGN);
+    std::string host = host_from_environment ? host_from_environment : "";
+    bool version = false;
+    Flags flags;
+    flags.text(host, 'H', "host", "Daemon socket to connect to (unix:///path/to/socket)");
+    flags.boolean(version, 'v', "version", "Print version information and quit");
+    auto words = flags.parse(arguments, Options::until_argument);
+    if (!words) {
+        print_err("gantry: " + words.error().text + "\nSee 'gantry --help'\n");
+        return 125;
+    }
+    if (flags.help_asked()) {
+        print_out(main_help());
+        return 0;
+    }
+    if (version) {
+        print_out("Gantry version " GANTRY_VERSION "\n");
+        return 0;
+    }
+    auto endpoint = Endpoint::parse(host);
+    if (!endpoint) {
+        print_err("gantry: " + endpoint.error().text + "\n");
+        return 1;
+    }
+    Client client(*endpoint);
+    return dispatch(std::move(*words), client);
+}
+
+}  // namespace gantry::cli

@@ -1,0 +1,282 @@
+#include "core/cli/client.hpp"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "core/base/files.hpp"
+#include "core/base/unix_socket.hpp"
+#include "core/cli/json_access.hpp"
+
+namespace gantry::cli {
+namespace {
+
+constexpr std::size_t body_limit = 256u << 20;
+
+Code code_of_status(int status) {
+    switch (status) {
+    case 400: return Code::invalid;
+    case 403: return Code::denied;
+    case 404: return Code::not_found;
+    case 409: return Code::conflict;
+    case 501: return Code::unsupported;
+    default: return Code::internal;
+    }
+}
+
+std::string request_head(std::string_view method, std::string_view target) {
+    std::string head;
+    head.reserve(target.size() + 200);
+    head.append(method).append(" ").append(target).append(" HTTP/1.1\r\nHost: gantry\r\nUser-Agent: Gantry-Client\r\n");
+    return head;
+}
+
+// MSG_NOSIGNAL: a daemon that has gone is an error, not a SIGPIPE.
+Result<void> send_all(int fd, std::string_view data) {
+    while (!data.empty()) {
+        ssize_t n = ::send(fd, data.data(), data.size(), MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return fail_errno("send to the daemon");
+        data.remove_prefix(static_cast<std::size_t>(n));
+    }
+    return {};
+}
+
+bool unreserved(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' || c == '~';
+}
+
+void escape(std::string& out, std::string_view text, std::string_view keep) {
+    constexpr char digits[] = "0123456789ABCDEF";
+    for (char c : text) {
+        if (unreserved(c) || keep.find(c) != std::string_view::npos) {
+            out += c;
+            continue;
+        }
+        auto byte = static_cast<unsigned char>(c);
+        out += '%';
+        out += digits[byte >> 4];
+        out += digits[byte & 15];
+    }
+}
+
+}  // namespace
+
+std::string query(const std::vector<std::pair<std::string, std::string>>& pairs) {
+    std::string text;
+    for (const auto& [key, value] : pairs) {
+        text += text.empty() ? '?' : '&';
+        text += key + "=";
+        escape(text, value, "/:,");
+    }
+    return text;
+}
+
+std::string path_escape(std::string_view text) {
+    std::string out;
+    escape(out, text, "/:@");
+    return out;
+}
+
+Result<Endpoint> Endpoint::parse(std::string_view host) {
+    Endpoint endpoint;
+    if (host.empty()) {
+        endpoint.may_start = ::geteuid() == 0;
+        return endpoint;
+    }
+    if (host.starts_with("unix://")) {
+        endpoint.path = host.substr(7);
+        if (endpoint.path.empty()) endpoint.path = default_socket;
+        return endpoint;
+    }
+    if (host.starts_with("tcp://") || host.starts_with("ssh://") || host.starts_with("http://") || host.starts_with("https://"))
+        return fail(Code::unsupported, "host \"" + std::string(host) + "\": only unix:// sockets are supported yet");
+    if (host.starts_with("/")) {
+        endpoint.path = host;
+        return endpoint;
+    }
+    return fail(Code::invalid, "unable to parse host \"" + std::string(host) + "\": want unix:///path/to/socket");
+}
+
+Result<void> Connection::feed(std::string_view bytes) {
+    GANTRY_TRY(std::size_t used, parser_.push(bytes));
+    early_.append(bytes.substr(used));
+    return {};
+}
+
+Result<std::size_t> Connection::read_once(int flags) {
+    char block[32768];
+    for (;;) {
+        ssize_t n = ::recv(fd_.get(), block, sizeof block, flags);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0 && errno == ECONNRESET) n = 0;
+        if (n < 0) return fail_errno("receive from the daemon");
+        if (n == 0) {
+            GANTRY_CHECK(parser_.push_end());
+            return std::size_t{0};
+        }
+        GANTRY_CHECK(feed(std::string_view(block, static_cast<std::size_t>(n))));
+        return static_cast<std::size_t>(n);
+    }
+}
+
+Result<void> Connection::send(std::string_view method, std::string_view target, const Json* body, Upgrade upgrade) {
+    parser_ = ResponseParser();
+    if (method == "HEAD") parser_.expect_no_body();
+    std::string text = request_head(method, target);
+    if (upgrade == Upgrade::tcp) text += "Connection: Upgrade\r\nUpgrade: tcp\r\n";
+    if (body) {
+        std::string content = body->dump(-1, ' ', false, Json::error_handler_t::replace);
+        text += "Content-Type: application/json\r\nContent-Length: " + std::to_string(content.size()) + "\r\n\r\n" + content;
+    } else {
+        if (method != "GET" && method != "HEAD") text += "Content-Length: 0\r\n";
+        text += "\r\n";
+    }
+    return send_all(fd_.get(), text);
+}
+
+Result<void> Connection::send_from(std::string_view method, std::string_view target, int source, std::string_view content_type,
+                                   const std::function<void(std::int64_t)>& progress) {
+    parser_ = ResponseParser();
+    struct stat info{};
+    bool sized = ::fstat(source, &info) == 0 && S_ISREG(info.st_mode) && ::lseek(source, 0, SEEK_CUR) == 0;
+    std::string pending = request_head(method, target) + "Content-Type: " + std::string(content_type) + "\r\n";
+    pending += sized ? "Content-Length: " + std::to_string(info.st_size) + "\r\n\r\n" : std::string("Transfer-Encoding: chunked\r\n\r\n");
+    std::int64_t left = sized ? info.st_size : -1, sent = 0;
+    bool ended = left == 0;
+    std::string block(1u << 20, '\0');
+    while (!pending.empty() || !ended) {
+        if (pending.empty()) {
+            std::size_t want = left >= 0 ? std::min<std::size_t>(block.size(), static_cast<std::size_t>(left)) : block.size();
+            ssize_t n = ::read(source, block.data(), want);
+            if (n < 0 && errno == EINTR) continue;
+            if (n < 0) return fail_errno("read the file to send");
+            if (n == 0 && left > 0) return fail(Code::corrupt, "the file to send became shorter while it was read");
+            auto got = static_cast<std::size_t>(n);
+            if (left >= 0) {
+                pending.assign(block, 0, got);
+                left -= n;
+                ended = left == 0;
+            } else {
+                char size[32];
+                std::snprintf(size, sizeof size, "%zx\r\n", got);
+                pending = size;
+                pending.append(block, 0, got).append("\r\n");
+                ended = got == 0;
+            }
+            sent += n;
+            if (progress) progress(sent);
+        }
+        std::string_view rest = pending;
+        while (!rest.empty()) {
+            pollfd ready{fd_.get(), POLLIN | POLLOUT, 0};
+            if (::poll(&ready, 1, -1) < 0) {
+                if (errno == EINTR) continue;
+                return fail_errno("poll");
+            }
+            if (ready.revents & POLLIN) {
+                GANTRY_TRY(std::size_t got, read_once(0));
+                // The daemon has answered and closed before the end: the answer says why.
+                if (parser_.done() && (got == 0 || parser_.status() >= 400)) return {};
+            }
+            if (ready.revents & (POLLOUT | POLLERR | POLLHUP)) {
+                ssize_t n = ::send(fd_.get(), rest.data(), rest.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+                if (n < 0 && (errno == EAGAIN || errno == EINTR)) continue;
+                if (n < 0 && errno == EPIPE) return {};  // the answer, if any, is read next
+                if (n < 0) return fail_errno("send to the daemon");
+                rest.remove_prefix(static_cast<std::size_t>(n));
+            }
+        }
+        pending.clear();
+    }
+    return {};
+}
+
+Result<void> Connection::receive_head() {
+    while (!parser_.head_done()) GANTRY_CHECK(read_once(0));
+    return {};
+}
+
+Result<std::string> Connection::receive_some() {
+    for (;;) {
+        std::string piece = parser_.take_body();
+        if (!piece.empty() || parser_.done()) return piece;
+        GANTRY_CHECK(read_once(0));
+    }
+}
+
+Result<std::string> Connection::receive_all() {
+    std::string body;
+    for (;;) {
+        GANTRY_TRY(std::string piece, receive_some());
+        if (piece.empty()) return body;
+        if (body.size() + piece.size() > body_limit) return fail(Code::exhausted, "the daemon's answer is larger than 256 MiB");
+        body += piece;
+    }
+}
+
+Result<bool> Connection::receive_ready() {
+    if (parser_.done()) return false;
+    GANTRY_CHECK(read_once(0));
+    return !parser_.done();
+}
+
+Result<void> Connection::check_status() {
+    if (status() < 400) return {};
+    GANTRY_TRY(std::string body, receive_all());
+    Json document = parse_json(body);
+    std::string message = text_at(document, "message");
+    if (message.empty()) message = body.empty() ? "status " + std::to_string(status()) : body;
+    while (!message.empty() && (message.back() == '\n' || message.back() == '\r')) message.pop_back();
+    return fail(code_of_status(status()), "Error response from daemon: " + message);
+}
+
+Result<Connection> Client::connect() {
+    auto fd = connect_unix(endpoint_.path, SOCK_STREAM);
+    if (!fd && fd.error().system_errno == ENOENT && endpoint_.may_start) {
+        GANTRY_CHECK(start_daemon());
+        endpoint_.may_start = false;
+        fd = connect_unix(endpoint_.path, SOCK_STREAM);
+    }
+    if (fd) return Connection(std::move(fd).value());
+    if (fd.error().system_errno == EACCES)
+        return fail(Code::denied, "permission denied while trying to connect to the Gantry daemon socket at " + endpoint_.url());
+    return fail(Code::retry_later, "Cannot connect to the Gantry daemon at " + endpoint_.url() + ". Is the daemon running?");
+}
+
+Result<std::string> Client::raw(std::string_view method, std::string_view target, const Json* body) {
+    std::optional<Connection> connection = std::exchange(kept_, std::nullopt);
+    if (!connection) {
+        GANTRY_TRY(Connection fresh, connect());
+        connection.emplace(std::move(fresh));
+    }
+    GANTRY_CHECK(connection->send(method, target, body));
+    GANTRY_CHECK(connection->receive_head());
+    last_status_ = connection->status();
+    GANTRY_CHECK(connection->check_status());
+    GANTRY_TRY(std::string text, connection->receive_all());
+    if (connection->reusable()) kept_ = std::move(connection);
+    return text;
+}
+
+Result<Json> Client::exchange(std::string_view method, std::string_view target, const Json* body) {
+    GANTRY_TRY(std::string text, raw(method, target, body));
+    if (text.empty()) return Json();
+    Json document = parse_json(text);
+    if (document.is_discarded()) return fail(Code::corrupt, "the daemon's answer to " + std::string(target) + " is not JSON");
+    return document;
+}
+
+Result<Json> Client::get(std::string_view target) { return exchange("GET", target, nullptr); }
+Result<Json> Client::post(std::string_view target, const Json* body) { return exchange("POST", target, body); }
+Result<Json> Client::remove(std::string_view target) { return exchange("DELETE", target, nullptr); }
+
+Result<Connection> Client::open(std::string_view method, std::string_view target, const Json* body, Connection::Upgrade upgrade) {
+    GANTRY_TRY(Connection connection, connect());
+    GANTRY_CHECK(connection.send(method, target, body, upgrade));
+    GANTRY_CHECK(connection.receive_head());
+    GANTRY_CHECK(connection.check_status());
+    return connection;
+}
+
+}  // namespace gantry::cli

@@ -1,0 +1,68 @@
+#include "core/cli/format.hpp"
+#include "core/cli/handlers.hpp"
+#include "core/cli/json_access.hpp"
+
+namespace gantry::cli {
+namespace {
+
+struct Kind {
+    const char* name;
+    const char* before;
+    const char* after;
+};
+constexpr Kind kinds[] = {{"container", "/containers/", "/json"}, {"image", "/images/", "/json"}, {"network", "/networks/", ""}, {"volume", "/volumes/", ""}};
+
+// The object's JSON as the daemon wrote it.
+Result<std::string> fetch(Client& client, std::string_view type, const std::string& name, const std::string& parameters) {
+    for (const Kind& kind : kinds) {
+        if (!type.empty() && type != kind.name) continue;
+        std::string target = kind.before + path_escape(name) + kind.after;
+        if (kind.name == std::string_view("container") || kind.name == std::string_view("network")) target += parameters;
+        auto text = client.raw("GET", target);
+        if (text || !type.empty() || text.error().code != Code::not_found) return text;
+    }
+    return fail(Code::not_found, "Error: No such object: " + name);
+}
+
+Result<int> show(Call& call, std::string type, bool type_is_fixed) {
+    std::string format;
+    bool size = false, verbose = false;
+    Flags flags;
+    flags.text(format, 'f', "format", "Format output using a custom template: 'json' or 'TEMPLATE'");
+    if (!type_is_fixed || type == "container") flags.boolean(size, 's', "size", "Display total file sizes if the type is container");
+    if (!type_is_fixed) flags.text(type, 0, "type", "Only inspect objects of the given type");
+    if (type == "network") flags.boolean(verbose, 'v', "verbose", "Verbose output for diagnostics");
+    auto args = call.parse(flags, at_least(1));
+    if (!args) return call.exit_code();
+    bool known = type.empty();
+    for (const Kind& kind : kinds) known = known || type == kind.name;
+    if (!known) return fail(Code::invalid, "\"" + type + "\" is not a valid value for --type: want container, image, network or volume");
+    std::string all, errors;
+    for (const std::string& name : *args) {
+        auto text = fetch(call.client(), type, name, query({{size ? "size" : "verbose", size || verbose ? "1" : "0"}}));
+        if (!text) {
+            errors += text.error().text + "\n";
+            continue;
+        }
+        if (format.empty()) {
+            all += (all.empty() ? "" : ",") + *text;
+            continue;
+        }
+        Json object = parse_json(*text);
+        GANTRY_TRY(std::string line, format_one(object, format));
+        all += line + "\n";
+    }
+    print_out(format.empty() ? indent_json("[" + all + "]") + "\n" : all);
+    print_err(errors);
+    return errors.empty() ? 0 : 1;
+}
+
+}  // namespace
+
+Result<int> inspect(Call& call) { return show(call, "", false); }
+Result<int> inspect_container(Call& call) { return show(call, "container", true); }
+Result<int> inspect_image(Call& call) { return show(call, "image", true); }
+Result<int> inspect_network(Call& call) { return show(call, "network", true); }
+Result<int> inspect_volume(Call& call) { return show(call, "volume", true); }
+
+}  // namespace gantry::cli

@@ -1,0 +1,55 @@
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/base/files.hpp"
+#include "core/cli/client.hpp"
+
+extern char** environ;
+
+namespace gantry::cli {
+namespace {
+
+// Fixed places only: what PATH names is not started as root.
+std::string find_daemon() {
+    std::string self(4096, '\0');
+    ssize_t n = ::readlink("/proc/self/exe", self.data(), self.size());
+    if (n > 0) {
+        self.resize(static_cast<std::size_t>(n));
+        std::string beside = self.substr(0, self.rfind('/') + 1) + "gantryd";
+        if (::access(beside.c_str(), X_OK) == 0) return beside;
+    }
+    for (const char* place : {"/usr/lib/gantry/gantryd", "/usr/bin/gantryd"})
+        if (::access(place, X_OK) == 0) return place;
+    return {};
+}
+
+}  // namespace
+
+Result<void> start_daemon() {
+    std::string program = find_daemon();
+    if (program.empty())
+        return fail(Code::not_found, std::string("Cannot connect to the Gantry daemon at unix://") + default_socket +
+                                         ". Is the daemon running? (no gantryd beside this program, in /usr/lib/gantry or /usr/bin)");
+    posix_spawn_file_actions_t actions;
+    ::posix_spawn_file_actions_init(&actions);
+    ::posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    // Its log goes where it was configured to; our standard output belongs to the command.
+    ::posix_spawn_file_actions_adddup2(&actions, 2, 1);
+    char detach[] = "--detach";
+    char* arguments[] = {program.data(), detach, nullptr};
+    pid_t pid = 0;
+    int error = ::posix_spawn(&pid, program.c_str(), &actions, nullptr, arguments, environ);
+    ::posix_spawn_file_actions_destroy(&actions);
+    if (error != 0) return fail_errno("start \"" + program + "\"", error);
+    int status = 0;
+    while (::waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR) return fail_errno("wait for \"" + program + "\"");
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
+    return fail(Code::internal, "the daemon \"" + program + "\" could not be started: " +
+                                    (WIFEXITED(status) ? "exit code " + std::to_string(WEXITSTATUS(status))
+                                                       : "signal " + std::to_string(WTERMSIG(status))));
+}
+
+}  // namespace gantry::cli

@@ -1,0 +1,70 @@
+#include "core/cli/terminal.hpp"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "core/base/text.hpp"
+
+namespace gantry::cli {
+
+bool is_terminal(int fd) { return ::isatty(fd) == 1; }
+
+std::optional<TerminalSize> terminal_size() {
+    winsize size{};
+    if (::ioctl(1, TIOCGWINSZ, &size) != 0 && ::ioctl(0, TIOCGWINSZ, &size) != 0) return std::nullopt;
+    if (size.ws_col == 0 || size.ws_row == 0) return std::nullopt;
+    return TerminalSize{size.ws_col, size.ws_row};
+}
+
+Result<void> RawMode::enter() {
+    termios now{};
+    if (::tcgetattr(0, &now) != 0) return fail_errno("read the terminal's mode");
+    before_ = now;
+    ::cfmakeraw(&now);
+    if (::tcsetattr(0, TCSADRAIN, &now) != 0) return fail_errno("set the terminal to raw mode");
+    return {};
+}
+
+void RawMode::restore() {
+    if (before_) ::tcsetattr(0, TCSADRAIN, &*before_);
+    before_.reset();
+}
+
+Result<DetachKeys> DetachKeys::parse(std::string_view text) {
+    DetachKeys keys;
+    if (text.empty()) text = "ctrl-p,ctrl-q";
+    for (std::string_view key : split(text, ',')) {
+        if (key.size() == 1) {
+            keys.sequence_ += key;
+            continue;
+        }
+        char c = key.starts_with("ctrl-") && key.size() == 6 ? key[5] : '\0';
+        if (c >= 'a' && c <= 'z') keys.sequence_ += static_cast<char>(c - 'a' + 1);
+        else if (c == '@') keys.sequence_ += '\0';
+        else if (c >= '[' && c <= '_') keys.sequence_ += static_cast<char>(c - '[' + 27);
+        else return fail(Code::invalid, "invalid detach keys (" + std::string(text) + "): unknown key \"" + std::string(key) + "\"");
+    }
+    return keys;
+}
+
+std::string DetachKeys::filter(std::string_view input) {
+    std::string out;
+    for (char c : input) {
+        if (detached_) break;
+        if (c == sequence_[matched_]) {
+            detached_ = ++matched_ == sequence_.size();
+            continue;
+        }
+        // Not the sequence after all: what was held back goes on.
+        out.append(sequence_, 0, matched_);
+        matched_ = 0;
+        if (c == sequence_[0]) {
+            detached_ = ++matched_ == sequence_.size();
+            continue;
+        }
+        out += c;
+    }
+    return out;
+}
+
+}  // namespace gantry::cli

@@ -1,0 +1,220 @@
+// Further processes in a running container, and clients that attach to it.
+#include <fcntl.h>
+
+#include "core/base/failpoint.hpp"
+#include "core/base/files.hpp"
+#include "core/base/ids.hpp"
+#include "core/container/entry.hpp"
+#include "core/container/spec.hpp"
+#include "core/container/capabilities.hpp"
+
+namespace gantry::container {
+
+Result<std::string> ContainerService::exec_create(const std::string& ref, const Json& body) {
+    GANTRY_CHECK(launcher_ready());
+    GANTRY_TRY(EntryPtr entry, find(ref));
+    Container c = entry->snapshot();
+    if (c.state.status == Status::paused) return fail(Code::conflict, "Container " + c.id + " is paused, unpause the container before exec");
+    if (!c.active()) return fail(Code::conflict, "Container " + c.id + " is not running");
+    if (!body.contains("Cmd") || !body["Cmd"].is_array() || body["Cmd"].empty()) return fail(Code::invalid, "No exec command specified");
+    for (const Json& word : body["Cmd"])
+        if (!word.is_string()) return fail(Code::invalid, "Cmd: expected a list of strings");
+    if (body.contains("Env") && body["Env"].is_array())
+        for (const Json& item : body["Env"])
+            if (!item.is_string()) return fail(Code::invalid, "Env: expected a list of strings");
+    for (const char* key : {"User", "WorkingDir", "DetachKeys"})
+        if (body.contains(key) && !body[key].is_string() && !body[key].is_null()) return fail(Code::invalid, std::string(key) + ": expected a string");
+    for (const char* key : {"AttachStdin", "AttachStdout", "AttachStderr", "Tty", "Privileged"})
+        if (body.contains(key) && !body[key].is_boolean() && !body[key].is_null()) return fail(Code::invalid, std::string(key) + ": expected true or false");
+    auto execution = std::make_shared<Execution>();
+    execution->id = new_id();
+    execution->container_id = c.id;
+    execution->config = body;
+    {
+        std::lock_guard lock(index_mutex_);
+        executions_[execution->id] = execution;
+    }
+    std::string command;
+    for (const Json& word : body["Cmd"]) command += (command.empty() ? "" : " ") + word.get<std::string>();
+    publish(*entry, "exec_create: " + command, {{"execID", execution->id}});
+    return execution->id;
+}
+
+Result<ContainerService::Identity> ContainerService::identity_of(Entry& entry, const Monitor& monitor, const std::string& wanted_user, bool privileged) {
+    Container c;
+    Identity identity;
+    bool known = false;
+    {
+        std::lock_guard lock(entry.mutex);
+        c = entry.record;
+        known = entry.user_known;
+        identity.user = entry.user;
+        identity.seccomp = entry.seccomp;
+    }
+    if (!wanted_user.empty() || !known) {
+        // The root as the container has it now. The monitor holds its first process, so the number is still that one's.
+        auto root = open_file("/proc/" + std::to_string(monitor.pid()) + "/root", O_PATH | O_DIRECTORY);
+        if (!root) return std::move(root).error();
+        std::vector<std::string> more = c.host_config["GroupAdd"].is_array() ? c.host_config["GroupAdd"].get<std::vector<std::string>>() : std::vector<std::string>{};
+        GANTRY_TRY(identity.user, look_up_user(root->get(), wanted_user.empty() ? c.config["User"].get<std::string>() : wanted_user, more));
+    }
+    if (privileged) {
+        identity.capabilities = all_capabilities();
+        identity.seccomp.clear();
+        return identity;
+    }
+    GANTRY_TRY(identity.capabilities, capabilities_of(c));
+    if (!known) {
+        // After a restart of the engine: the same profile again, which the launcher has or compiles.
+        GANTRY_TRY(identity.seccomp, seccomp_for(c, identity.capabilities, c.host_config["Privileged"].get<bool>()));
+        if (wanted_user.empty()) {
+            std::lock_guard lock(entry.mutex);
+            entry.user = identity.user;
+            entry.seccomp = identity.seccomp;
+            entry.user_known = true;
+        }
+    }
+    return identity;
+}
+
+Result<void> ContainerService::exec_start(const std::string& exec_id, const Json& body, std::optional<Monitor::Attachment> attachment) {
+    std::shared_ptr<Execution> execution;
+    {
+        std::lock_guard lock(index_mutex_);
+        if (auto found = executions_.find(exec_id); found != executions_.end()) execution = found->second;
+    }
+    if (!execution) return fail(Code::not_found, "No such exec instance: " + exec_id);
+    GANTRY_TRY(EntryPtr entry, find(execution->container_id));
+    std::shared_ptr<Monitor> monitor;
+    Container c;
+    {
+        std::lock_guard lock(entry->mutex);
+        c = entry->record;
+        if (!c.active() || !entry->monitor) return fail(Code::conflict, "Container " + c.id + " is not running");
+        if (c.state.status == Status::paused) return fail(Code::conflict, "Container " + c.id + " is paused, unpause the container before exec");
+        monitor = entry->monitor;
+    }
+    {
+        std::lock_guard lock(execution->mutex);
+        if (execution->started) return fail(Code::conflict, "Error: Exec command " + exec_id + " is already running");
+        execution->started = true;
+        execution->running = true;
+    }
+    auto not_running = [&](Error error, int exit_code) {
+        std::lock_guard lock(execution->mutex);
+        execution->running = false;
+        execution->finished = true;
+        execution->exit_code = exit_code;
+        return error;
+    };
+    const Json& config = execution->config;
+    bool terminal = config.value("Tty", false), privileged = config.contains("Privileged") && config["Privileged"] == true;
+    std::string wanted_user = config.contains("User") && config["User"].is_string() ? config["User"].get<std::string>() : "";
+    auto identity = identity_of(*entry, *monitor, wanted_user, privileged);
+    if (!identity) return not_running(std::move(identity).error(), 126);
+    if (const Json& size = body.contains("ConsoleSize") ? body["ConsoleSize"] : Json(); size.is_array() && size.size() == 2) execution->config["ConsoleSize"] = size;
+    Json process = exec_process(c, execution->config, identity->user, identity->capabilities);
+    if (terminal && execution->config.contains("ConsoleSize") && execution->config["ConsoleSize"].is_array() && execution->config["ConsoleSize"].size() == 2)
+        process["consoleSize"] = {{"height", execution->config["ConsoleSize"][0]}, {"width", execution->config["ConsoleSize"][1]}};
+    auto pid = monitor->exec(exec_id, process, terminal, identity->seccomp, attachment ? std::move(*attachment) : Monitor::Attachment{});
+    if (!pid) {
+        Error error = std::move(pid).error();
+        int code = error.code == Code::not_found ? 127 : 126;
+        return not_running(std::move(error), code);
+    }
+    {
+        std::lock_guard lock(execution->mutex);
+        if (!execution->finished) execution->pid = *pid;
+    }
+    publish(*entry, "exec_start", {{"execID", exec_id}});
+    return {};
+}
+
+Result<Json> ContainerService::exec_inspect(const std::string& exec_id) {
+    std::shared_ptr<Execution> execution;
+    {
+        std::lock_guard lock(index_mutex_);
+        if (auto found = executions_.find(exec_id); found != executions_.end()) execution = found->second;
+    }
+    if (!execution) return fail(Code::not_found, "No such exec instance: " + exec_id);
+    std::lock_guard lock(execution->mutex);
+    const Json& config = execution->config;
+    auto flag = [&](const char* key) { return config.contains(key) && config[key] == true; };
+    Json arguments = Json::array();
+    for (std::size_t i = 1; i < config["Cmd"].size(); ++i) arguments.push_back(config["Cmd"][i]);
+    return Json{{"ID", execution->id},
+                {"Running", execution->running},
+                {"ExitCode", execution->finished ? Json(execution->exit_code) : Json()},
+                {"ProcessConfig", {{"tty", flag("Tty")}, {"entrypoint", config["Cmd"][0]}, {"arguments", arguments}, {"privileged", flag("Privileged")}, {"user", config.contains("User") ? config["User"] : Json("")}}},
+                {"OpenStdin", flag("AttachStdin")},
+                {"OpenStderr", flag("AttachStderr")},
+                {"OpenStdout", flag("AttachStdout")},
+                {"CanRemove", execution->finished},
+                {"ContainerID", execution->container_id},
+                {"DetachKeys", config.contains("DetachKeys") ? config["DetachKeys"] : Json("")},
+                {"Pid", execution->pid}};
+}
+
+Result<bool> ContainerService::exec_terminal(const std::string& exec_id) {
+    std::lock_guard lock(index_mutex_);
+    auto found = executions_.find(exec_id);
+    if (found == executions_.end()) return fail(Code::not_found, "No such exec instance: " + exec_id);
+    return found->second->config.value("Tty", false);
+}
+
+Result<void> ContainerService::exec_resize(const std::string& exec_id, int rows, int columns) {
+    std::shared_ptr<Execution> execution;
+    {
+        std::lock_guard lock(index_mutex_);
+        if (auto found = executions_.find(exec_id); found != executions_.end()) execution = found->second;
+    }
+    if (!execution) return fail(Code::not_found, "No such exec instance: " + exec_id);
+    GANTRY_TRY(EntryPtr entry, find(execution->container_id));
+    std::shared_ptr<Monitor> monitor;
+    {
+        std::lock_guard lock(entry->mutex);
+        monitor = entry->monitor;
+    }
+    if (!monitor) return fail(Code::conflict, "Container " + execution->container_id + " is not running");
+    return monitor->resize(exec_id, rows, columns);
+}
+
+Result<void> ContainerService::can_attach(const std::string& ref) {
+    GANTRY_TRY(EntryPtr entry, find(ref));
+    Container c = entry->snapshot();
+    if (c.state.status == Status::paused) return fail(Code::conflict, "container " + c.id + " is paused, unpause the container before attach");
+    if (c.state.status == Status::restarting) return fail(Code::conflict, "container " + c.id + " is restarting, wait until the container is running");
+    if (c.state.status == Status::removing || c.state.status == Status::dead) return fail(Code::conflict, "container " + c.id + " is marked for removal");
+    return {};
+}
+
+Result<void> ContainerService::attach(const std::string& ref, Monitor::Attachment attachment) {
+    GANTRY_TRY(EntryPtr entry, find(ref));
+    std::shared_ptr<Monitor> monitor;
+    {
+        std::lock_guard lock(entry->mutex);
+        monitor = entry->record.active() ? entry->monitor : nullptr;
+        if (!monitor) {
+            // Not started yet: it is handed over at the start, so that no byte is missed.
+            entry->waiting.push_back(std::move(attachment));
+            return {};
+        }
+    }
+    publish(*entry, "attach");
+    return monitor->attach(std::move(attachment));
+}
+
+Result<void> ContainerService::resize(const std::string& ref, int rows, int columns) {
+    GANTRY_TRY(EntryPtr entry, find(ref));
+    std::shared_ptr<Monitor> monitor;
+    {
+        std::lock_guard lock(entry->mutex);
+        monitor = entry->record.active() ? entry->monitor : nullptr;
+    }
+    if (!monitor) return fail(Code::conflict, "Container " + entry->id() + " is not running");
+    GANTRY_CHECK(monitor->resize("", rows, columns));
+    publish(*entry, "resize", {{"height", std::to_string(rows)}, {"width", std::to_string(columns)}});
+    return {};
+}
+
+}  // namespace gantry::container

@@ -1,0 +1,182 @@
+// After a restart of the engine: what the store says and what runs are compared and brought together.
+#include <fcntl.h>
+#include <signal.h>
+
+#include "core/base/clock.hpp"
+#include "core/base/failpoint.hpp"
+#include "core/base/files.hpp"
+#include "core/base/log.hpp"
+#include "core/container/entry.hpp"
+
+namespace gantry::container {
+
+Result<void> ContainerService::launcher_ready() {
+    std::unique_lock lock(index_mutex_);
+    if (recovered_changed_.wait_for(lock, std::chrono::seconds(60), [&] { return recovered_; })) return {};
+    return fail(Code::retry_later, "the engine is still recovering");
+}
+
+Result<void> ContainerService::check_runtime(const std::string& name) {
+    std::lock_guard lock(index_mutex_);
+    std::string known;
+    for (const Json& found : runtimes_) {
+        if (found.value("name", "") == name) {
+            if (found.value("loaded", false)) return {};
+            return fail(Code::invalid, "runtime \"" + name + "\" cannot be used: " + found.value("problem", ""));
+        }
+        if (found.value("loaded", false)) known += (known.empty() ? "\"" : ", \"") + found.value("name", "") + "\"";
+    }
+    return fail(Code::invalid, "unknown or invalid runtime name: \"" + name + "\", there are: " + known);
+}
+
+void ContainerService::recover(std::unique_ptr<Launcher> launcher) {
+    launcher_ = std::move(launcher);
+    auto found = launcher_->drivers();
+    {
+        std::lock_guard lock(index_mutex_);
+        if (found && found->is_array()) runtimes_ = *found;
+    }
+    auto intents = with_.store.intents();
+    std::set<std::string> unfinished;
+    if (intents) {
+        for (const auto& intent : *intents)
+            if (intent.kind == "container" && intent.operation == "start") unfinished.insert(intent.id);
+        finish_unfinished_creates(*intents);
+    }
+    GANTRY_FAILPOINT_VOID("container.recover.after_creates");
+    std::vector<EntryPtr> restarts;
+    std::set<std::string> running, existing;
+    for (const auto& entry : all()) {
+        std::lock_guard operation(entry->operation);
+        recover_one(entry, unfinished.contains(entry->id()));
+        if (entry->removed) continue;
+        existing.insert(entry->id());
+        if (entry->record.active()) running.insert(entry->id());
+    }
+    if (intents)
+        for (const auto& intent : *intents)
+            if (intent.kind == "container") (void)with_.store.end_intent(intent.seq);
+    if (auto reconciled = with_.networks.reconcile(running); !reconciled)
+        log::error("networks could not be brought in order", {{"reason", reconciled.error().text}});
+    with_.volumes.reconcile(existing);
+    // What is left in the run directory of containers that are gone.
+    if (auto names = list_directory(settings_.run + "/containers"))
+        for (const auto& name : *names)
+            if (!running.contains(name)) (void)remove_tree(run_directory(name));
+    {
+        std::lock_guard lock(index_mutex_);
+        recovered_ = true;
+    }
+    recovered_changed_.notify_all();
+    for (const auto& entry : all()) {
+        if (entry->snapshot().active()) begin_health(entry);
+        bool again = false, over = false;
+        {
+            std::lock_guard lock(entry->mutex);
+            if (entry->record.active()) continue;
+            State& state = entry->record.state;
+            over = entry->record.auto_remove() && state.started_ns != 0;
+            // "unless-stopped" and "always" also start what was stopped by the machine's own end.
+            again = state.status == Status::restarting || (state.started_ns != 0 && state.status == Status::exited && !state.stopped_by_user && state.boot_id != boot_id() && wants_restart(*entry));
+            if (again) {
+                state.status = Status::restarting;
+                (void)save(*entry);
+            }
+        }
+        std::lock_guard operation(entry->operation);
+        if (over) (void)remove_locked(*entry, true);
+        else if (again) schedule_restart(entry);
+    }
+}
+
+// A create that was not told of is undone: its layer, its files, its claims on volumes. The store has no record of it.
+void ContainerService::finish_unfinished_creates(const std::vector<store::Intent>& intents) {
+    for (const auto& intent : intents) {
+        if (intent.kind != "container" || intent.operation != "create") continue;
+        {
+            std::lock_guard lock(index_mutex_);
+            if (entries_.contains(intent.id)) continue;
+        }
+        discard_layer(intent.detail.value("layer_driver", settings_.defaults.layer_driver), intent.detail.value("layer", "container-" + intent.id));
+        (void)remove_tree(directory(intent.id));
+        log::info("an unfinished create was undone", {{"container", intent.id}});
+    }
+}
+
+// What a monitor leaves behind that was killed: processes and cgroups. Another monitor's driver removes them.
+void ContainerService::sweep(const Container& c) {
+    if (auto swept = launcher_->sweep(c.runtime, c.id, "/" + settings_.engine + "/" + c.id); !swept)
+        log::warn("a lost container could not be swept away", {{"container", c.id}, {"reason", swept.error().text}});
+}
+
+// The caller holds entry.operation.
+void ContainerService::recover_one(const EntryPtr& entry, bool unfinished_start) {
+    Container c = entry->snapshot();
+    if (c.state.status == Status::removing) {
+        if (auto removed = remove_locked(*entry, c.auto_remove()); !removed)
+            log::warn("an unfinished removal fails again", {{"container", c.id}, {"reason", removed.error().text}});
+        return;
+    }
+    if (!c.active() && !unfinished_start) return;
+    bool this_boot = c.state.boot_id == boot_id() || unfinished_start;
+    Result<std::shared_ptr<Monitor>> monitor = fail(Code::not_found, "another boot");
+    if (this_boot) monitor = launcher_->reconnect(c.id, run_directory(c.id));
+    if (unfinished_start && !c.active()) {
+        // Nobody was told that it started: it is taken down wholly.
+        if (monitor) {
+            (void)(*monitor)->signal(SIGKILL, true);
+            (*monitor)->wait_gone();
+        } else {
+            sweep(c);
+        }
+        (void)remove_tree(run_directory(c.id));
+        ::unlink((directory(c.id) + "/exit.json").c_str());
+        log::info("an unfinished start was undone", {{"container", c.id}});
+        return;
+    }
+    if (monitor) {
+        auto settings = with_.networks.settings_of(c.id);
+        std::lock_guard lock(entry->mutex);
+        entry->monitor = *monitor;
+        entry->record.state.pid = (*monitor)->pid();
+        entry->network_settings = settings.settings;
+        entry->ports = settings.ports;
+        log::info("a running container was adopted", {{"container", c.id}});
+        ++entry->start_number;
+        return;
+    }
+    auto record = read_exit_record(directory(c.id) + "/exit.json");
+    if (!record && this_boot) sweep(c);
+    bool again = false;
+    {
+        std::lock_guard lock(entry->mutex);
+        State& state = entry->record.state;
+        state.status = Status::exited;
+        state.pid = 0;
+        state.exit_code = record ? record->exit_code : 255;
+        state.oom_killed = record && record->oom_killed;
+        state.finished_ns = record ? record->finished_ns : wall_clock_ns();
+        if (!record) state.error = this_boot ? "its monitor ended without a record; the container was killed" : "the machine went down while it ran";
+        again = wants_restart(*entry);
+        if (again) {
+            state.status = Status::restarting;
+            ++state.restart_count;
+        }
+        (void)save(*entry);
+    }
+    publish(*entry, "die", {{"exitCode", std::to_string(entry->record.state.exit_code)}});
+    notify(*entry, false);
+}
+
+void ContainerService::close() {
+    {
+        std::unique_lock lock(probes_mutex_);
+        closing_ = true;
+        // A probe in flight ends at its own timeout at the latest.
+        probes_changed_.wait(lock, [&] { return probes_running_ == 0; });
+    }
+    timers_.reset();
+    if (launcher_) launcher_->shut_down();
+}
+
+}  // namespace gantry::container

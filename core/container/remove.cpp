@@ -1,0 +1,89 @@
+// Removal: first marked, so that a crash finishes it; then layer, volumes, files, name.
+#include "core/base/failpoint.hpp"
+#include "core/base/files.hpp"
+#include "core/base/log.hpp"
+#include "core/container/entry.hpp"
+
+namespace gantry::container {
+
+void ContainerService::discard_layer(const std::string& driver_name, const std::string& key) {
+    auto layers = with_.drivers.get(driver::Kind::layer, driver_name);
+    Result<driver::Reply> removed = layers ? (*layers)->call("layer/1", "remove", {{"key", key}}, {}, driver::Deadline::longer) : Result<driver::Reply>(layers.error());
+    if (!removed) log::warn("a container's layer could not be removed", {{"layer", key}, {"reason", removed.error().text}});
+}
+
+// The caller holds entry.operation; the container does not run.
+Result<void> ContainerService::remove_locked(Entry& entry, bool volumes) {
+    const Container c = entry.snapshot();
+    {
+        std::lock_guard lock(entry.mutex);
+        entry.record.state.status = Status::removing;
+        GANTRY_CHECK(save(entry));
+    }
+    GANTRY_FAILPOINT("container.remove.after_mark");
+    // Whatever fails from here on is reported and gone on from: the container shall not stay half removed.
+    (void)with_.networks.detach(c.id, true);
+    auto layers = with_.drivers.get(driver::Kind::layer, c.layer_driver);
+    if (!layers) return std::move(layers).error();
+    GANTRY_CHECK((*layers)->call("layer/1", "remove", {{"key", c.layer}}, {}, driver::Deadline::longer));
+    GANTRY_FAILPOINT("container.remove.after_layer");
+    for (const MountPoint& point : c.mounts) {
+        if (point.type != "volume") continue;
+        (void)with_.volumes.unpublish(point.name, c.id);
+        // An anonymous volume goes with its container only when asked, or with a container that removes itself.
+        if (volumes && point.anonymous)
+            if (auto removed = with_.volumes.remove(point.name, true); !removed && removed.error().code != Code::conflict)
+                log::warn("an anonymous volume could not be removed", {{"volume", point.name}, {"reason", removed.error().text}});
+    }
+    GANTRY_FAILPOINT("container.remove.after_volumes");
+    GANTRY_CHECK(remove_tree(directory(c.id)));
+    GANTRY_CHECK(remove_tree(run_directory(c.id)));
+    GANTRY_CHECK(with_.store.erase("container", c.id));
+    GANTRY_FAILPOINT("container.remove.after_erase");
+    {
+        std::lock_guard index(index_mutex_);
+        entries_.erase(c.id);
+        names_.erase(c.name);
+        std::erase_if(executions_, [&](const auto& item) { return item.second->container_id == c.id; });
+    }
+    {
+        std::lock_guard lock(entry.mutex);
+        entry.removed = true;
+        entry.waiting.clear();
+    }
+    publish(entry, "destroy");
+    notify(entry, true);
+    return {};
+}
+
+Result<void> ContainerService::remove(const std::string& ref, bool volumes, bool force) {
+    GANTRY_CHECK(launcher_ready());
+    GANTRY_TRY(EntryPtr entry, find(ref));
+    std::shared_ptr<Monitor> monitor;
+    {
+        std::lock_guard lock(entry->mutex);
+        State& state = entry->record.state;
+        if (entry->record.active() || state.status == Status::restarting) {
+            if (!force)
+                return fail(Code::conflict, "cannot remove container \"/" + entry->record.name + "\": container is " + std::string(name_of(state.status)) +
+                                                ": stop the container before removing or force remove");
+            state.stopped_by_user = true;
+            if (state.status == Status::restarting) state.status = Status::exited;
+            monitor = entry->monitor;
+        }
+    }
+    if (monitor) {
+        if (entry->snapshot().state.status == Status::paused) (void)monitor->driver_call("runtime.pause/1", "resume", {{"id", entry->id()}});
+        (void)monitor->signal(9, true);
+        if (!wait_inactive(*entry, 10'000)) return fail(Code::deadline, "could not kill container " + entry->id() + ": a process does not end on SIGKILL");
+    }
+    std::lock_guard operation(entry->operation);
+    {
+        std::lock_guard lock(entry->mutex);
+        if (entry->removed) return {};  // it removed itself at its end, which is what was asked for
+        if (entry->record.active()) return fail(Code::conflict, "cannot remove container \"/" + entry->record.name + "\": it was started meanwhile");
+    }
+    return remove_locked(*entry, volumes);
+}
+
+}  // namespace gantry::container

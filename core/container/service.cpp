@@ -1,0 +1,190 @@
+#include "core/container/service.hpp"
+
+#include <unistd.h>
+
+#include "core/base/clock.hpp"
+#include "core/base/failpoint.hpp"
+#include "core/base/files.hpp"
+#include "core/base/ids.hpp"
+#include "core/base/log.hpp"
+#include "core/base/text.hpp"
+#include "core/container/devices.hpp"
+#include "core/container/entry.hpp"
+
+namespace gantry::container {
+
+ContainerService::Timers::Timers(std::function<void(std::function<void()>)> post) : post_(std::move(post)), thread_([this] { run(); }) {}
+
+ContainerService::Timers::~Timers() {
+    {
+        std::lock_guard lock(mutex_);
+        stopping_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+}
+
+void ContainerService::Timers::after(int milliseconds, std::function<void()> work) {
+    {
+        std::lock_guard lock(mutex_);
+        items_.push({monotonic_ns() + std::int64_t{milliseconds} * 1'000'000, std::move(work)});
+    }
+    changed_.notify_all();
+}
+
+void ContainerService::Timers::run() {
+    std::unique_lock lock(mutex_);
+    while (!stopping_) {
+        if (items_.empty()) {
+            changed_.wait(lock);
+            continue;
+        }
+        std::int64_t left = items_.top().due_ns - monotonic_ns();
+        if (left > 0) {
+            changed_.wait_for(lock, std::chrono::nanoseconds(left));
+            continue;
+        }
+        auto work = items_.top().work;
+        items_.pop();
+        lock.unlock();
+        post_(std::move(work));
+        lock.lock();
+    }
+}
+
+ContainerService::ContainerService(ServiceSettings settings, Collaborators collaborators)
+    : settings_(std::move(settings)), with_(std::move(collaborators)), timers_(std::make_unique<Timers>(with_.post)) {}
+
+ContainerService::~ContainerService() = default;
+
+Result<void> ContainerService::load() {
+    GANTRY_CHECK(make_directories(settings_.root + "/containers"));
+    GANTRY_CHECK(make_directories(settings_.run + "/containers", 0711));
+    std::vector<store::Damage> damage;
+    GANTRY_TRY(auto objects, with_.store.list("container", &damage));
+    std::lock_guard lock(index_mutex_);
+    for (auto& object : objects) {
+        auto record = Container::from_body(object.id, object.name, object.body);
+        if (!record) {
+            damage.push_back({"container", object.id, record.error().text});
+            continue;
+        }
+        auto entry = std::make_shared<Entry>();
+        entry->record = std::move(*record);
+        names_[entry->record.name] = entry->record.id;
+        entries_[entry->record.id] = entry;
+    }
+    for (const auto& item : damage) log::error("a container's record is damaged; it is set aside", {{"id", item.id}, {"reason", item.reason}});
+    return {};
+}
+
+Result<ContainerService::EntryPtr> ContainerService::find(const std::string& ref) {
+    std::string name = ref.starts_with('/') ? ref.substr(1) : ref;
+    std::lock_guard lock(index_mutex_);
+    if (auto found = entries_.find(name); found != entries_.end()) return found->second;
+    if (auto found = names_.find(name); found != names_.end())
+        if (auto entry = entries_.find(found->second); entry != entries_.end()) return entry->second;
+    if (is_id_prefix(name)) {
+        auto first = entries_.lower_bound(name);
+        if (first != entries_.end() && first->first.starts_with(name)) {
+            if (auto second = std::next(first); second != entries_.end() && second->first.starts_with(name))
+                return fail(Code::invalid, "multiple IDs found with provided prefix: " + name);
+            return first->second;
+        }
+    }
+    return fail(Code::not_found, "No such container: " + ref);
+}
+
+std::vector<ContainerService::EntryPtr> ContainerService::all() {
+    std::lock_guard lock(index_mutex_);
+    std::vector<EntryPtr> list;
+    list.reserve(entries_.size());
+    for (const auto& [id, entry] : entries_) list.push_back(entry);
+    return list;
+}
+
+Result<std::string> ContainerService::id_of(const std::string& ref) {
+    GANTRY_TRY(EntryPtr entry, find(ref));
+    return entry->record.id;
+}
+
+// The caller holds entry.mutex.
+Result<void> ContainerService::save(Entry& entry) {
+    return with_.store.put("container", {entry.record.id, entry.record.name, 0, entry.record.to_body()});
+}
+
+void ContainerService::publish(const Entry& entry, std::string_view action, Json more) {
+    const Container& c = entry.record;
+    Json attributes = c.config.value("Labels", Json::object());
+    if (!attributes.is_object()) attributes = Json::object();
+    attributes["image"] = c.image;
+    attributes["name"] = c.name;
+    attributes.update(more);
+    with_.publish("container", action, c.id, attributes);
+}
+
+std::string ContainerService::user_of_image(const std::string& image_id) {
+    for (const auto& entry : all())
+        if (entry->record.image_id == image_id) return entry->snapshot().name;
+    return {};
+}
+
+std::vector<std::string> ContainerService::layers_in_use() {
+    std::vector<std::string> keys;
+    for (const auto& entry : all()) keys.push_back(entry->record.layer);
+    return keys;
+}
+
+ContainerService::Counts ContainerService::counts() {
+    Counts counts;
+    for (const auto& entry : all()) {
+        std::lock_guard lock(entry->mutex);
+        ++counts.total;
+        if (entry->record.state.status == Status::running) ++counts.running;
+        else if (entry->record.state.status == Status::paused) ++counts.paused;
+        else ++counts.stopped;
+    }
+    return counts;
+}
+
+Result<ContainerService::LogSource> ContainerService::log_source(const std::string& ref) {
+    GANTRY_TRY(EntryPtr entry, find(ref));
+    Container c = entry->snapshot();
+    std::string driver = c.host_config["LogConfig"].value("Type", "");
+    if (driver == "none") return fail(Code::unsupported, "configured logging driver does not support reading");
+    return LogSource{c.id, directory(c.id) + "/log", driver, c.terminal(), c.active()};
+}
+
+Result<void> ContainerService::rename(const std::string& ref, const std::string& given) {
+    GANTRY_TRY(EntryPtr entry, find(ref));
+    std::string name = given.starts_with('/') ? given.substr(1) : given;
+    if (name.empty()) return fail(Code::invalid, "Neither old nor new names may be empty");
+    if (!valid_name(name)) return fail(Code::invalid, "Invalid container name (" + name + "), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed");
+    std::string old;
+    {
+        std::lock_guard index(index_mutex_);
+        if (auto taken = names_.find(name); taken != names_.end())
+            return fail(Code::conflict, taken->second == entry->record.id
+                                            ? "Renaming a container with the same name as its current name"
+                                            : "Conflict. The container name \"/" + name + "\" is already in use by container \"" + taken->second +
+                                                  "\". You have to remove (or rename) that container to be able to reuse that name.");
+        names_[name] = entry->record.id;
+    }
+    Result<void> saved;
+    {
+        std::lock_guard lock(entry->mutex);
+        old = std::exchange(entry->record.name, name);
+        saved = save(*entry);
+        if (!saved) entry->record.name = old;
+    }
+    {
+        std::lock_guard index(index_mutex_);
+        names_.erase(saved ? old : name);
+    }
+    if (!saved) return saved;
+    with_.networks.rename(entry->record.id, name);
+    publish(*entry, "rename", {{"oldName", "/" + old}});
+    return {};
+}
+
+}  // namespace gantry::container

@@ -1,0 +1,201 @@
+// Containers, the engine's side: from a create request to the last trace being gone. One object; every method is
+// thread-safe, may block (worker threads only) and holds no lock over a driver call. Errors carry Docker's words.
+//
+// What happens to one container at a time: start, the handling of its end, and removal hold its operation lock; all else
+// only reads its record or talks to its monitor, so that list, inspect, kill and stop never wait for a slow start.
+#pragma once
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <gantry/json.hpp>
+#include <gantry/result.hpp>
+
+#include "core/container/container.hpp"
+#include "core/container/create_request.hpp"
+#include "core/container/monitor_client.hpp"
+#include "core/container/user_lookup.hpp"
+#include "core/container/view.hpp"
+#include "core/driver/registry.hpp"
+#include "core/image/image_store.hpp"
+#include "core/network/network_service.hpp"
+#include "core/store/store.hpp"
+#include "core/volume/volume_service.hpp"
+
+namespace gantry::container {
+
+struct ServiceSettings {
+    std::string engine;              // prefix of cgroups
+    std::string root, run;           // root/containers/ID, run/containers/ID
+    CreateDefaults defaults;
+    int stop_timeout_s = 10;
+    std::vector<std::string> dns;    // of the configuration; empty: the host's
+    bool trace_start = false;        // one log line a step of each start, in microseconds
+};
+
+struct Collaborators {
+    store::Store& store;
+    driver::Registry& drivers;
+    image::ImageStore& images;
+    volume::VolumeService& volumes;
+    network::NetworkService& networks;
+    // Tells the world: ("container", "start", id, attributes).
+    std::function<void(std::string_view type, std::string_view action, const std::string& id, const Json& attributes)> publish;
+    // Runs work on a worker thread.
+    std::function<void(std::function<void()>)> post;
+};
+
+enum class Done { changed = 1, not_modified };
+enum class WaitCondition { not_running = 1, next_exit, removed };
+
+class ContainerService {
+public:
+    ContainerService(ServiceSettings settings, Collaborators collaborators);
+    ~ContainerService();
+    // Reads the containers from the store (damaged ones are set aside). Before anything else.
+    Result<void> load();
+    // The launcher to start containers with, and then: adopts what still runs, finishes what was begun, applies restart
+    // policies. Runs while the API is served already; start waits for it.
+    void recover(std::unique_ptr<Launcher> launcher);
+    // Where the launcher's events go.
+    void on_monitor_event(const std::string& id, const MonitorEvent& event);
+    Launcher& launcher() { return *launcher_; }
+    void stop_all(bool remove_ephemeral);
+    // The launcher ends; running containers go on. The last call before destruction.
+    void close();
+
+    // --- what the API offers; `ref` is a name, an id or an unambiguous prefix
+    Result<Json> create(const std::string& name, const Json& body);
+    Result<Done> start(const std::string& ref);
+    Result<Done> stop(const std::string& ref, const std::string& signal, std::optional<int> timeout_s);
+    Result<void> restart(const std::string& ref, const std::string& signal, std::optional<int> timeout_s);
+    Result<void> kill(const std::string& ref, const std::string& signal);
+    Result<void> pause(const std::string& ref);
+    Result<void> unpause(const std::string& ref);
+    Result<void> rename(const std::string& ref, const std::string& name);
+    Result<void> remove(const std::string& ref, bool volumes, bool force);
+    Result<Json> update(const std::string& ref, const Json& body);
+    // `done` is called once, with the exit code, when the condition holds; at once where it does already. Gives a number
+    // to cancel with.
+    Result<std::uint64_t> wait(const std::string& ref, WaitCondition condition, std::function<void(int exit_code, const std::string& error)> done);
+    void cancel_wait(const std::string& ref, std::uint64_t number);
+    Result<void> attach(const std::string& ref, Monitor::Attachment attachment);
+    // GANTRY_CONFLICT / NOT_FOUND where attach would be refused; before a connection is hijacked.
+    Result<void> can_attach(const std::string& ref);
+    Result<void> resize(const std::string& ref, int rows, int columns);
+    Result<Json> top(const std::string& ref, const std::string& ps_arguments);
+    Result<Json> stats(const std::string& ref);
+    Result<Json> changes(const std::string& ref);
+    Result<Json> inspect(const std::string& ref, bool size);
+    Result<Json> list(bool all, int limit, bool size, const Filters& filters);
+
+    Result<std::string> exec_create(const std::string& ref, const Json& body);
+    Result<void> exec_start(const std::string& exec_id, const Json& body, std::optional<Monitor::Attachment> attachment);
+    Result<Json> exec_inspect(const std::string& exec_id);
+    Result<void> exec_resize(const std::string& exec_id, int rows, int columns);
+    Result<bool> exec_terminal(const std::string& exec_id);
+
+    // For logs: where they lie, whether it has a terminal, and whether more may come.
+    struct LogSource {
+        std::string id, directory, driver;
+        bool terminal = false, running = false;
+    };
+    Result<LogSource> log_source(const std::string& ref);
+
+    // For other parts: networks connect and disconnect, image removal.
+    Result<void> connect_network(const std::string& network, const Json& body);
+    Result<void> disconnect_network(const std::string& network, const Json& body);
+    std::string user_of_image(const std::string& image_id);
+    std::vector<std::string> layers_in_use();
+    struct Counts {
+        int total = 0, running = 0, paused = 0, stopped = 0;
+    };
+    Counts counts();
+    Result<std::string> id_of(const std::string& ref);
+
+private:
+    struct Entry;
+    struct Execution;
+    class Timers;
+    using EntryPtr = std::shared_ptr<Entry>;
+
+    Result<EntryPtr> find(const std::string& ref);
+    std::vector<EntryPtr> all();
+    // Waits until recovery has ended.
+    Result<void> launcher_ready();
+    // The runtime driver is one the launcher has loaded; otherwise why not, with those it has.
+    Result<void> check_runtime(const std::string& name);
+    Result<void> save(Entry& entry);
+    void publish(const Entry& entry, std::string_view action, Json more = Json::object());
+
+    Snapshot take_snapshot(Entry& entry);
+    struct Sizes {
+        std::int64_t own = 0, whole = 0;
+    };
+    Result<Sizes> sizes_of(const Container& container);
+    Result<std::shared_ptr<Monitor>> monitor_of(Entry& entry);
+    // start.cpp
+    Result<void> start_locked(const EntryPtr& pointer);
+    Result<User> resolve_user(Entry& entry, const std::string& user, const Json& root_plan);
+    Result<std::string> seccomp_for(const Container& container, const std::vector<std::string>& capabilities, bool privileged);
+    Result<std::vector<std::string>> capabilities_of(const Container& container);
+    Result<void> write_network_files(const Entry& entry, const network::Attached& attached, const std::string& hostname);
+    // exit.cpp
+    void handle_exit(const EntryPtr& entry, const MonitorEvent& event);
+    void after_exit(const EntryPtr& entry, bool start_again);
+    bool wants_restart(const Entry& entry) const;
+    void schedule_restart(const EntryPtr& entry);
+    void notify(Entry& entry, bool removed);
+    // exec.cpp: as whom, and with what, a further process runs
+    struct Identity {
+        User user;
+        std::vector<std::string> capabilities;
+        std::string seccomp;
+    };
+    Result<Identity> identity_of(Entry& entry, const Monitor& monitor, const std::string& wanted_user, bool privileged);
+    // probe.cpp
+    void begin_health(const EntryPtr& entry);
+    void probe_soon(const EntryPtr& entry, std::uint64_t number, const HealthCheck& check);
+    std::int64_t probe(const EntryPtr& entry, std::uint64_t number, const HealthCheck& check);
+    bool wait_inactive(Entry& entry, int timeout_ms);
+    Result<void> set_paused(const std::string& ref, bool pause);
+    // remove.cpp
+    Result<void> remove_locked(Entry& entry, bool volumes);
+    void discard_layer(const std::string& driver, const std::string& key);
+    // recover.cpp
+    void recover_one(const EntryPtr& entry, bool unfinished_start);
+    void sweep(const Container& container);
+    void finish_unfinished_creates(const std::vector<store::Intent>& intents);
+
+    std::string directory(const std::string& id) const { return settings_.root + "/containers/" + id; }
+    std::string run_directory(const std::string& id) const { return settings_.run + "/containers/" + id; }
+
+    ServiceSettings settings_;
+    Collaborators with_;
+    std::unique_ptr<Launcher> launcher_;
+    std::unique_ptr<Timers> timers_;
+
+    std::mutex probes_mutex_;  // threads of health probes, which close() waits for
+    std::condition_variable probes_changed_;
+    int probes_running_ = 0;
+    bool closing_ = false;
+
+    std::mutex index_mutex_;  // the maps below, never held over anything that blocks
+    std::condition_variable recovered_changed_;
+    bool recovered_ = false;
+    std::map<std::string, EntryPtr> entries_;       // by id
+    std::map<std::string, std::string> names_;      // name -> id; also names being created ("" until known)
+    std::map<std::string, std::shared_ptr<Execution>> executions_;
+    Json runtimes_ = Json::array();                 // what the launcher said of its drivers
+    std::map<std::string, User> user_cache_;        // "top layer\nuser" -> who that is in an untouched container
+    std::map<std::string, std::string> seccomp_cache_;  // "default CAP_.." -> digest that the launcher has
+};
+
+}  // namespace gantry::container

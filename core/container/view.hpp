@@ -1,0 +1,31 @@
+// A container in the words of the Engine API.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "core/container/container.hpp"
+#include "core/network/network_service.hpp"
+
+namespace gantry::container {
+
+// All that a reply is made of, copied so that nothing changes meanwhile.
+struct Snapshot {
+    Container container;
+    Json networks;                    // NetworkSettings.Networks while it runs
+    std::vector<network::Port> ports; // as bound
+    std::string run_directory, directory;
+    std::vector<std::string> exec_ids;
+};
+
+Json to_inspect(const Snapshot& snapshot);
+Json to_summary(const Snapshot& snapshot);
+// "Up 3 minutes", "Exited (0) 2 hours ago", "Created": the STATUS column.
+std::string status_text(const State& state, const std::string& health, std::int64_t now_ns);
+// "3 minutes", "About an hour": Docker's words for a length of time.
+std::string human_duration(std::int64_t nanoseconds);
+
+using Filters = std::map<std::string, std::vector<std::string>>;
+// The filters of GET /containers/json are known and well-formed.
+Result<void> check_list_filters(const Filters& filters);
+
+}  // namespace gantry::container

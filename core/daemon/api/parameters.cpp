@@ -1,0 +1,78 @@
+#include "core/daemon/api/parameters.hpp"
+
+#include "core/base/clock.hpp"
+#include "core/base/text.hpp"
+
+namespace gantry::daemon {
+
+Result<std::map<std::string, std::vector<std::string>>> read_filters(const http::Request& request) {
+    std::map<std::string, std::vector<std::string>> filters;
+    std::string text = request.query_value("filters");
+    if (text.empty()) return filters;
+    Json json = Json::parse(text, nullptr, false);
+    if (!json.is_object()) return fail(Code::invalid, "invalid filter: \"" + text + "\" is not a JSON object");
+    for (const auto& [key, value] : json.items()) {
+        auto& list = filters[key];
+        if (value.is_array()) {
+            for (const Json& item : value) {
+                if (!item.is_string()) return fail(Code::invalid, "invalid filter '" + key + "'");
+                list.push_back(item.get<std::string>());
+            }
+        } else if (value.is_object()) {
+            for (const auto& [item, on] : value.items())
+                if (on == true) list.push_back(item);
+        } else {
+            return fail(Code::invalid, "invalid filter '" + key + "'");
+        }
+    }
+    return filters;
+}
+
+Result<std::optional<int>> read_number(const http::Request& request, std::string_view name) {
+    std::string text = request.query_value(name);
+    if (text.empty()) return std::optional<int>();
+    auto value = parse_int(text);
+    if (!value || *value < -2147483647 || *value > 2147483647) return fail(Code::invalid, "invalid value \"" + text + "\" for \"" + std::string(name) + "\": a whole number");
+    return std::optional<int>(static_cast<int>(*value));
+}
+
+Result<std::string> read_detach_keys(const std::string& text) {
+    if (text.empty()) return std::string("\x10\x11");
+    std::string keys;
+    for (std::string_view key : split(text, ',')) {
+        if (key.size() == 1) {
+            keys += key[0];
+        } else if (key.starts_with("ctrl-") && key.size() == 6) {
+            char c = key[5];
+            if (c >= 'a' && c <= 'z') keys += static_cast<char>(c - 'a' + 1);
+            else if (c == '@') keys += '\0';
+            else if (c >= '[' && c <= '_') keys += static_cast<char>(c - '[' + 27);
+            else return fail(Code::invalid, "Unknown character: '" + std::string(key) + "'");
+        } else if (key == "DEL") {
+            keys += '\x7f';
+        } else {
+            return fail(Code::invalid, "Unknown character: '" + std::string(key) + "'");
+        }
+    }
+    return keys;
+}
+
+Result<std::int64_t> read_time(const std::string& text) {
+    if (text.empty() || text == "0") return std::int64_t{0};
+    std::size_t dot = text.find('.');
+    if (auto seconds = parse_int(text.substr(0, dot))) {
+        std::int64_t fraction = 0;
+        if (dot != std::string::npos) {
+            std::string digits = (text.substr(dot + 1) + "000000000").substr(0, 9);
+            auto value = parse_int(digits);
+            if (!value || *value < 0) return fail(Code::invalid, "invalid time \"" + text + "\"");
+            fraction = *value;
+        }
+        return *seconds * 1'000'000'000 + fraction;
+    }
+    if (auto time = parse_rfc3339(text)) return *time;
+    if (auto before = parse_duration(text)) return wall_clock_ns() - *before;
+    return fail(Code::invalid, "invalid time \"" + text + "\": unix seconds, RFC 3339 or a duration such as 10m");
+}
+
+}  // namespace gantry::daemon

@@ -1,0 +1,22 @@
+// Query parameters that several routes take.
+#pragma once
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/container/monitor_client.hpp"
+#include "core/daemon/http/http.hpp"
+
+namespace gantry::daemon {
+
+// "filters": {"name": ["a"]} or the old {"name": {"a": true}}. GANTRY_INVALID in Docker's words.
+Result<std::map<std::string, std::vector<std::string>>> read_filters(const http::Request& request);
+// A whole number, or nothing where the parameter is absent.
+Result<std::optional<int>> read_number(const http::Request& request, std::string_view name);
+// "ctrl-p,ctrl-q" as the bytes that a terminal sends; "" gives Docker's default.
+Result<std::string> read_detach_keys(const std::string& text);
+// Unix seconds with an optional fraction, RFC 3339, or a duration before now; nanoseconds, 0 for "".
+Result<std::int64_t> read_time(const std::string& text);
+
+}  // namespace gantry::daemon

@@ -1,0 +1,36 @@
+// What an image archive holds, checked: its images with their configs, layers and names.
+#pragma once
+#include "core/image/archive_spool.hpp"
+#include "core/image/image_store.hpp"
+
+namespace gantry::image {
+
+struct PlannedLayer {
+    BlobWriter* file = nullptr;  // within the spool; possibly compressed
+    std::string diff_id;         // what its plain bytes must have
+};
+
+struct PlannedImage {
+    std::string id, config_text;
+    Json config;
+    std::vector<PlannedLayer> layers;
+    std::vector<std::string> tags;    // "name:tag"
+    std::string manifest;             // digest of the OCI manifest, "" for a docker-archive
+    std::string manifest_text;
+};
+
+// A docker-archive (manifest.json) or an OCI layout (oci-layout, index.json); an archive that is both is read as the
+// first. Of an image for several platforms, this machine's.
+Result<std::vector<PlannedImage>> plan_archive(Spool& spool);
+
+// The two forms.
+Result<std::vector<PlannedImage>> plan_docker_archive(Spool& spool);
+Result<std::vector<PlannedImage>> plan_oci_layout(Spool& spool);
+
+// The config as an object whose parts have the types that the engine relies on, and its diff ids.
+Result<Json> parse_config(std::string_view text);
+std::vector<std::string> diff_ids_of(const Json& config);
+// "amd64", "arm64", ...: this machine in the words of images.
+std::string host_architecture();
+
+}  // namespace gantry::image

@@ -1,0 +1,131 @@
+#include "core/image/archive_spool.hpp"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <unistd.h>
+
+#include "core/base/text.hpp"
+#include "core/base/safe_path.hpp"
+#include "core/image/strict_json.hpp"
+
+namespace gantry::image {
+namespace {
+
+using Archive = std::unique_ptr<struct archive, int (*)(struct archive*)>;
+constexpr std::size_t max_members = 20'000;
+constexpr std::size_t max_name = 1024;
+
+struct Reader {
+    ByteSource* from;
+    std::vector<char> buffer = std::vector<char>(256u << 10);
+    std::optional<Error> failed = std::nullopt;
+
+    static la_ssize_t next(struct archive* archive, void* self, const void** block) {
+        auto* reader = static_cast<Reader*>(self);
+        auto n = reader->from->read(reader->buffer.data(), reader->buffer.size());
+        if (!n) {
+            reader->failed = std::move(n).error();
+            archive_set_error(archive, EIO, "read the stream");
+            return -1;
+        }
+        *block = reader->buffer.data();
+        return static_cast<la_ssize_t>(*n);
+    }
+};
+
+Error problem(struct archive* archive, const Reader& reader) {
+    if (reader.failed) return *reader.failed;
+    const char* text = archive_error_string(archive);
+    return fail(Code::invalid, std::string("read the image archive: ") + (text ? text : "unknown error"));
+}
+
+// "./a//b" -> "a/b". nullopt: a name that climbs, or too long.
+std::optional<std::string> member_name(std::string_view name) {
+    if (name.size() > max_name) return std::nullopt;
+    for (std::string_view part : split(name, '/'))
+        if (part == "..") return std::nullopt;
+    return clean_relative(name);
+}
+
+Result<void> store_member(struct archive* archive, const Reader& reader, BlobWriter& file) {
+    const void* block = nullptr;
+    std::size_t length = 0;
+    la_int64_t offset = 0;
+    for (;;) {
+        int status = archive_read_data_block(archive, &block, &length, &offset);
+        if (status == ARCHIVE_EOF) return {};
+        if (status < ARCHIVE_WARN) return problem(archive, reader);
+        if (offset != file.size() && length > 0) return fail(Code::invalid, "an image archive cannot hold sparse files");
+        GANTRY_CHECK(file.write({static_cast<const char*>(block), length}));
+    }
+}
+
+}  // namespace
+
+Result<Spool> Spool::read(ByteSource& from, const BlobStore& blobs) {
+    Spool spool;
+    Archive archive(archive_read_new(), archive_read_free);
+    archive_read_support_format_tar(archive.get());
+    Reader reader{&from};
+    if (archive_read_open(archive.get(), &reader, nullptr, Reader::next, nullptr) != ARCHIVE_OK) return problem(archive.get(), reader);
+    struct archive_entry* entry = nullptr;
+    for (;;) {
+        int status = archive_read_next_header(archive.get(), &entry);
+        if (status == ARCHIVE_EOF) break;
+        if (status < ARCHIVE_WARN) return problem(archive.get(), reader);
+        const char* given = archive_entry_pathname(entry);
+        if (given == nullptr) return fail(Code::invalid, "the image archive has a member without a readable name");
+        auto name = member_name(given);
+        if (!name) return fail(Code::invalid, "the image archive has a member with the forbidden name " + quote_json(std::string_view(given).substr(0, 200)));
+        if (spool.files_.size() + spool.links_.size() >= max_members) return fail(Code::exhausted, "the image archive has more than " + std::to_string(max_members) + " members");
+        const auto type = archive_entry_filetype(entry);
+        const char* hardlink = archive_entry_hardlink(entry);
+        if (hardlink == nullptr && type == AE_IFDIR) continue;
+        if (hardlink != nullptr || type == AE_IFLNK) {
+            const char* target = hardlink ? hardlink : archive_entry_symlink(entry);
+            if (target == nullptr || std::string_view(target).size() > max_name) return fail(Code::invalid, "the image archive has a link without a target");
+            std::size_t slash = name->rfind('/');
+            const std::string base = hardlink || slash == std::string::npos ? std::string() : name->substr(0, slash + 1);
+            spool.files_.erase(*name);
+            spool.links_[*name] = clean_relative(base + target);
+            continue;
+        }
+        if (type != AE_IFREG) return fail(Code::invalid, "the image archive has " + quote_json(*name) + ", which is neither a file nor a link");
+        GANTRY_TRY(BlobWriter file, blobs.writer());
+        GANTRY_CHECK(store_member(archive.get(), reader, file));
+        file.finish();
+        if (name->starts_with("blobs/") && "sha256:" + name->substr(name->rfind('/') + 1) != file.digest())
+            return fail(Code::invalid, quote_json(*name) + " has the digest \"" + file.digest() + "\"");
+        spool.links_.erase(*name);
+        spool.files_.erase(*name);
+        spool.files_.emplace(*name, std::move(file));
+    }
+    return spool;
+}
+
+BlobWriter* Spool::find(const std::string& name) {
+    std::string wanted = name;
+    for (int links = 0; links < 16; ++links) {
+        if (auto file = files_.find(wanted); file != files_.end()) return &file->second;
+        auto link = links_.find(wanted);
+        if (link == links_.end()) return nullptr;
+        wanted = link->second;
+    }
+    return nullptr;
+}
+
+Result<std::string> Spool::text(const std::string& name) {
+    BlobWriter* file = find(name);
+    if (file == nullptr) return fail(Code::invalid, "the image archive has no " + quote_json(name));
+    if (static_cast<std::size_t>(file->size()) > max_document_bytes) return fail(Code::invalid, quote_json(name) + " is larger than 4 MiB");
+    std::string text(static_cast<std::size_t>(file->size()), '\0');
+    for (std::size_t filled = 0; filled < text.size();) {
+        ssize_t n = ::pread(file->fd(), text.data() + filled, text.size() - filled, static_cast<off_t>(filled));
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return fail_errno("read " + quote_json(name));
+        filled += static_cast<std::size_t>(n);
+    }
+    return text;
+}
+
+}  // namespace gantry::image

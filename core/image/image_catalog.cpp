@@ -1,0 +1,211 @@
+#include "core/image/image_catalog.hpp"
+
+#include <gantry/driver.hpp>
+
+#include "core/base/clock.hpp"
+#include "core/base/ids.hpp"
+#include "core/base/log.hpp"
+#include "core/image/archive_plan.hpp"
+#include "core/image/references.hpp"
+#include "core/image/strict_json.hpp"
+
+namespace gantry::image {
+namespace {
+
+Error no_such_image(std::string_view name) { return fail(Code::not_found, "No such image: " + std::string(name)); }
+
+Record with_tags(const Record& record, std::vector<std::string> tags) {
+    Image image = *record.image;
+    std::sort(tags.begin(), tags.end());
+    tags.erase(std::unique(tags.begin(), tags.end()), tags.end());
+    image.tags = std::move(tags);
+    Record changed = record;
+    changed.image = std::make_shared<const Image>(std::move(image));
+    return changed;
+}
+
+Record tagged_now(const Record& record) {
+    Image image = *record.image;
+    image.tagged_ns = wall_clock_ns();
+    Record changed = record;
+    changed.image = std::make_shared<const Image>(std::move(image));
+    return changed;
+}
+
+}  // namespace
+
+Result<void> Catalog::load(const BlobStore& blobs) {
+    std::vector<store::Damage> damage;
+    GANTRY_TRY(auto objects, store_.list(store_kind, &damage));
+    std::lock_guard lock(mutex_);
+    damage_ = std::move(damage);
+    for (const store::Object& object : objects) {
+        auto set_aside = [&](const Error& error) {
+            damage_.push_back({std::string(store_kind), object.id, error.text});
+            log::warn("an image is damaged and set aside", {{"image", object.id}, {"reason", error.text}});
+        };
+        auto text = blobs.read(object.id, max_document_bytes);
+        if (!text) {
+            set_aside(text.error());
+            continue;
+        }
+        auto config = parse_config(*text);
+        auto record = config ? from_object(object, std::move(*config)) : Result<Record>(config.error());
+        if (!record) {
+            set_aside(record.error());
+            continue;
+        }
+        for (const std::string& tag : record->image->tags) by_tag_[tag] = object.id;
+        for (const std::string& digest : record->image->repo_digests) by_digest_[digest] = object.id;
+        records_[object.id] = std::move(*record);
+    }
+    return {};
+}
+
+Result<std::shared_ptr<const Image>> Catalog::find(std::string_view name_or_id) const {
+    std::lock_guard lock(mutex_);
+    auto by_id = [&](std::string_view id) { return records_.find(id); };
+    std::string_view hex = name_or_id.starts_with("sha256:") ? name_or_id.substr(7) : name_or_id;
+    if (hex.size() == 64 && is_id_prefix(hex)) {
+        auto found = by_id("sha256:" + std::string(hex));
+        if (found == records_.end()) return no_such_image(name_or_id);
+        return found->second.image;
+    }
+    std::string shown(name_or_id);
+    if (auto reference = parse_reference(name_or_id)) {
+        shown = reference->text();
+        if (!reference->digest.empty()) {
+            auto found = by_digest_.find(reference->name + "@" + reference->digest);
+            if (found != by_digest_.end()) return by_id(found->second)->second.image;
+        } else if (auto found = by_tag_.find(tag_key(*reference)); found != by_tag_.end()) {
+            return by_id(found->second)->second.image;
+        }
+    } else if (!is_id_prefix(hex)) {
+        return std::move(reference).error();
+    }
+    if (!is_id_prefix(hex)) return no_such_image(shown);
+    const std::string prefix = "sha256:" + std::string(hex);
+    auto first = records_.lower_bound(prefix);
+    if (first == records_.end() || !first->first.starts_with(prefix)) return no_such_image(shown);
+    if (auto second = std::next(first); second != records_.end() && second->first.starts_with(prefix))
+        return fail(Code::invalid, "ambiguous image id prefix \"" + std::string(hex) + "\": it fits more than one image");
+    return first->second.image;
+}
+
+std::optional<Record> Catalog::record(const std::string& id) const {
+    std::lock_guard lock(mutex_);
+    auto found = records_.find(id);
+    return found == records_.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::vector<Record> Catalog::all() const {
+    std::lock_guard lock(mutex_);
+    std::vector<Record> records;
+    for (const auto& [id, record] : records_) records.push_back(record);
+    return records;
+}
+
+std::vector<store::Damage> Catalog::damage() const {
+    std::lock_guard lock(mutex_);
+    return damage_;
+}
+
+Result<void> Catalog::write(const std::vector<Record>& changed) {
+    GANTRY_CHECK(store_.transact([&]() -> Result<void> {
+        for (const Record& record : changed) GANTRY_CHECK(store_.put(store_kind, to_object(record)));
+        return {};
+    }));
+    ++generation_;
+    for (const Record& record : changed) {
+        const std::string& id = record.image->id;
+        if (auto before = records_.find(id); before != records_.end()) {
+            for (const std::string& tag : before->second.image->tags)
+                if (auto named = by_tag_.find(tag); named != by_tag_.end() && named->second == id) by_tag_.erase(named);
+            for (const std::string& digest : before->second.image->repo_digests) by_digest_.erase(digest);
+        }
+        records_[id] = record;
+    }
+    for (const Record& record : changed) {
+        for (const std::string& tag : record.image->tags) by_tag_[tag] = record.image->id;
+        for (const std::string& digest : record.image->repo_digests) by_digest_[digest] = record.image->id;
+    }
+    return {};
+}
+
+Result<std::vector<Record>> Catalog::moved(const std::string& id, const std::string& tag) const {
+    std::vector<Record> changed;
+    auto target = records_.find(id);
+    if (target == records_.end()) return no_such_image(id);
+    if (auto owner = by_tag_.find(tag); owner != by_tag_.end() && owner->second != id) {
+        const Record& loser = records_.find(owner->second)->second;
+        auto tags = loser.image->tags;
+        std::erase(tags, tag);
+        changed.push_back(with_tags(loser, std::move(tags)));
+    }
+    auto tags = target->second.image->tags;
+    tags.push_back(tag);
+    changed.push_back(tagged_now(with_tags(target->second, std::move(tags))));
+    return changed;
+}
+
+Result<std::vector<std::string>> Catalog::add(Record record, const std::vector<std::string>& tags) {
+    std::lock_guard lock(mutex_);
+    const std::string id = record.image->id;
+    std::map<std::string, Record> changed;
+    std::vector<std::string> losers, all_tags = tags;
+    if (auto there = records_.find(id); there != records_.end()) {
+        all_tags.insert(all_tags.end(), there->second.image->tags.begin(), there->second.image->tags.end());
+        Image image = *record.image;
+        for (const std::string& digest : there->second.image->repo_digests)
+            if (std::find(image.repo_digests.begin(), image.repo_digests.end(), digest) == image.repo_digests.end()) image.repo_digests.push_back(digest);
+        record.image = std::make_shared<const Image>(std::move(image));
+        if (record.manifest.empty()) record.manifest = there->second.manifest;
+    }
+    for (const std::string& tag : tags) {
+        auto owner = by_tag_.find(tag);
+        if (owner == by_tag_.end() || owner->second == id) continue;
+        auto known = changed.find(owner->second);
+        const Record& loser = known == changed.end() ? records_.find(owner->second)->second : known->second;
+        auto left = loser.image->tags;
+        std::erase(left, tag);
+        losers.push_back(owner->second);
+        changed.insert_or_assign(owner->second, with_tags(loser, std::move(left)));
+    }
+    std::vector<Record> list;
+    for (auto& [other, loser] : changed) list.push_back(std::move(loser));
+    list.push_back(tagged_now(with_tags(record, std::move(all_tags))));
+    GANTRY_CHECK(write(list));
+    std::erase_if(damage_, [&](const store::Damage& damage) { return damage.id == id; });
+    return losers;
+}
+
+Result<void> Catalog::tag(const std::string& id, const std::string& tag) {
+    std::lock_guard lock(mutex_);
+    GANTRY_TRY(auto changed, moved(id, tag));
+    return write(changed);
+}
+
+Result<bool> Catalog::untag(const std::string& id, const std::string& tag) {
+    std::lock_guard lock(mutex_);
+    auto found = records_.find(id);
+    if (found == records_.end()) return no_such_image(id);
+    auto tags = found->second.image->tags;
+    std::erase(tags, tag);
+    const bool bare = tags.empty();
+    GANTRY_CHECK(write({with_tags(found->second, std::move(tags))}));
+    return bare;
+}
+
+Result<void> Catalog::erase(const std::string& id) {
+    std::lock_guard lock(mutex_);
+    GANTRY_CHECK(store_.erase(store_kind, id));
+    std::erase_if(damage_, [&](const store::Damage& damage) { return damage.id == id; });
+    auto found = records_.find(id);
+    if (found == records_.end()) return {};
+    for (const std::string& tag : found->second.image->tags) by_tag_.erase(tag);
+    for (const std::string& digest : found->second.image->repo_digests) by_digest_.erase(digest);
+    records_.erase(found);
+    return {};
+}
+
+}  // namespace gantry::image

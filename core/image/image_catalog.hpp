@@ -1,0 +1,46 @@
+// Which images there are and by which names they are found: a map in memory in front of the store. Thread-safe.
+#pragma once
+#include "core/image/blob_store.hpp"
+#include "core/image/image_record.hpp"
+
+namespace gantry::image {
+
+class Catalog {
+public:
+    explicit Catalog(store::Store& store) : store_(store) {}
+
+    // Reads every record and its config; what cannot be read is set aside.
+    Result<void> load(const BlobStore& blobs);
+
+    // By name, digest, id or prefix (ImageStore::find).
+    Result<std::shared_ptr<const Image>> find(std::string_view name_or_id) const;
+    std::optional<Record> record(const std::string& id) const;
+    std::vector<Record> all() const;
+    std::vector<store::Damage> damage() const;
+    // Differs after every addition.
+    std::uint64_t generation() const { return generation_; }
+
+    // Adds the image, or adds to the one of that id, and gives it these tags, which other images lose. Gives the
+    // ids of images that lost one.
+    Result<std::vector<std::string>> add(Record record, const std::vector<std::string>& tags);
+    Result<void> tag(const std::string& id, const std::string& tag);
+    // Takes the tag off; true when the image has none left.
+    Result<bool> untag(const std::string& id, const std::string& tag);
+    Result<void> erase(const std::string& id);
+
+private:
+    using Records = std::map<std::string, Record, std::less<>>;
+    // Writes the changed records in one transaction, then makes them visible. mutex_ is held.
+    Result<void> write(const std::vector<Record>& changed);
+    // The records after `tag` went to `id`. mutex_ is held.
+    Result<std::vector<Record>> moved(const std::string& id, const std::string& tag) const;
+
+    store::Store& store_;
+    mutable std::mutex mutex_;  // all below; no driver is called under it
+    Records records_;
+    std::map<std::string, std::string, std::less<>> by_tag_, by_digest_;
+    std::vector<store::Damage> damage_;
+    std::atomic<std::uint64_t> generation_ = 0;
+};
+
+}  // namespace gantry::image

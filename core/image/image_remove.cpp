@@ -1,0 +1,50 @@
+#include "core/base/failpoint.hpp"
+#include "core/base/ids.hpp"
+#include "core/image/image_store_impl.hpp"
+#include "core/image/references.hpp"
+
+namespace gantry::image {
+namespace {
+
+std::string shown_id(const std::string& id) { return std::string(hex_of(id).substr(0, 12)); }
+
+// `in_use` gives "NAME", or more: "running container NAME".
+bool is_running(const std::string& user) { return user.starts_with("running "); }
+std::string user_text(const std::string& user) { return user.find(' ') == std::string::npos ? "container " + user : user; }
+
+}  // namespace
+
+// Images have no parent images here, so there is nothing that `prune` would take along.
+Result<Deleted> ImageStore::remove(std::string_view name_or_id, bool force, bool /*prune*/,
+                                   const std::function<std::string(const std::string& id)>& in_use) {
+    GANTRY_TRY(auto image, find(name_or_id));
+    const std::string id = image->id;
+    const std::string user = in_use ? in_use(id) : std::string();
+    Deleted deleted;
+
+    auto reference = parse_reference(name_or_id);
+    const std::string tag = reference && reference->digest.empty() ? tag_key(*reference) : std::string();
+    const bool by_tag = !tag.empty() && std::find(image->tags.begin(), image->tags.end(), tag) != image->tags.end();
+    if (by_tag) {
+        const bool last = image->tags.size() == 1;
+        if (last && !user.empty() && !force)
+            return fail(Code::conflict, "conflict: unable to remove repository reference \"" + std::string(name_or_id) + "\" (must force) - " + user_text(user) +
+                                            " is using its referenced image " + shown_id(id));
+        GANTRY_TRY(bool bare, impl_->catalog.untag(id, tag));
+        deleted.untagged.push_back(tag);
+        if (!bare || !user.empty()) return deleted;
+    } else {
+        if (!user.empty() && (is_running(user) || !force))
+            return fail(Code::conflict, "conflict: unable to delete " + shown_id(id) + (is_running(user) ? " (cannot be forced)" : " (must be forced)") +
+                                            " - image is being used by " + user_text(user));
+        if (image->tags.size() > 1 && !force)
+            return fail(Code::conflict, "conflict: unable to delete " + shown_id(id) + " (must be forced) - image is referenced in multiple repositories");
+        deleted.untagged = image->tags;
+    }
+    GANTRY_FAILPOINT("image.remove.before_erase");
+    GANTRY_CHECK(impl_->catalog.erase(id));
+    deleted.deleted.push_back(id);
+    return deleted;
+}
+
+}  // namespace gantry::image

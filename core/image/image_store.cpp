@@ -1,0 +1,78 @@
+#include "core/image/image_store.hpp"
+
+#include <gantry/driver.hpp>
+
+#include "core/base/clock.hpp"
+#include "core/base/log.hpp"
+#include "core/image/image_store_impl.hpp"
+#include "core/image/references.hpp"
+
+namespace gantry::image {
+
+bool Throttle::due() {
+    const std::int64_t now = monotonic_ns();
+    std::int64_t next = next_ns_.load();
+    return now >= next && next_ns_.compare_exchange_strong(next, now + 100'000'000);
+}
+
+ImageStore::Impl::Made::~Made() {
+    if (kept_) return;
+    // Topmost first. What someone else has begun to use meanwhile stays; garbage collection sees to it.
+    for (auto key = layers_.rbegin(); key != layers_.rend(); ++key) {
+        if (!impl_.pins.begin_delete(*key, 1)) continue;
+        if (auto removed = impl_.unpacker().remove(*key); !removed) log::warn("a layer could not be removed", {{"layer", *key}, {"reason", removed.error().text}});
+        impl_.pins.end_delete(*key);
+    }
+    for (const std::string& digest : blobs_) {
+        if (!impl_.pins.begin_delete(digest, 1)) continue;
+        impl_.blobs.erase(digest);
+        impl_.pins.end_delete(digest);
+    }
+}
+
+Result<void> ImageStore::Impl::Made::blob(BlobWriter& file) {
+    hold_.add(file.finish());
+    const bool fresh = !impl_.blobs.has(file.digest());
+    GANTRY_CHECK(impl_.blobs.adopt(file));
+    if (fresh) blobs_.push_back(file.digest());
+    return {};
+}
+
+Result<void> ImageStore::Impl::Made::blob(const std::string& digest, std::string_view bytes) {
+    hold_.add(digest);
+    if (impl_.blobs.has(digest) && impl_.blobs.read(digest, bytes.size())) return {};
+    impl_.blobs.erase(digest);  // damaged: the bytes at hand mend it
+    GANTRY_CHECK(impl_.blobs.put(digest, bytes));
+    blobs_.push_back(digest);
+    return {};
+}
+
+ImageStore::ImageStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+ImageStore::~ImageStore() = default;
+
+Result<std::unique_ptr<ImageStore>> ImageStore::open(std::string root, store::Store& store, std::shared_ptr<driver::Driver> layers) {
+    GANTRY_TRY(BlobStore blobs, BlobStore::open(root));
+    auto impl = std::make_unique<Impl>(store, std::move(layers), std::move(blobs));
+    GANTRY_CHECK(impl->catalog.load(impl->blobs));
+    return std::unique_ptr<ImageStore>(new ImageStore(std::move(impl)));
+}
+
+Result<std::shared_ptr<const Image>> ImageStore::find(std::string_view name_or_id) { return impl_->catalog.find(name_or_id); }
+
+std::vector<std::shared_ptr<const Image>> ImageStore::list() {
+    std::vector<std::shared_ptr<const Image>> images;
+    for (const Record& record : impl_->catalog.all()) images.push_back(record.image);
+    std::stable_sort(images.begin(), images.end(), [](const auto& a, const auto& b) { return a->created_ns > b->created_ns; });
+    return images;
+}
+
+Result<void> ImageStore::tag(std::string_view source, std::string_view target) {
+    GANTRY_TRY(Reference reference, parse_reference(target));
+    if (!reference.digest.empty()) return fail(Code::invalid, "refusing to create a tag with a digest reference");
+    GANTRY_TRY(auto image, find(source));
+    return impl_->catalog.tag(image->id, tag_key(reference));
+}
+
+std::vector<store::Damage> ImageStore::damage() { return impl_->catalog.damage(); }
+
+}  // namespace gantry::image

@@ -1,0 +1,15 @@
+// The "json-file" log: Docker's lines {"log":"..","stream":"stdout","time":".."}.
+#pragma once
+#include <memory>
+
+#include "core/monitor/log_file.hpp"
+#include "core/monitor/log_writer.hpp"
+
+namespace gantry::monitor {
+
+std::unique_ptr<LogWriter> make_json_log(LogFile file);
+
+// "2026-01-02T03:04:05.12Z": Docker's time in logs, without trailing zeros.
+std::string log_time(std::int64_t wall_ns);
+
+}  // namespace gantry::monitor

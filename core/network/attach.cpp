@@ -1,0 +1,379 @@
+// A container starts: its namespace, endpoints, addresses, ports, names; and ends.
+#include <algorithm>
+
+#include <gantry/driver.hpp>
+
+#include "core/base/failpoint.hpp"
+#include "core/base/ids.hpp"
+#include "core/base/log.hpp"
+#include "core/network/api.hpp"
+#include "core/network/impl.hpp"
+#include "core/network/validate.hpp"
+
+namespace gantry::network {
+namespace {
+
+constexpr std::string_view container_mode = "container:";
+constexpr int ephemeral_attempts = 8;
+
+std::string address_space(const EndpointRecord& endpoint) { return "ipv4/" + endpoint.network; }
+
+// The one that provides the default route: the highest priority, then the name that sorts first. None: nullptr.
+const Joining* gateway_of(const std::vector<Joining>& joinings) {
+    const Joining* best = nullptr;
+    for (const Joining& joining : joinings) {
+        const NetworkRecord& record = joining.network->record;
+        if (record.internal || !record.subnet) continue;
+        if (!best || joining.wish.gateway_priority > best->wish.gateway_priority ||
+            (joining.wish.gateway_priority == best->wish.gateway_priority && record.name < best->network->record.name))
+            best = &joining;
+    }
+    return best;
+}
+
+Result<void> check_fixed_address(const NetworkRecord& network, const std::string& text) {
+    if (text.empty()) return {};
+    auto address = parse_ipv4(text);
+    if (!address) return fail(Code::invalid, "invalid IPv4 address: " + text);
+    if (network.built_in) return fail(Code::invalid, "user specified IP address is supported on user defined networks only");
+    if (network.chosen_subnet || !network.subnet)
+        return fail(Code::invalid, "user specified IP address is supported only when connecting to networks with user configured subnets");
+    if (!network.subnet->contains(*address)) return fail(Code::invalid, "no configured subnet contains IP address " + text);
+    return {};
+}
+
+}  // namespace
+
+// The networks of a container, the one that gives eth0 first.
+Result<std::vector<Joining>> NetworkService::Impl::resolve(const std::string& network_mode, const std::vector<EndpointWish>& wishes) {
+    const std::string first = network_mode.empty() || network_mode == "default" ? std::string(default_network) : network_mode;
+    std::vector<EndpointWish> all = wishes;
+    if (all.empty()) {
+        all.emplace_back();
+        all.back().network = first;
+    }
+    std::vector<Joining> joinings;
+    for (EndpointWish& wish : all) {
+        GANTRY_TRY(NetworkPtr network, find(wish.network == "default" ? default_network : std::string_view(wish.network)));
+        if (std::any_of(joinings.begin(), joinings.end(), [&](const Joining& j) { return j.network == network; }))
+            return fail(Code::invalid, "network " + wish.network + " is named twice");
+        GANTRY_TRY(auto driver, driver_of(network));
+        const Mode mode = mode_of(*driver);
+        if (mode != Mode::interfaces && all.size() > 1)
+            return fail(Code::invalid, "container cannot be connected to multiple networks with one of the networks in " +
+                                           std::string(mode == Mode::host ? "host" : "private (none)") + " mode");
+        GANTRY_CHECK(check_fixed_address(network->record, wish.ipv4));
+        if (!wish.mac.empty()) {
+            GANTRY_TRY(wish.mac, checked_mac(wish.mac));
+        }
+        joinings.push_back({network, std::move(wish)});
+    }
+    auto primary = find(first);
+    std::sort(joinings.begin(), joinings.end(), [&](const Joining& a, const Joining& b) {
+        const bool a_first = primary && a.network == *primary, b_first = primary && b.network == *primary;
+        return a_first != b_first ? a_first : a.network->record.name < b.network->record.name;
+    });
+    return joinings;
+}
+
+Result<void> NetworkService::check(const std::string& network_mode, const std::vector<EndpointWish>& wishes, const std::vector<Port>& ports) {
+    for (const Port& port : ports) {
+        GANTRY_TRY([[maybe_unused]] auto checked, checked_port(port));
+    }
+    if (network_mode.starts_with(container_mode)) {
+        if (network_mode.size() == container_mode.size()) return fail(Code::invalid, "invalid container format container:<name|id>");
+        if (!ports.empty()) return fail(Code::invalid, "conflicting options: port publishing and the container type network mode");
+        if (!wishes.empty()) return fail(Code::invalid, "conflicting options: cannot attach both user-defined and non-user-defined network-modes");
+        return {};
+    }
+    GANTRY_TRY([[maybe_unused]] auto joinings, impl_->resolve(network_mode, wishes));
+    return {};
+}
+
+// A new endpoint with an address taken in memory; forget() gives it back.
+Result<EndpointRecord> NetworkService::Impl::new_endpoint(const Joining& joining, const std::string& container_id,
+                                                          const std::string& container_name, const std::string& hostname) {
+    EndpointRecord endpoint;
+    endpoint.id = new_id();
+    endpoint.container = container_id;
+    endpoint.container_name = container_name;
+    endpoint.hostname = hostname;
+    endpoint.aliases = joining.wish.aliases;
+    endpoint.fixed_ipv4 = joining.wish.ipv4;
+    endpoint.fixed_mac = joining.wish.mac;
+    endpoint.driver_options = joining.wish.driver_options;
+    endpoint.gateway_priority = joining.wish.gateway_priority;
+    std::lock_guard lock(mutex);
+    NetworkState& network = *joining.network;
+    endpoint.network = network.record.id;
+    if (network.record.subnet) {
+        if (endpoint.fixed_ipv4.empty()) {
+            auto address = network.ipam.take();
+            if (!address)
+                return fail(address.error().code, "no available IPv4 addresses on this network's address pools: " + network.record.name + " (" + network.record.id + ")");
+            endpoint.address = *address;
+        } else {
+            const Ipv4 address = parse_ipv4(endpoint.fixed_ipv4).value_or(0);
+            GANTRY_CHECK(network.ipam.take(address));
+            endpoint.address = address;
+        }
+        endpoint.prefix_length = network.record.subnet->length;
+        endpoint.mac = endpoint.fixed_mac.empty() ? mac_of(endpoint.address) : endpoint.fixed_mac;
+    }
+    endpoints[endpoint.id] = endpoint;
+    return endpoint;
+}
+
+Result<void> NetworkService::Impl::record(const std::vector<EndpointRecord>& list) {
+    return store.transact([&]() -> Result<void> {
+        for (const EndpointRecord& endpoint : list) {
+            if (endpoint.address) GANTRY_CHECK(store.claim(address_space(endpoint), show(endpoint.address), endpoint.id));
+            for (const Port& port : endpoint.ports) GANTRY_CHECK(store.claim("port", PortTable::key(port), endpoint.id));
+            GANTRY_CHECK(store.put("endpoint", {endpoint.id, "", 1, endpoint.to_store()}));
+        }
+        return {};
+    });
+}
+
+Result<driver::Reply> NetworkService::Impl::attach_one(const NetworkPtr& network, const EndpointRecord& endpoint, int netns) {
+    GANTRY_TRY(auto driver, driver_of(network));
+    NetworkRecord record;
+    {
+        std::lock_guard lock(mutex);
+        record = network->record;
+    }
+    Json request{{"network", network_for_driver(record)}, {"endpoint", endpoint_for_driver(endpoint)},
+                 {"sandbox", {{"id", endpoint.container}, {"kind", "netns"}}}, {"interface", endpoint.interface},
+                 {"default_gateway", endpoint.default_gateway}};
+    std::vector<driver::NamedFd> fds;
+    if (netns >= 0) fds.push_back({"netns", netns});
+    auto reply = driver->call("network/1", "attach", request, fds);
+    if (reply || reply.error().code != Code::not_found) return reply;
+    // Somebody has removed the network behind our back: once more from the start.
+    {
+        std::lock_guard lock(mutex);
+        if (network->kernel == NetworkState::Kernel::ready) network->kernel = NetworkState::Kernel::absent;
+    }
+    GANTRY_CHECK(ensure_in_kernel(network));
+    return driver->call("network/1", "attach", std::move(request), fds);
+}
+
+Result<void> NetworkService::Impl::claim_ports(EndpointRecord& endpoint, const std::vector<Port>& wishes) {
+    std::lock_guard lock(mutex);
+    std::vector<Port> claimed;
+    ScopeGuard undo([&] {
+        for (const Port& port : claimed) ports.release(port, endpoint.id);
+    });
+    for (const Port& wish : wishes) {
+        GANTRY_TRY(Port port, checked_port(wish));
+        if (port.host_port == 0) {
+            GANTRY_TRY(port.host_port, ports.claim_ephemeral(port.protocol, port.host_address, endpoint.id));
+        } else {
+            GANTRY_CHECK(ports.claim(port, endpoint.id));
+        }
+        claimed.push_back(port);
+    }
+    undo.dismiss();
+    endpoint.ports = claimed;
+    endpoints[endpoint.id].ports = claimed;
+    return {};
+}
+
+void NetworkService::Impl::take_back(EndpointRecord& endpoint) {
+    (void)store.release_all("port", endpoint.id);
+    std::lock_guard lock(mutex);
+    for (const Port& port : endpoint.ports) ports.release(port, endpoint.id);
+    endpoint.ports.clear();
+    endpoints[endpoint.id].ports.clear();
+}
+
+Result<void> NetworkService::Impl::expose(const NetworkPtr& network, const EndpointRecord& endpoint, const std::vector<Port>& list) {
+    GANTRY_TRY(auto driver, driver_of(network));
+    if (!driver->offers("network.expose/1")) {
+        if (list.empty()) return {};
+        return fail(Code::unsupported, "driver \"" + driver->name() + "\" of network \"" + network->record.name + "\" cannot publish ports");
+    }
+    NetworkRecord record;
+    {
+        std::lock_guard lock(mutex);
+        record = network->record;
+    }
+    GANTRY_TRY([[maybe_unused]] auto reply,
+               driver->call("network.expose/1", "expose",
+                            {{"network", network_for_driver(record)}, {"endpoint", endpoint_for_driver(endpoint)}, {"ports", ports_for_driver(list)}}));
+    return {};
+}
+
+// Ports without a number are given free ones; one that turns out to be held by a program of the host is replaced.
+Result<void> NetworkService::Impl::publish(const NetworkPtr& network, EndpointRecord& endpoint, const std::vector<Port>& wishes) {
+    if (wishes.empty()) return {};
+    const bool any_number = std::any_of(wishes.begin(), wishes.end(), [](const Port& port) { return port.host_port == 0; });
+    for (int attempt = 1;; ++attempt) {
+        GANTRY_CHECK(claim_ports(endpoint, wishes));
+        auto done = record({endpoint});
+        if (done) done = expose(network, endpoint, endpoint.ports);
+        if (done) return {};
+        take_back(endpoint);
+        if (done.error().code != Code::conflict || !any_number || attempt == ephemeral_attempts) return done;
+    }
+}
+
+void NetworkService::Impl::forget(const EndpointRecord& endpoint) {
+    if (auto network = networks.find(endpoint.network); network != networks.end() && endpoint.address) network->second->ipam.give_back(endpoint.address);
+    for (const Port& port : endpoint.ports) ports.release(port, endpoint.id);
+    endpoints.erase(endpoint.id);
+}
+
+Result<void> NetworkService::Impl::release(const EndpointRecord& endpoint, int netns) {
+    NetworkPtr network;
+    NetworkRecord record;
+    {
+        std::lock_guard lock(mutex);
+        auto found = networks.find(endpoint.network);
+        if (found != networks.end()) {
+            network = found->second;
+            record = network->record;
+        }
+    }
+    if (network && record.made) {
+        GANTRY_TRY(auto driver, driver_of(network));
+        if (!endpoint.ports.empty()) GANTRY_CHECK(expose(network, endpoint, {}));
+        GANTRY_FAILPOINT("network.detach.taken_back");
+        std::vector<driver::NamedFd> fds;
+        if (netns >= 0) fds.push_back({"netns", netns});
+        GANTRY_TRY([[maybe_unused]] auto reply,
+                   driver->call("network/1", "detach",
+                                {{"network", network_for_driver(record)}, {"endpoint", endpoint_for_driver(endpoint)},
+                                 {"sandbox", {{"id", endpoint.container}, {"gone", netns < 0}}}}, fds));
+    }
+    GANTRY_FAILPOINT("network.detach.detached");
+    GANTRY_CHECK(store.transact([&]() -> Result<void> {
+        if (endpoint.address) GANTRY_CHECK(store.release(address_space(endpoint), show(endpoint.address), endpoint.id));
+        if (!endpoint.ports.empty()) GANTRY_CHECK(store.release_all("port", endpoint.id));
+        return store.erase("endpoint", endpoint.id);
+    }));
+    std::lock_guard lock(mutex);
+    forget(endpoint);
+    return {};
+}
+
+Result<void> NetworkService::Impl::release_all(const std::vector<EndpointRecord>& list, int netns) {
+    Result<void> first;
+    std::set<std::string> touched;
+    for (const EndpointRecord& endpoint : list) {
+        auto released = release(endpoint, netns);
+        if (!released) {
+            log::warn("cannot release an endpoint", {{"container", endpoint.container}, {"endpoint", endpoint.id}, {"reason", released.error().text}});
+            if (first) first = released;
+        }
+        if (endpoint.address) touched.insert(endpoint.network);
+    }
+    auto written = write_names(touched);
+    return first ? written : first;
+}
+
+Attached NetworkService::Impl::describe(std::vector<EndpointRecord> list) {
+    Attached attached;
+    attached.settings = Json::object();
+    std::stable_sort(list.begin(), list.end(), [](const EndpointRecord& a, const EndpointRecord& b) { return a.default_gateway > b.default_gateway; });
+    std::lock_guard lock(mutex);
+    for (const EndpointRecord& endpoint : list) {
+        auto network = networks.find(endpoint.network);
+        if (network == networks.end()) continue;
+        attached.settings[network->second->record.name] = endpoint_settings(network->second->record, endpoint);
+        if (!endpoint.address) {
+            if (network->second->driver) attached.mode = mode_of(*network->second->driver) == Mode::host ? Attached::Mode::host : Attached::Mode::none;
+            continue;
+        }
+        for (const std::string& resolver : network->second->resolvers) attached.resolvers.push_back(resolver);
+        if (!endpoint.hostname.empty()) attached.hosts.emplace_back(show(endpoint.address), endpoint.hostname);
+        attached.ports.insert(attached.ports.end(), endpoint.ports.begin(), endpoint.ports.end());
+    }
+    return attached;
+}
+
+Result<Attached> NetworkService::attach(const std::string& container_id, const std::string& container_name, const std::string& hostname,
+                                        const std::string& network_mode, const std::vector<EndpointWish>& wishes,
+                                        const std::vector<Port>& ports, const std::function<void(int netns)>& netns_ready) {
+    Impl& impl = *impl_;
+    if (network_mode.starts_with(container_mode)) {
+        Attached attached;
+        attached.mode = Attached::Mode::container;
+        attached.join = network_mode.substr(container_mode.size());
+        attached.settings = Json::object();
+        return attached;
+    }
+    GANTRY_TRY(std::vector<Joining> joinings, impl.resolve(network_mode, wishes));
+    // What an interrupted end of the same container left.
+    if (auto stale = impl.endpoints_of_container(container_id); !stale.empty()) GANTRY_CHECK(impl.release_all(stale, -1));
+
+    Users users(impl);
+    Mode mode = Mode::interfaces;
+    for (const Joining& joining : joinings) {
+        GANTRY_CHECK(users.add(joining.network));
+        GANTRY_TRY(auto driver, impl.driver_of(joining.network));
+        mode = mode_of(*driver);
+        GANTRY_CHECK(impl.ensure_in_kernel(joining.network).context("network " + joining.network->record.name));
+    }
+
+    UniqueFd netns;
+    std::vector<EndpointRecord> made;
+    ScopeGuard undo([&] {
+        for (const EndpointRecord& endpoint : made)
+            if (auto released = impl.release(endpoint, netns.get()); !released)
+                log::warn("cannot undo an attachment", {{"container", container_id}, {"reason", released.error().text}});
+        std::set<std::string> touched;
+        for (const EndpointRecord& endpoint : made) touched.insert(endpoint.network);
+        (void)impl.write_names(touched);
+    });
+    const Joining* gateway = gateway_of(joinings);
+    for (const Joining& joining : joinings) {
+        GANTRY_TRY(EndpointRecord endpoint, impl.new_endpoint(joining, container_id, container_name, hostname));
+        if (endpoint.address) endpoint.interface = "eth" + std::to_string(made.size());
+        endpoint.default_gateway = &joining == gateway;
+        {
+            std::lock_guard lock(impl.mutex);
+            impl.endpoints[endpoint.id] = endpoint;
+        }
+        made.push_back(std::move(endpoint));
+    }
+    GANTRY_CHECK(impl.record(made));
+    GANTRY_FAILPOINT("network.attach.recorded");
+    if (mode != Mode::host) {
+        GANTRY_TRY(netns, impl.pool.take());
+        if (netns_ready) netns_ready(netns.get());
+    }
+    for (std::size_t i = 0; i < joinings.size(); ++i) {
+        GANTRY_TRY([[maybe_unused]] auto reply,
+                   impl.attach_one(joinings[i].network, made[i], netns.get()).context("attach to network " + joinings[i].network->record.name));
+        GANTRY_FAILPOINT("network.attach.attached");
+    }
+    for (std::size_t i = 0; i < joinings.size(); ++i) {
+        if (&joinings[i] != gateway) continue;
+        auto published = impl.publish(joinings[i].network, made[i], ports);
+        if (!published)
+            return std::move(published).error().context("driver failed programming external connectivity on endpoint " + container_name + " (" + made[i].id + ")");
+        GANTRY_FAILPOINT("network.attach.published");
+    }
+    if (mode == Mode::interfaces) {
+        std::set<std::string> touched;
+        for (const EndpointRecord& endpoint : made) touched.insert(endpoint.network);
+        GANTRY_CHECK(impl.write_names(touched));
+    }
+    GANTRY_FAILPOINT("network.attach.named");
+    undo.dismiss();
+    Attached attached = impl.describe(made);
+    attached.netns = std::move(netns);
+    return attached;
+}
+
+Result<void> NetworkService::detach(const std::string& container_id, bool) {
+    // The namespace is not at hand in either case; a driver that finds the interface alive removes it by its host end.
+    auto endpoints = impl_->endpoints_of_container(container_id);
+    if (endpoints.empty()) return {};
+    return impl_->release_all(endpoints, -1);
+}
+
+Attached NetworkService::settings_of(const std::string& container_id) { return impl_->describe(impl_->endpoints_of_container(container_id)); }
+
+}  // namespace gantry::network

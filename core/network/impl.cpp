@@ -1,0 +1,256 @@
+#include "core/network/impl.hpp"
+
+#include <algorithm>
+
+#include <gantry/driver.hpp>
+
+#include "core/base/clock.hpp"
+#include "core/base/failpoint.hpp"
+#include "core/base/ids.hpp"
+#include "core/base/log.hpp"
+#include "core/network/host_networks.hpp"
+
+namespace gantry::network {
+namespace {
+
+constexpr std::size_t namespaces_ahead = 8;
+constexpr int subnet_attempts = 3;
+
+bool has_ability(const driver::Driver& driver, std::string_view ability) {
+    const auto abilities = member<std::vector<std::string>>(driver.description(), "abilities");
+    return std::find(abilities.begin(), abilities.end(), ability) != abilities.end();
+}
+
+}  // namespace
+
+Mode mode_of(const driver::Driver& driver) {
+    if (has_ability(driver, "mode.host")) return Mode::host;
+    if (has_ability(driver, "mode.none")) return Mode::none;
+    return Mode::interfaces;
+}
+
+NetworkService::Impl::Impl(Settings s, store::Store& st, driver::Registry& d)
+    : settings(std::move(s)), store(st), drivers(d), names(settings.run), pool(namespaces_ahead) {}
+
+Users::~Users() {
+    std::lock_guard lock(impl_.mutex);
+    for (const NetworkPtr& network : networks_) --network->users;
+    impl_.changed.notify_all();
+}
+
+Result<void> Users::add(const NetworkPtr& network) {
+    std::lock_guard lock(impl_.mutex);
+    if (network->kernel == NetworkState::Kernel::removing || !impl_.networks.contains(network->record.id))
+        return fail(Code::not_found, "network " + network->record.name + " not found");
+    ++network->users;
+    networks_.push_back(network);
+    return {};
+}
+
+Result<void> NetworkService::Impl::save(const NetworkRecord& record) {
+    return store.put("network", {record.id, record.name, 1, record.to_store()});
+}
+
+void NetworkService::Impl::set_up_ipam(NetworkState& network) const {
+    if (!network.record.subnet) return;
+    network.ipam = Ipam(*network.record.subnet, network.record.range.value_or(*network.record.subnet));
+    network.ipam.reserve(network.record.gateway);
+    for (const auto& [name, text] : network.record.auxiliary)
+        if (auto address = parse_ipv4(text)) network.ipam.reserve(*address);
+}
+
+Result<void> NetworkService::Impl::load() {
+    std::vector<store::Damage> damage;
+    GANTRY_TRY(auto stored_networks, store.list("network", &damage));
+    for (const store::Object& object : stored_networks) {
+        auto record = NetworkRecord::from_store(object.body);
+        if (!record) {
+            damage.push_back({"network", object.id, record.error().text});
+            continue;
+        }
+        auto network = std::make_shared<NetworkState>();
+        network->record = std::move(record).value();
+        set_up_ipam(*network);
+        networks[object.id] = network;
+    }
+    GANTRY_TRY(auto stored_endpoints, store.list("endpoint", &damage));
+    for (const store::Object& object : stored_endpoints) {
+        auto record = EndpointRecord::from_store(object.body);
+        auto network = record ? networks.find(record->network) : networks.end();
+        if (network == networks.end()) {
+            damage.push_back({"endpoint", object.id, record ? "its network \"" + record->network + "\" is not there" : record.error().text});
+            continue;
+        }
+        if (record->address && network->second->ipam.take(record->address)) network->second->ipam.continue_after(record->address);
+        for (const Port& port : record->ports) (void)ports.claim(port, record->id);
+        endpoints[object.id] = std::move(record).value();
+    }
+    for (const store::Damage& d : damage) log::warn("a stored object cannot be used", {{"kind", d.kind}, {"id", d.id}, {"reason", d.reason}});
+    return {};
+}
+
+Result<void> NetworkService::Impl::add_built_in(std::string_view name, const std::string& driver, bool addressed) {
+    if (driver.empty()) return {};
+    for (const auto& [id, network] : networks)
+        if (network->record.name == name) return {};
+    auto network = std::make_shared<NetworkState>();
+    network->record.id = new_id();
+    network->record.name = name;
+    network->record.driver = driver;
+    network->record.created_ns = wall_clock_ns();
+    network->record.built_in = true;
+    network->record.chosen_subnet = addressed;
+    if (addressed) GANTRY_CHECK(choose_subnet(network));
+    GANTRY_CHECK(save(network->record));
+    networks[network->record.id] = network;
+    return {};
+}
+
+Result<NetworkPtr> NetworkService::Impl::find(std::string_view name_or_id) {
+    std::lock_guard lock(mutex);
+    if (auto exact = networks.find(std::string(name_or_id)); exact != networks.end() && !exact->second->record.creating) return exact->second;
+    std::vector<NetworkPtr> by_prefix;
+    for (const auto& [id, network] : networks) {
+        if (network->record.creating) continue;
+        if (network->record.name == name_or_id) return network;
+        if (is_id_prefix(name_or_id) && id.starts_with(name_or_id)) by_prefix.push_back(network);
+    }
+    if (by_prefix.size() == 1) return by_prefix.front();
+    if (by_prefix.empty()) return fail(Code::not_found, "network " + std::string(name_or_id) + " not found");
+    return fail(Code::invalid, "network " + std::string(name_or_id) + " is ambiguous (" + std::to_string(by_prefix.size()) + " matches found based on ID prefix)");
+}
+
+Result<std::shared_ptr<driver::Driver>> NetworkService::Impl::driver_of(const NetworkPtr& network) {
+    {
+        std::lock_guard lock(mutex);
+        if (network->driver) return network->driver;
+    }
+    GANTRY_TRY(auto driver, drivers.get(driver::Kind::network, network->record.driver));
+    std::lock_guard lock(mutex);
+    network->driver = driver;
+    return driver;
+}
+
+std::vector<Prefix> NetworkService::Impl::subnets_of_others(std::string_view but_id) const {
+    std::vector<Prefix> subnets;
+    for (const auto& [id, network] : networks)
+        if (id != but_id && network->record.subnet) subnets.push_back(*network->record.subnet);
+    return subnets;
+}
+
+// A subnet from the pools that neither another network nor the host has.
+Result<void> NetworkService::Impl::choose_subnet(const NetworkPtr& network) {
+    GANTRY_TRY(std::vector<Prefix> occupied, host_networks(network->record.interface));
+    std::lock_guard lock(mutex);
+    for (const Prefix& other : subnets_of_others(network->record.id)) occupied.push_back(other);
+    GANTRY_TRY(const Prefix subnet, carve(settings.address_pools, occupied));
+    network->record.subnet = network->record.range = subnet;
+    network->record.gateway = subnet.base + 1;
+    set_up_ipam(*network);
+    return {};
+}
+
+// The network is in the kernel when this succeeds. One thread asks the driver, others wait for it.
+Result<void> NetworkService::Impl::ensure_in_kernel(const NetworkPtr& network) {
+    GANTRY_TRY(auto driver, driver_of(network));
+    NetworkRecord record;
+    bool unused = false;
+    {
+        std::unique_lock lock(mutex);
+        changed.wait(lock, [&] { return network->kernel != NetworkState::Kernel::making; });
+        if (network->kernel == NetworkState::Kernel::ready) return {};
+        if (network->kernel == NetworkState::Kernel::removing) return fail(Code::not_found, "network " + network->record.name + " not found");
+        network->kernel = NetworkState::Kernel::making;
+        network->record.made = true;
+        record = network->record;
+        unused = endpoints_of_network(record.id).empty();
+    }
+    auto finish = [&](NetworkState::Kernel state) {
+        std::lock_guard lock(mutex);
+        network->kernel = state;
+        changed.notify_all();
+    };
+    ScopeGuard failed([&] { finish(NetworkState::Kernel::absent); });
+    GANTRY_FAILPOINT("network.ensure.begin");
+    GANTRY_CHECK(save(record));
+    for (int attempt = 1;; ++attempt) {
+        // Another engine or a VPN may have taken the subnet since it was chosen, or takes it at this very moment.
+        auto meets_the_host = [&] {
+            auto others = host_networks(record.interface);
+            return others && std::any_of(others->begin(), others->end(), [&](const Prefix& p) { return p.overlaps(*record.subnet); });
+        };
+        const bool movable = record.chosen_subnet && unused && attempt <= subnet_attempts;
+        if (movable && meets_the_host()) {
+            GANTRY_CHECK(choose_subnet(network));
+            std::lock_guard lock(mutex);
+            record.subnet = network->record.subnet;
+            record.range = network->record.range;
+            record.gateway = network->record.gateway;
+        }
+        GANTRY_TRY(driver::Reply reply, driver->call("network/1", "ensure", {{"network", network_for_driver(record)}}));
+        GANTRY_FAILPOINT("network.ensure.made");
+        record.interface = member<std::string>(reply.result, "interface");
+        if (movable && meets_the_host()) {
+            GANTRY_TRY(reply, driver->call("network/1", "remove", {{"network", network_for_driver(record)}}));
+            continue;
+        }
+        {
+            std::lock_guard lock(mutex);
+            network->resolvers = member<std::vector<std::string>>(reply.result, "resolver");
+            network->record = record;
+        }
+        break;
+    }
+    GANTRY_CHECK(save(record));
+    failed.dismiss();
+    finish(NetworkState::Kernel::ready);
+    return {};
+}
+
+std::vector<EndpointRecord> NetworkService::Impl::endpoints_of_container(const std::string& container) {
+    std::lock_guard lock(mutex);
+    std::vector<EndpointRecord> found;
+    for (const auto& [id, endpoint] : endpoints)
+        if (endpoint.container == container) found.push_back(endpoint);
+    std::sort(found.begin(), found.end(), [](const EndpointRecord& a, const EndpointRecord& b) { return a.interface < b.interface; });
+    return found;
+}
+
+std::vector<EndpointRecord> NetworkService::Impl::endpoints_of_network(std::string_view network) const {
+    std::vector<EndpointRecord> found;
+    for (const auto& [id, endpoint] : endpoints)
+        if (endpoint.network == network) found.push_back(endpoint);
+    return found;
+}
+
+Result<void> NetworkService::Impl::write_names(const std::set<std::string>& ids) {
+    // The lock spans reading and writing, so that an older state never replaces a newer one.
+    std::lock_guard one_writer(names_mutex);
+    struct File {
+        NetworkRecord network;
+        std::vector<std::string> listen;
+        std::vector<NamesDirectory::Member> members;
+    };
+    std::vector<File> files;
+    {
+        std::lock_guard lock(mutex);
+        std::map<std::string, std::vector<std::string>> networks_of;
+        for (const auto& [id, endpoint] : endpoints)
+            if (endpoint.address) networks_of[endpoint.container].push_back(endpoint.network);
+        for (const std::string& id : ids) {
+            auto network = networks.find(id);
+            if (network == networks.end()) continue;
+            File file{network->second->record, network->second->resolvers, {}};
+            for (const EndpointRecord& endpoint : endpoints_of_network(id)) {
+                NamesDirectory::Member one{endpoint, networks_of[endpoint.container]};
+                std::erase(one.other_networks, id);
+                file.members.push_back(std::move(one));
+            }
+            files.push_back(std::move(file));
+        }
+    }
+    for (const File& file : files) GANTRY_CHECK(names.write(file.network, file.listen, file.members));
+    return {};
+}
+
+}  // namespace gantry::network

@@ -1,0 +1,108 @@
+// The state behind NetworkService. Members of Impl stand in the file of their topic: create.cpp, attach.cpp,
+// connect.cpp, reconcile.cpp, impl.cpp.
+#pragma once
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/network/ipam.hpp"
+#include "core/network/model.hpp"
+#include "core/network/names.hpp"
+#include "core/network/netns_pool.hpp"
+#include "core/network/network_service.hpp"
+#include "core/network/ports.hpp"
+
+namespace gantry::network {
+
+// One network. Fields are read and written under Impl::mutex, `driver` excepted once it is set.
+struct NetworkState {
+    NetworkRecord record;
+    Ipam ipam;
+    enum class Kernel { absent = 1, making, ready, removing } kernel = Kernel::absent;
+    int users = 0;                       // attachments under way: the network cannot be removed
+    std::vector<std::string> resolvers;  // what ensure() answered
+    std::shared_ptr<driver::Driver> driver;
+};
+using NetworkPtr = std::shared_ptr<NetworkState>;
+
+// What a driver gives instead of an interface, from the abilities of its description.
+enum class Mode { interfaces = 1, host, none };
+Mode mode_of(const driver::Driver& driver);
+
+// The wish for one network of one container, resolved.
+struct Joining {
+    NetworkPtr network;
+    EndpointWish wish;
+};
+
+struct NetworkService::Impl {
+    Impl(Settings s, store::Store& st, driver::Registry& d);
+
+    // impl.cpp: objects, lookup, the driver's side of a network.
+    Result<void> load();
+    Result<void> add_built_in(std::string_view name, const std::string& driver, bool addressed);
+    Result<NetworkPtr> find(std::string_view name_or_id);  // locks
+    Result<std::shared_ptr<driver::Driver>> driver_of(const NetworkPtr& network);
+    Result<void> ensure_in_kernel(const NetworkPtr& network);
+    Result<void> choose_subnet(const NetworkPtr& network);
+    Result<void> save(const NetworkRecord& record);
+    void set_up_ipam(NetworkState& network) const;
+    std::vector<Prefix> subnets_of_others(std::string_view but_id) const;  // mutex held
+    std::vector<EndpointRecord> endpoints_of_container(const std::string& container);  // locks
+    std::vector<EndpointRecord> endpoints_of_network(std::string_view network) const;  // mutex held
+    Result<void> write_names(const std::set<std::string>& networks);
+
+    // attach.cpp
+    Result<std::vector<Joining>> resolve(const std::string& network_mode, const std::vector<EndpointWish>& wishes);
+    Result<EndpointRecord> new_endpoint(const Joining& joining, const std::string& container_id, const std::string& container_name,
+                                        const std::string& hostname);
+    Result<void> claim_ports(EndpointRecord& endpoint, const std::vector<Port>& wishes);
+    Result<void> record(const std::vector<EndpointRecord>& endpoints);
+    Result<driver::Reply> attach_one(const NetworkPtr& network, const EndpointRecord& endpoint, int netns);
+    Result<void> expose(const NetworkPtr& network, const EndpointRecord& endpoint, const std::vector<Port>& ports);
+    Result<void> publish(const NetworkPtr& network, EndpointRecord& endpoint, const std::vector<Port>& wishes);
+    void take_back(EndpointRecord& endpoint);  // the port claims of publish()
+    // The endpoint goes: ports, interface, claims, record. On failure it stays recorded, to be tried again. `netns`: -1
+    // where the namespace is gone or not at hand.
+    Result<void> release(const EndpointRecord& endpoint, int netns);
+    // Goes on after a failure and gives the first; their networks' names are written anew.
+    Result<void> release_all(const std::vector<EndpointRecord>& endpoints, int netns);
+    Attached describe(std::vector<EndpointRecord> endpoints);
+
+    // connect.cpp
+    Result<void> move_gateway(EndpointRecord from, EndpointRecord to, int netns);
+    void forget(const EndpointRecord& endpoint);  // mutex held: memory only
+
+    const Settings settings;
+    store::Store& store;
+    driver::Registry& drivers;
+    NamesDirectory names;
+    NetnsPool pool;
+
+    std::mutex names_mutex;  // taken before `mutex`: one writer of names files at a time
+    std::mutex mutex;        // never held over a driver call or a write to the store
+    std::condition_variable changed;
+    std::map<std::string, NetworkPtr> networks;         // by id
+    std::map<std::string, EndpointRecord> endpoints;    // by id
+    PortTable ports;
+};
+
+// Keeps networks from being removed while an attachment is under way.
+class Users {
+public:
+    explicit Users(NetworkService::Impl& impl) : impl_(impl) {}
+    ~Users();
+    Users(const Users&) = delete;
+    Users& operator=(const Users&) = delete;
+    Result<void> add(const NetworkPtr& network);
+
+private:
+    NetworkService::Impl& impl_;
+    std::vector<NetworkPtr> networks_;
+};
+
+}  // namespace gantry::network

@@ -1,0 +1,40 @@
+// Network namespaces made ahead, so that a container's start does not wait for one.
+#pragma once
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include <gantry/result.hpp>
+#include <gantry/unique_fd.hpp>
+
+namespace gantry::network {
+
+// A new network namespace: loopback up, no IPv6 on what comes into it, ports below 1024 and ping open to every user.
+// It lives as long as the descriptor or a process in it.
+Result<UniqueFd> make_netns();
+
+// Keeps `size` of them ready on a thread of its own. Thread-safe.
+class NetnsPool {
+public:
+    explicit NetnsPool(std::size_t size);
+    ~NetnsPool();
+    NetnsPool(const NetnsPool&) = delete;
+    NetnsPool& operator=(const NetnsPool&) = delete;
+
+    // One that is ready, or else one made now.
+    Result<UniqueFd> take();
+    // Drops what is ready and makes no more; take() goes on to work.
+    void stop();
+
+private:
+    void refill();
+    const std::size_t size_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::deque<UniqueFd> ready_;
+    bool stopping_ = false;
+    std::thread thread_;
+};
+
+}  // namespace gantry::network

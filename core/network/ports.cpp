@@ -1,0 +1,62 @@
+#include "core/network/ports.hpp"
+
+#include "core/network/ipv4.hpp"
+
+namespace gantry::network {
+namespace {
+constexpr std::uint16_t ephemeral_first = 32768, ephemeral_last = 60999;
+constexpr const char* any_address = "0.0.0.0";
+}  // namespace
+
+std::string PortTable::key(const Port& port) { return port.protocol + "/" + std::to_string(port.host_port) + "/" + port.host_address; }
+
+bool PortTable::free(const Port& port, std::string_view owner) const {
+    auto found = owners_.find({port.protocol, port.host_port});
+    if (found == owners_.end()) return true;
+    for (const auto& [address, other] : found->second) {
+        const bool meets = address == port.host_address || address == any_address || port.host_address == any_address;
+        if (meets && (other != owner || address != port.host_address)) return false;
+    }
+    return true;
+}
+
+Result<void> PortTable::claim(const Port& port, std::string_view owner) {
+    if (!free(port, owner))
+        return fail(Code::conflict, "Bind for " + port.host_address + ":" + std::to_string(port.host_port) + " failed: port is already allocated");
+    owners_[{port.protocol, port.host_port}][port.host_address] = owner;
+    return {};
+}
+
+Result<std::uint16_t> PortTable::claim_ephemeral(const std::string& protocol, const std::string& host_address, std::string_view owner) {
+    for (int tried = 0; tried <= ephemeral_last - ephemeral_first; ++tried) {
+        if (next_ < ephemeral_first || next_ > ephemeral_last) next_ = ephemeral_first;
+        Port port{protocol, 0, host_address, next_++};
+        // Asking for another one must not give the owner's own again.
+        if (owners_.contains({protocol, port.host_port})) continue;
+        GANTRY_CHECK(claim(port, owner));
+        return port.host_port;
+    }
+    return fail(Code::exhausted, "all ports of the host from 32768 to 60999 are allocated");
+}
+
+void PortTable::release(const Port& port, std::string_view owner) {
+    auto found = owners_.find({port.protocol, port.host_port});
+    if (found == owners_.end()) return;
+    auto mine = found->second.find(port.host_address);
+    if (mine != found->second.end() && mine->second == owner) found->second.erase(mine);
+    if (found->second.empty()) owners_.erase(found);
+}
+
+Result<Port> checked_port(Port port) {
+    if (port.protocol.empty()) port.protocol = "tcp";
+    if (port.protocol != "tcp" && port.protocol != "udp" && port.protocol != "sctp")
+        return fail(Code::invalid, "invalid protocol \"" + port.protocol + "\" of a published port: tcp, udp or sctp");
+    if (port.container_port == 0) return fail(Code::invalid, "invalid container port \"0\"");
+    if (port.host_address.empty()) port.host_address = any_address;
+    if (port.host_address.find(':') != std::string::npos)
+        return fail(Code::unsupported, "port on IPv6 address \"" + port.host_address + "\": networks have IPv4 only");
+    if (!parse_ipv4(port.host_address)) return fail(Code::invalid, "invalid IP address \"" + port.host_address + "\" of a published port");
+    return port;
+}
+
+}  // namespace gantry::network

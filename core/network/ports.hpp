@@ -1,0 +1,34 @@
+// Which ports of the host belong to which endpoint. In memory; the service records claims in the store.
+#pragma once
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <gantry/result.hpp>
+
+#include "core/network/network_service.hpp"
+
+namespace gantry::network {
+
+// Not thread-safe.
+class PortTable {
+public:
+    // GANTRY_CONFLICT in Docker's words where another endpoint has the port on this or on any address.
+    Result<void> claim(const Port& port, std::string_view owner);
+    // A free one from 32768 on, next-fit; GANTRY_EXHAUSTED where there is none.
+    Result<std::uint16_t> claim_ephemeral(const std::string& protocol, const std::string& host_address, std::string_view owner);
+    void release(const Port& port, std::string_view owner);
+    // The key of a claim in the store: "tcp/4000/0.0.0.0".
+    static std::string key(const Port& port);
+
+private:
+    bool free(const Port& port, std::string_view owner) const;
+    std::map<std::pair<std::string, std::uint16_t>, std::map<std::string, std::string>> owners_;  // address -> endpoint
+    std::uint16_t next_ = 0;
+};
+
+// Protocol, address and numbers of a wish; the address "" becomes "0.0.0.0".
+Result<Port> checked_port(Port port);
+
+}  // namespace gantry::network

@@ -1,0 +1,80 @@
+// Intents and events: what is happening, and what has happened.
+#include <algorithm>
+
+#include "core/store/impl.hpp"
+
+namespace gantry::store {
+namespace {
+
+std::string serialise(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+// A damaged document must not hide the record it belongs to.
+Json parse_or_empty(std::string_view text) {
+    Json json = Json::parse(text, nullptr, false);
+    return json.is_discarded() ? Json::object() : json;
+}
+
+}  // namespace
+
+Result<std::int64_t> Store::begin_intent(std::string_view kind, std::string_view id, std::string_view operation, const Json& detail) {
+    const std::string text = serialise(detail);
+    std::int64_t seq = 0;
+    std::lock_guard lock(impl_->mutex);
+    GANTRY_CHECK(impl_->commit(Impl::Steps::single, [&]() -> Result<void> {
+        GANTRY_CHECK(Query(*impl_->database, "INSERT INTO intents (kind, id, operation, detail) VALUES (?,?,?,?)")
+                         .bind(kind)
+                         .bind(id)
+                         .bind(operation)
+                         .bind(text)
+                         .run());
+        seq = sqlite3_last_insert_rowid(impl_->database->handle());
+        return {};
+    }));
+    return seq;
+}
+
+Result<void> Store::end_intent(std::int64_t seq) {
+    std::lock_guard lock(impl_->mutex);
+    return impl_->commit(Impl::Steps::single,
+                         [&] { return Query(*impl_->database, "DELETE FROM intents WHERE seq=?").bind(seq).run(); });
+}
+
+Result<std::vector<Intent>> Store::intents() {
+    std::lock_guard lock(impl_->mutex);
+    Query query(*impl_->database, "SELECT seq, kind, id, operation, detail FROM intents ORDER BY seq");
+    std::vector<Intent> found;
+    for (;;) {
+        GANTRY_TRY(bool more, query.step());
+        if (!more) return found;
+        found.push_back({query.integer(0), std::string(query.text(1)), std::string(query.text(2)), std::string(query.text(3)),
+                         parse_or_empty(query.text(4))});
+    }
+}
+
+Result<std::int64_t> Store::append_event(std::int64_t time_ns, const Json& body, std::int64_t keep) {
+    const std::string text = serialise(body);
+    std::int64_t seq = 0;
+    std::lock_guard lock(impl_->mutex);
+    GANTRY_CHECK(impl_->commit(Impl::Steps::several, [&]() -> Result<void> {
+        // The next number is one above the newest, which therefore always stays.
+        GANTRY_CHECK(Query(*impl_->database, "INSERT INTO events (time_ns, body) VALUES (?,?)").bind(time_ns).bind(text).run());
+        seq = sqlite3_last_insert_rowid(impl_->database->handle());
+        return Query(*impl_->database, "DELETE FROM events WHERE seq<=?").bind(seq - std::max<std::int64_t>(keep, 1)).run();
+    }));
+    return seq;
+}
+
+Result<std::vector<Store::StoredEvent>> Store::events_since(std::int64_t time_ns) {
+    std::lock_guard lock(impl_->mutex);
+    Query query(*impl_->database, "SELECT seq, time_ns, body FROM events WHERE time_ns>=? ORDER BY seq");
+    query.bind(time_ns);
+    std::vector<StoredEvent> found;
+    for (;;) {
+        GANTRY_TRY(bool more, query.step());
+        if (!more) return found;
+        Json body = Json::parse(query.text(2), nullptr, false);
+        if (body.is_object()) found.push_back({query.integer(0), query.integer(1), std::move(body)});
+    }
+}
+
+}  // namespace gantry::store

@@ -1,0 +1,225 @@
+#include "core/volume/volume_service.hpp"
+
+#include <gantry/driver.hpp>
+
+#include "core/base/clock.hpp"
+#include "core/base/failpoint.hpp"
+#include "core/base/ids.hpp"
+#include "core/base/log.hpp"
+#include "core/base/text.hpp"
+#include "core/volume/object_gate.hpp"
+#include "core/volume/volume_record.hpp"
+
+namespace gantry::volume {
+namespace {
+
+constexpr std::string_view table = "volume/1";
+
+Error no_such_volume(std::string_view name) { return fail(Code::not_found, "get " + std::string(name) + ": no such volume"); }
+
+bool is_uncertain(const Error& error) { return error.code == Code::deadline || error.code == Code::cancelled; }
+
+}  // namespace
+
+struct VolumeService::Impl {
+    store::Store& store;
+    driver::Registry& drivers;
+    std::string default_driver;
+    ObjectGate gate;
+    std::mutex mutex;  // volumes
+    std::map<std::string, Volume, std::less<>> volumes;
+    std::vector<store::Intent> unfinished;  // of the engine before this one; reconcile ends them
+
+    Impl(store::Store& store_, driver::Registry& drivers_, std::string default_driver_)
+        : store(store_), drivers(drivers_), default_driver(std::move(default_driver_)) {}
+
+    std::optional<Volume> find(std::string_view name) {
+        std::lock_guard lock(mutex);
+        auto found = volumes.find(name);
+        return found == volumes.end() ? std::nullopt : std::optional(found->second);
+    }
+
+    // The store first, so that what a client is told survives.
+    Result<void> keep(const Volume& volume) {
+        GANTRY_CHECK(store.put(store_kind, to_object(volume)));
+        std::lock_guard lock(mutex);
+        volumes[volume.name] = volume;
+        return {};
+    }
+
+    Result<void> forget(const std::string& name) {
+        GANTRY_CHECK(store.erase(store_kind, name));
+        std::lock_guard lock(mutex);
+        volumes.erase(name);
+        return {};
+    }
+
+    Result<driver::Reply> call(const Volume& volume, std::string_view operation, Json more = Json::object()) {
+        GANTRY_TRY(auto driver, drivers.get(driver::Kind::volume, volume.driver));
+        more["volume"] = to_spec(volume);
+        return driver->call(table, operation, std::move(more), {}, driver::Deadline::longer);
+    }
+
+    Result<void> check_options(Volume& volume) {
+        GANTRY_TRY(auto driver, drivers.get(driver::Kind::volume, volume.driver));
+        const Json& description = driver->description();
+        auto schema = description.find("object_options");
+        Json given = volume.options;
+        GANTRY_TRY(Json valid, driver::validate_options(schema == description.end() ? Json::object() : *schema, given, "driver \"" + volume.driver + "\""));
+        (void)valid;
+        return {};
+    }
+
+    // What the engine before this one had begun is taken back (create) or ended (remove).
+    void finish_intents() {
+        for (const store::Intent& intent : std::exchange(unfinished, {})) {
+            auto pass = gate.enter(intent.id);
+            auto volume = find(intent.id);
+            if (intent.operation == "create" && !volume) {
+                Volume half;
+                half.name = intent.id;
+                half.driver = member<std::string>(intent.detail, "driver", default_driver);
+                if (auto removed = call(half, "remove"); !removed)
+                    log::warn("a half-made volume could not be removed", {{"volume", intent.id}, {"reason", removed.error().text}});
+            } else if (intent.operation == "remove" && volume) {
+                if (auto removed = call(*volume, "remove"); removed) (void)forget(intent.id);
+                else log::warn("a volume could not be removed", {{"volume", intent.id}, {"reason", removed.error().text}});
+            }
+            (void)store.end_intent(intent.seq);
+        }
+    }
+};
+
+VolumeService::VolumeService(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+VolumeService::~VolumeService() = default;
+
+Result<std::unique_ptr<VolumeService>> VolumeService::open(store::Store& store, driver::Registry& drivers, std::string default_driver) {
+    auto impl = std::make_unique<Impl>(store, drivers, std::move(default_driver));
+    GANTRY_TRY(auto objects, store.list(store_kind));
+    for (const store::Object& object : objects) {
+        if (auto volume = from_object(object)) impl->volumes[volume->name] = *volume;
+        else log::warn("a volume's record is damaged", {{"volume", object.id}});
+    }
+    GANTRY_TRY(auto intents, store.intents());
+    for (store::Intent& intent : intents)
+        if (intent.kind == store_kind) impl->unfinished.push_back(std::move(intent));
+    return std::unique_ptr<VolumeService>(new VolumeService(std::move(impl)));
+}
+
+Result<Volume> VolumeService::create(std::string name, std::string_view driver, std::map<std::string, std::string> options,
+                                     std::map<std::string, std::string> labels) {
+    Volume volume;
+    volume.anonymous = name.empty();
+    volume.name = name.empty() ? new_id() : std::move(name);
+    if (!valid_name(volume.name))
+        return fail(Code::invalid, "create " + volume.name + ": \"" + volume.name +
+                                       "\" includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. "
+                                       "If you intended to pass a host directory, use absolute path");
+    volume.driver = driver.empty() ? impl_->default_driver : std::string(driver);
+    volume.options = std::move(options);
+    volume.labels = std::move(labels);
+    volume.created_ns = wall_clock_ns();
+
+    GANTRY_TRY(auto pass, impl_->gate.enter(volume.name));
+    if (auto there = impl_->find(volume.name)) {
+        if (!driver.empty() && there->driver != driver)
+            return fail(Code::conflict, "create " + volume.name + ": driver '" + there->driver + "' already has volume '" + volume.name + "': volume name must be unique");
+        if (!volume.options.empty() && there->options != volume.options)
+            return fail(Code::conflict, "create " + volume.name + ": volume \"" + volume.name + "\" is there with other options");
+        return *there;
+    }
+    GANTRY_CHECK(impl_->check_options(volume).context("create " + volume.name));
+    GANTRY_TRY(std::int64_t intent, impl_->store.begin_intent(store_kind, volume.name, "create", Json{{"driver", volume.driver}}));
+    GANTRY_FAILPOINT("volume.create.intent");
+    auto made = impl_->call(volume, "ensure");
+    if (!made) {
+        if (is_uncertain(made.error())) (void)impl_->call(volume, "remove");
+        (void)impl_->store.end_intent(intent);
+        return std::move(made).error().context("create " + volume.name);
+    }
+    volume.path = member<std::string>(made->result, "path");
+    GANTRY_FAILPOINT("volume.create.made");
+    if (auto kept = impl_->keep(volume); !kept) {
+        (void)impl_->call(volume, "remove");
+        (void)impl_->store.end_intent(intent);
+        return std::move(kept).error().context("create " + volume.name);
+    }
+    GANTRY_FAILPOINT("volume.create.recorded");
+    GANTRY_CHECK(impl_->store.end_intent(intent));
+    return volume;
+}
+
+Result<Volume> VolumeService::inspect(std::string_view name) {
+    if (auto volume = impl_->find(name)) return *volume;
+    return no_such_volume(name);
+}
+
+std::vector<Volume> VolumeService::list() {
+    std::lock_guard lock(impl_->mutex);
+    std::vector<Volume> all;
+    for (const auto& [name, volume] : impl_->volumes) all.push_back(volume);
+    return all;
+}
+
+Result<void> VolumeService::remove(std::string_view name, bool force) {
+    const std::string key(name);
+    GANTRY_TRY(auto pass, impl_->gate.enter(key));
+    auto volume = impl_->find(name);
+    if (!volume) return force ? Result<void>() : Result<void>(no_such_volume(name));
+    if (!volume->consumers.empty()) {
+        std::vector<std::string> ids(volume->consumers.begin(), volume->consumers.end());
+        return fail(Code::conflict, "remove " + key + ": volume is in use - [" + join(ids, ", ") + "]");
+    }
+    GANTRY_TRY(std::int64_t intent, impl_->store.begin_intent(store_kind, key, "remove", Json::object()));
+    GANTRY_FAILPOINT("volume.remove.intent");
+    if (auto removed = impl_->call(*volume, "remove"); !removed) {
+        if (!is_uncertain(removed.error())) (void)impl_->store.end_intent(intent);
+        return std::move(removed).error().context("remove " + key);
+    }
+    GANTRY_FAILPOINT("volume.remove.gone");
+    GANTRY_CHECK(impl_->forget(key));
+    return impl_->store.end_intent(intent);
+}
+
+Result<VolumeService::Published> VolumeService::publish(std::string_view name, std::string_view consumer, bool read_only) {
+    const std::string key(name);
+    GANTRY_TRY(auto pass, impl_->gate.enter(key));
+    auto volume = impl_->find(name);
+    if (!volume) return no_such_volume(name);
+    const bool fresh = volume->consumers.insert(std::string(consumer)).second;
+    if (fresh) GANTRY_CHECK(impl_->keep(*volume));
+    GANTRY_FAILPOINT("volume.publish.recorded");
+    auto reply = impl_->call(*volume, "publish", Json{{"consumer", consumer}, {"read_only", read_only}});
+    UniqueFd mount = reply ? reply->take_fd("mount") : UniqueFd();
+    if (mount) return Published{std::move(mount), volume->path};
+    Error error = reply ? fail(Code::internal, "driver \"" + volume->driver + "\" gave no descriptor") : std::move(reply).error();
+    if (fresh) {
+        if (reply || is_uncertain(error)) (void)impl_->call(*volume, "unpublish", Json{{"consumer", consumer}});
+        volume->consumers.erase(std::string(consumer));
+        (void)impl_->keep(*volume);
+    }
+    return std::move(error).context("mount volume " + key);
+}
+
+Result<void> VolumeService::unpublish(std::string_view name, std::string_view consumer) {
+    const std::string key(name);
+    GANTRY_TRY(auto pass, impl_->gate.enter(key));
+    auto volume = impl_->find(name);
+    if (!volume || !volume->consumers.contains(std::string(consumer))) return {};
+    auto reply = impl_->call(*volume, "unpublish", Json{{"consumer", consumer}});
+    if (!reply) return std::move(reply).error().context("unmount volume " + key);
+    GANTRY_FAILPOINT("volume.unpublish.done");
+    volume->consumers.erase(std::string(consumer));
+    return impl_->keep(*volume);
+}
+
+void VolumeService::reconcile(const std::set<std::string>& containers) {
+    impl_->finish_intents();
+    for (const Volume& volume : list())
+        for (const std::string& consumer : volume.consumers)
+            if (!containers.contains(consumer))
+                if (auto done = unpublish(volume.name, consumer); !done)
+                    log::warn("a volume's former user could not be dropped", {{"volume", volume.name}, {"reason", done.error().text}});
+}
+
+}  // namespace gantry::volume

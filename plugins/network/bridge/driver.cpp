@@ -1,0 +1,243 @@
+// One Linux bridge per network, a pair of interfaces per endpoint, one nftables table per engine.
+#include <gantry/network.hpp>
+
+#include <memory>
+#include <set>
+
+#include "plugins/network/bridge/firewall.hpp"
+#include "plugins/network/bridge/forwarding.hpp"
+#include "plugins/network/bridge/link.hpp"
+#include "plugins/network/bridge/options.hpp"
+#include "plugins/network/bridge/reaper.hpp"
+
+namespace gantry::bridge {
+namespace {
+
+std::string without_prefix(const std::string& address) { return address.substr(0, address.find('/')); }
+
+class BridgeDriver final : public NetworkDriver {
+public:
+    static constexpr bool offers_expose = true;
+    static constexpr bool offers_stats = true;
+
+    static Json describe() {
+        return {{"summary", "a Linux bridge on this host, with published ports"},
+                {"abilities", {"expose", "stats", "internal"}},
+                {"options", Json::object()},
+                {"object_options", object_options()}};
+    }
+
+    static Result<std::unique_ptr<BridgeDriver>> create(Host host, const DriverConfig& config) {
+        GANTRY_TRY(auto firewall, Firewall::create(config.engine));
+        return std::make_unique<BridgeDriver>(host, config, std::move(firewall));
+    }
+
+    BridgeDriver(Host host, const DriverConfig& config, std::unique_ptr<Firewall> firewall)
+        : host_(host), engine_(config.engine), forwarding_(config.run), firewall_(std::move(firewall)) {}
+
+    Result<Ready> ensure(Call&, const Network& network) override {
+        GANTRY_TRY(Plan plan, plan_of(network));
+        GANTRY_TRY(auto kernel, netlink::Socket::open());
+        // Rules first: the bridge is never up without them.
+        GANTRY_CHECK(firewall_->ensure_network(plan.rules));
+        GANTRY_CHECK(ensure_bridge(kernel, plan.bridge));
+        if (!network.internal) GANTRY_CHECK(forwarding_.enable());
+        return Ready{plan.options.interface, {network.subnets.front().gateway}, plan.options.mtu};
+    }
+
+    Result<void> remove(Call&, const Network& network) override {
+        GANTRY_TRY(Plan plan, plan_of(network));
+        GANTRY_TRY(auto kernel, netlink::Socket::open());
+        GANTRY_CHECK(remove_bridge(kernel, plan.bridge));
+        GANTRY_CHECK(firewall_->remove_network(plan.rules));
+        GANTRY_TRY(auto left, firewall_->bridges());
+        if (left.empty() && !firewall_->others_filter()) GANTRY_CHECK(forwarding_.restore());
+        return {};
+    }
+
+    Result<State> inspect(Call&, const Network& network) override {
+        GANTRY_TRY(Plan plan, plan_of(network));
+        GANTRY_TRY(auto kernel, netlink::Socket::open());
+        GANTRY_TRY(auto link, kernel.find(plan.options.interface));
+        GANTRY_TRY(auto known, firewall_->bridges());
+        const bool filtered = std::find(known.begin(), known.end(), plan.options.interface) != known.end();
+        State state;
+        state.more["interface"] = plan.options.interface;
+        if (!link && !filtered) return state;
+        state.state = link && link->up && filtered ? "ready" : "partial";
+        if (!link) state.message = "bridge \"" + plan.options.interface + "\" is missing";
+        else if (!filtered) state.message = "the firewall does not know bridge \"" + plan.options.interface + "\"";
+        else if (!link->up) state.message = "bridge \"" + plan.options.interface + "\" is down";
+        return state;
+    }
+
+    Result<Attached> attach(Call&, const Attach& to) override {
+        GANTRY_TRY(Plan plan, plan_of(to.network));
+        if (to.endpoint.addresses.empty()) return fail(Code::invalid, "endpoint \"" + to.endpoint.id + "\" has no address");
+        if (to.netns < 0) return fail(Code::invalid, "endpoint \"" + to.endpoint.id + "\" has no network namespace to attach to");
+        GANTRY_TRY(auto kernel, netlink::Socket::open());
+        VethSpec spec;
+        spec.host_end = host_end(to.endpoint.id);
+        spec.interface = to.interface;
+        spec.mac = to.endpoint.mac;
+        spec.address = to.endpoint.addresses.front();
+        if (to.default_gateway && !to.network.internal) spec.gateway = to.network.subnets.front().gateway;
+        spec.bridge = plan.options.interface;
+        spec.mtu = plan.options.mtu;
+        spec.rule = plan.options.inter_container ? netlink::PortRule::talks_to_others : netlink::PortRule::isolated;
+        spec.netns = to.netns;
+        GANTRY_CHECK(attach_veth(host_, kernel, spec));
+        Attached attached;
+        attached.interface = spec.interface;
+        attached.mac = spec.mac;
+        attached.gateway = spec.gateway;
+        attached.host_interface = spec.host_end;
+        attached.addresses = {spec.address};
+        attached.mtu = spec.mtu;
+        return attached;
+    }
+
+    Result<void> detach(Call&, const Detach& from) override {
+        if (from.gone) {
+            reaper_.expect_gone(host_end(from.endpoint.id));
+            return {};
+        }
+        GANTRY_TRY(auto kernel, netlink::Socket::open());
+        return detach_veth(kernel, host_end(from.endpoint.id));
+    }
+
+    Result<State> inspect_endpoint(Call&, const Network& network, const Endpoint& endpoint) override {
+        GANTRY_TRY(Plan plan, plan_of(network));
+        GANTRY_TRY(auto kernel, netlink::Socket::open());
+        State state;
+        state.more["host_interface"] = host_end(endpoint.id);
+        GANTRY_TRY(auto link, kernel.find(host_end(endpoint.id)));
+        if (!link) return state;
+        GANTRY_TRY(auto master, kernel.find(plan.options.interface));
+        const bool whole = link->up && master && link->master == master->index;
+        state.state = whole ? "ready" : "partial";
+        if (!whole) state.message = "interface \"" + link->name + "\" is not an active port of \"" + plan.options.interface + "\"";
+        return state;
+    }
+
+    Result<void> expose(Call&, const Network& network, const Endpoint& endpoint, const std::vector<PublishedPort>& ports) override {
+        if (endpoint.addresses.empty()) return fail(Code::invalid, "endpoint \"" + endpoint.id + "\" has no address");
+        GANTRY_TRY(auto wanted, resolve_ports(network, ports));
+        return firewall_->set_ports(without_prefix(endpoint.addresses.front()), wanted);
+    }
+
+    Result<Json> stats(Call&, const Network&, const Endpoint& endpoint) override {
+        GANTRY_TRY(auto kernel, netlink::Socket::open());
+        GANTRY_TRY(auto link, kernel.find(host_end(endpoint.id)));
+        if (!link) return fail(Code::not_found, "interface \"" + host_end(endpoint.id) + "\" is not there");
+        // What the host's end sends is what the container receives.
+        Json seen = Json::object();
+        for (const auto& [name, value] : link->counters) seen[(name.starts_with("rx_") ? "tx_" : "rx_") + name.substr(3)] = value;
+        return seen;
+    }
+
+    // {"boot_id", "objects": {"networks": [NETWORK], "endpoints": [{"network": id, "endpoint": ENDPOINT, "ports": [..]}]}}.
+    Result<Answer> reconcile(Call& call, const Json& request) {
+        const Json objects = member<Json>(request, "objects", Json::object());
+        const auto networks = member<std::vector<Network>>(objects, "networks");
+        std::vector<NetworkRules> rules;
+        std::map<std::string, const Network*> by_id;
+        std::set<std::string> marks, host_ends;
+        Json ready = Json::array(), failed = Json::array(), orphans = Json::array();
+        for (const Network& network : networks) {
+            auto plan = plan_of(network);
+            if (!plan) {
+                failed.push_back({{"id", network.id}, {"message", plan.error().text}});
+                continue;
+            }
+            rules.push_back(plan->rules);
+            marks.insert(plan->bridge.mark);
+            by_id[network.id] = &network;
+        }
+        std::vector<PortEntry> ports;
+        for (const Json& item : member<std::vector<Json>>(objects, "endpoints")) {
+            const Endpoint endpoint = member<Endpoint>(item, "endpoint");
+            auto network = by_id.find(member<std::string>(item, "network"));
+            host_ends.insert(host_end(endpoint.id));
+            if (network == by_id.end() || endpoint.addresses.empty()) continue;
+            auto wanted = resolve_ports(*network->second, member<std::vector<PublishedPort>>(item, "ports"));
+            if (!wanted) {
+                failed.push_back({{"id", endpoint.id}, {"message", wanted.error().text}});
+                continue;
+            }
+            for (PublishedPort& port : *wanted) ports.push_back({std::move(port), without_prefix(endpoint.addresses.front())});
+        }
+        GANTRY_CHECK(firewall_->rebuild(rules, ports));
+        for (const auto& [id, network] : by_id) {
+            auto done = ensure(call, *network);
+            if (done) ready.push_back(id);
+            else failed.push_back({{"id", id}, {"message", done.error().text}});
+        }
+        GANTRY_CHECK(remove_orphans(marks, host_ends, orphans));
+        return Answer(Json{{"ready", ready}, {"repaired", Json::array()}, {"missing", Json::array()}, {"removed_orphans", orphans}, {"failed", failed}});
+    }
+
+private:
+    struct Plan {
+        NetworkOptions options;
+        BridgeSpec bridge;
+        NetworkRules rules;
+    };
+
+    // All that follows from the network's description.
+    Result<Plan> plan_of(const Network& network) const {
+        Plan plan;
+        GANTRY_TRY(plan.options, read_options(engine_, network));
+        if (network.subnets.size() != 1 || network.subnets.front().gateway.empty())
+            return fail(Code::unsupported, "network \"" + network.name + "\" needs exactly one IPv4 subnet with a gateway");
+        const Subnet& subnet = network.subnets.front();
+        const std::size_t slash = subnet.subnet.find('/');
+        if (slash == std::string::npos) return fail(Code::invalid, "subnet \"" + subnet.subnet + "\" has no prefix length");
+        plan.bridge = {plan.options.interface, mark(engine_, network.id), subnet.gateway + subnet.subnet.substr(slash), plan.options.mtu, network.internal};
+        plan.rules = {plan.options.interface, subnet.subnet, network.internal, plan.options.inter_container, plan.options.masquerade};
+        return plan;
+    }
+
+    // Every port with the host address it shall have.
+    Result<std::vector<PublishedPort>> resolve_ports(const Network& network, std::vector<PublishedPort> ports) const {
+        GANTRY_TRY(NetworkOptions options, read_options(engine_, network));
+        for (PublishedPort& port : ports) {
+            if (port.protocol != "tcp" && port.protocol != "udp" && port.protocol != "sctp")
+                return fail(Code::invalid, "protocol \"" + port.protocol + "\" of a published port");
+            if (port.host_port == 0 || port.container_port == 0) return fail(Code::invalid, "a published port without a number");
+            if (port.host_address.empty() || port.host_address == "0.0.0.0") port.host_address = options.host_binding;
+            if (port.host_address.find(':') != std::string::npos) return fail(Code::unsupported, "port on IPv6 address \"" + port.host_address + "\": this network has IPv4 only");
+        }
+        return ports;
+    }
+
+    // Bridges with the engine's mark that no network has any more, and ports of ours that no endpoint has.
+    Result<void> remove_orphans(const std::set<std::string>& marks, const std::set<std::string>& host_ends, Json& removed) {
+        GANTRY_TRY(auto kernel, netlink::Socket::open());
+        GANTRY_TRY(auto bridges, kernel.list("bridge"));
+        for (const netlink::Link& bridge : bridges) {
+            if (!bridge.alias.starts_with(mark(engine_, ""))) continue;
+            GANTRY_TRY(auto ports, kernel.ports(bridge.index));
+            for (const netlink::Link& port : ports)
+                if (port.name.starts_with("gv-") && !host_ends.contains(port.name)) {
+                    GANTRY_CHECK(detach_veth(kernel, port.name));
+                    removed.push_back(port.name);
+                }
+            if (marks.contains(bridge.alias)) continue;
+            GANTRY_CHECK(detach_veth(kernel, bridge.name));
+            removed.push_back(bridge.name);
+        }
+        return {};
+    }
+
+    Host host_;
+    const std::string engine_;
+    Forwarding forwarding_;
+    std::unique_ptr<Firewall> firewall_;
+    Reaper reaper_;
+};
+
+}  // namespace
+}  // namespace gantry::bridge
+
+GANTRY_NETWORK_DRIVER(gantry::bridge::BridgeDriver, "bridge", "1.0.0")

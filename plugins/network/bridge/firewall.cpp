@@ -1,0 +1,188 @@
+#include "plugins/network/bridge/firewall.hpp"
+
+#include <nftables/libnftables.h>
+
+#include <algorithm>
+#include <set>
+
+#include "plugins/network/bridge/port_check.hpp"
+
+namespace gantry::bridge {
+namespace {
+
+std::string protocol_name(const Json& value) {
+    if (value.is_string()) return value.get<std::string>();
+    switch (value.is_number_integer() ? value.get<int>() : 0) {
+    case 6: return "tcp";
+    case 17: return "udp";
+    case 132: return "sctp";
+    default: return "";
+    }
+}
+
+// The parts of {"concat": [...]}.
+std::vector<Json> parts_of(const Json& value) {
+    return value.is_object() ? member<std::vector<Json>>(value, "concat") : std::vector<Json>();
+}
+
+std::uint16_t port_number(const Json& value) {
+    const std::int64_t number = value.is_number_integer() ? value.get<std::int64_t>() : 0;
+    return static_cast<std::uint16_t>(number > 0 && number < 65536 ? number : 0);
+}
+
+std::string text_of(const Json& value) { return value.is_string() ? value.get<std::string>() : std::string(); }
+
+// One element of one of the two maps: [key, value].
+std::optional<PortEntry> entry_of(const Json& element) {
+    if (!element.is_array() || element.size() != 2) return std::nullopt;
+    std::vector<Json> key = parts_of(element[0]);
+    const std::vector<Json> value = parts_of(element[1]);
+    PortEntry entry;
+    entry.port.host_address = "0.0.0.0";
+    if (key.size() == 3) {
+        entry.port.host_address = text_of(key[0]);
+        key.erase(key.begin());
+    }
+    if (key.size() != 2 || value.size() != 2) return std::nullopt;
+    entry.port.protocol = protocol_name(key[0]);
+    entry.port.host_port = port_number(key[1]);
+    entry.address = text_of(value[0]);
+    entry.port.container_port = port_number(value[1]);
+    return entry;
+}
+
+bool same(const PublishedPort& a, const PublishedPort& b) {
+    return a.protocol == b.protocol && a.host_address == b.host_address && a.host_port == b.host_port && a.container_port == b.container_port;
+}
+
+bool clash(const PublishedPort& a, const PublishedPort& b) {
+    return a.protocol == b.protocol && a.host_port == b.host_port &&
+           (a.host_address == b.host_address || on_any_address(a) || on_any_address(b));
+}
+
+std::string one_line(std::string text) {
+    while (!text.empty() && text.back() == '\n') text.pop_back();
+    std::replace(text.begin(), text.end(), '\n', ' ');
+    return text;
+}
+
+}  // namespace
+
+void Firewall::FreeContext::operator()(nft_ctx* context) const { nft_ctx_free(context); }
+
+Result<std::unique_ptr<Firewall>> Firewall::create(const std::string& engine) {
+    Context context(nft_ctx_new(NFT_CTX_DEFAULT));
+    if (!context || nft_ctx_buffer_output(context.get()) != 0 || nft_ctx_buffer_error(context.get()) != 0)
+        return fail(Code::unsupported, "open nftables: no context");
+    return std::unique_ptr<Firewall>(new Firewall(table_name(engine), std::move(context)));
+}
+
+Result<void> Firewall::run(const std::string& commands) {
+    const int status = nft_run_cmd_from_buffer(context_.get(), commands.c_str());
+    const char* words = nft_ctx_get_error_buffer(context_.get());
+    (void)nft_ctx_get_output_buffer(context_.get());
+    if (status != 0) return fail(Code::internal, "nftables: " + one_line(words ? words : "refused without a reason"));
+    return {};
+}
+
+Result<Json> Firewall::list(const std::string& what) {
+    nft_ctx_output_set_flags(context_.get(), NFT_CTX_OUTPUT_JSON | NFT_CTX_OUTPUT_NUMERIC_ALL);
+    const int status = nft_run_cmd_from_buffer(context_.get(), ("list " + what).c_str());
+    nft_ctx_output_set_flags(context_.get(), 0);
+    const char* output = nft_ctx_get_output_buffer(context_.get());
+    const std::string text = output ? output : "";
+    const char* words = nft_ctx_get_error_buffer(context_.get());
+    if (status != 0) {
+        const std::string why = one_line(words ? words : "");
+        if (why.find("No such file or directory") != std::string::npos) return Json(Json::object());
+        return fail(Code::internal, "nftables: list " + what + ": " + why);
+    }
+    Json json = Json::parse(text, nullptr, false);
+    if (!json.is_object()) return fail(Code::internal, "nftables: list " + what + " gave no JSON");
+    return json;
+}
+
+Result<std::vector<PortEntry>> Firewall::list_ports() {
+    std::vector<PortEntry> entries;
+    for (const char* map : {"any_ports", "fixed_ports"}) {
+        GANTRY_TRY(Json listed, list("map inet " + table_ + " " + map));
+        for (const Json& item : member<std::vector<Json>>(listed, "nftables"))
+            for (const Json& element : member<std::vector<Json>>(member<Json>(item, "map", Json::object()), "elem"))
+                if (auto entry = entry_of(element)) entries.push_back(std::move(*entry));
+    }
+    return entries;
+}
+
+Result<std::vector<std::string>> Firewall::list_bridges() {
+    GANTRY_TRY(Json listed, list("set inet " + table_ + " bridges"));
+    for (const Json& item : member<std::vector<Json>>(listed, "nftables"))
+        if (item.contains("set")) return member<std::vector<std::string>>(item["set"], "elem");
+    return std::vector<std::string>();
+}
+
+Result<void> Firewall::ensure_network(const NetworkRules& network) {
+    std::lock_guard lock(mutex_);
+    return run(skeleton(table_) + network_elements(table_, "add", network)).context("network of bridge \"" + network.bridge + "\"");
+}
+
+Result<void> Firewall::remove_network(const NetworkRules& network) {
+    std::lock_guard lock(mutex_);
+    GANTRY_TRY(auto known, list_bridges());
+    std::erase(known, network.bridge);
+    // Without the table there is nothing to take out; adding it first makes its deletion succeed in every case.
+    if (known.empty()) return run("add table inet " + table_ + "\ndelete table inet " + table_ + "\n");
+    return run(network_elements(table_, "add", network) + network_elements(table_, "delete", network));
+}
+
+Result<void> Firewall::set_ports(const std::string& address, const std::vector<PublishedPort>& ports) {
+    std::lock_guard lock(mutex_);
+    GANTRY_TRY(auto entries, list_ports());
+    std::string changes;
+    for (const PortEntry& entry : entries) {
+        const bool wanted = std::any_of(ports.begin(), ports.end(), [&](const PublishedPort& port) { return same(port, entry.port); });
+        if (entry.address == address && !wanted) changes += port_element(table_, "delete", entry.port, entry.address);
+    }
+    for (const PublishedPort& port : ports) {
+        const bool there = std::any_of(entries.begin(), entries.end(), [&](const PortEntry& e) { return e.address == address && same(e.port, port); });
+        if (there) continue;
+        for (const PortEntry& entry : entries)
+            if (entry.address != address && clash(entry.port, port)) return port_taken(port);
+        GANTRY_CHECK(check_port_free(port));
+        changes += port_element(table_, "add", port, address);
+    }
+    if (changes.empty()) return {};
+    return run(changes).context("publish ports of \"" + address + "\"");
+}
+
+Result<void> Firewall::rebuild(const std::vector<NetworkRules>& networks, const std::vector<PortEntry>& ports) {
+    std::lock_guard lock(mutex_);
+    std::string text = "add table inet " + table_ + "\ndelete table inet " + table_ + "\n";
+    if (!networks.empty()) text += skeleton(table_);
+    for (const NetworkRules& network : networks) text += network_elements(table_, "add", network);
+    if (!networks.empty())
+        for (const PortEntry& entry : ports) text += port_element(table_, "add", entry.port, entry.address);
+    return run(text).context("rebuild the table \"" + table_ + "\"");
+}
+
+Result<std::vector<PortEntry>> Firewall::ports() {
+    std::lock_guard lock(mutex_);
+    return list_ports();
+}
+
+Result<std::vector<std::string>> Firewall::bridges() {
+    std::lock_guard lock(mutex_);
+    return list_bridges();
+}
+
+bool Firewall::others_filter() {
+    std::lock_guard lock(mutex_);
+    auto listed = list("tables");
+    if (!listed) return true;
+    for (const Json& item : member<std::vector<Json>>(*listed, "nftables")) {
+        const Json table = member<Json>(item, "table", Json::object());
+        if (!table.empty() && member<std::string>(table, "name") != table_) return true;
+    }
+    return false;
+}
+
+}  // namespace gantry::bridge

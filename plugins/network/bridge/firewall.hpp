@@ -1,0 +1,60 @@
+// The engine's own nftables table, through libnftables. What is in the kernel is the only record: a restarted engine
+// finds again what it published.
+#pragma once
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "plugins/network/bridge/rules.hpp"
+
+struct nft_ctx;
+
+namespace gantry::bridge {
+
+// A port in the table, with the address of the endpoint it leads to.
+struct PortEntry {
+    PublishedPort port;
+    std::string address;
+};
+
+// Thread-safe: one transaction at a time.
+class Firewall {
+public:
+    // Opens the kernel's interface in the network namespace of the calling thread; changes nothing.
+    static Result<std::unique_ptr<Firewall>> create(const std::string& engine);
+
+    // The table is there and whole, with this network in it. Published ports stay as they are.
+    Result<void> ensure_network(const NetworkRules& network);
+    // Takes the network out; the table goes with the last one. Not there is success.
+    Result<void> remove_network(const NetworkRules& network);
+    // From now on exactly these ports lead to the endpoint. Another endpoint's or a program's port: GANTRY_CONFLICT in
+    // Docker's words, and nothing is changed.
+    Result<void> set_ports(const std::string& address, const std::vector<PublishedPort>& ports);
+    // The whole table from new in one transaction: nothing else stays.
+    Result<void> rebuild(const std::vector<NetworkRules>& networks, const std::vector<PortEntry>& ports);
+    // Every published port.
+    Result<std::vector<PortEntry>> ports();
+    // Bridges the table knows; none where the table is not there.
+    Result<std::vector<std::string>> bridges();
+    // Somebody other than engines of ours uses nftables on this host.
+    bool others_filter();
+
+private:
+    struct FreeContext {
+        void operator()(nft_ctx* context) const;
+    };
+    using Context = std::unique_ptr<nft_ctx, FreeContext>;
+    Firewall(std::string table, Context context) : table_(std::move(table)), context_(std::move(context)) {}
+    Result<void> run(const std::string& commands);
+    Result<Json> list(const std::string& what);  // {"nftables": [...]}; {} where it is not there
+    Result<std::vector<PortEntry>> list_ports();
+    Result<std::vector<std::string>> list_bridges();
+
+    std::mutex mutex_;
+    const std::string table_;
+    Context context_;
+};
+
+}  // namespace gantry::bridge

@@ -1,0 +1,127 @@
+#include "plugins/network/bridge/link.hpp"
+
+#include <arpa/inet.h>
+#include <sched.h>
+#include <time.h>
+
+#include <cstdio>
+
+#include "plugins/network/bridge/sysctl.hpp"
+
+namespace gantry::bridge {
+namespace {
+
+constexpr int loopback_index = 1;
+constexpr int leaving_ports_patience_ms = 1000;
+
+// As Docker gives them: from the address, so that a bridge keeps its own whatever ports come and go.
+std::string mac_of(const std::string& prefix) {
+    in_addr address{};
+    ::inet_pton(AF_INET, prefix.substr(0, prefix.find('/')).c_str(), &address);
+    const auto* b = reinterpret_cast<const unsigned char*>(&address);
+    char text[18];
+    std::snprintf(text, sizeof text, "02:42:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3]);
+    return text;
+}
+
+Result<void> ours(const netlink::Link& link, const BridgeSpec& spec) {
+    if (link.kind != "bridge") return fail(Code::conflict, "interface \"" + spec.name + "\" is there and is not a bridge");
+    // A bridge without a mark is one that an interrupted ensure left under a name that only we give.
+    const bool unmarked = link.alias.empty() && (spec.name.starts_with("gb-") || spec.name == "gantry0");
+    if (link.alias != spec.mark && !unmarked) return fail(Code::conflict, "bridge \"" + spec.name + "\" is there and belongs to someone else");
+    return {};
+}
+
+Result<void> configure(const BridgeSpec& spec) {
+    // Before the bridge is up: an address of the link-local kind would be there in an instant.
+    GANTRY_CHECK(write_sysctl("ipv6/conf/" + spec.name + "/disable_ipv6", "1", Missing::is_fine));
+    GANTRY_CHECK(write_sysctl("ipv6/conf/" + spec.name + "/accept_ra", "0", Missing::is_fine));
+    // Lets 127.0.0.1:PORT of the host lead into this bridge; the firewall drops what comes the other way.
+    return write_sysctl("ipv4/conf/" + spec.name + "/route_localnet", spec.internal ? "0" : "1");
+}
+
+}  // namespace
+
+Result<int> ensure_bridge(netlink::Socket& host, const BridgeSpec& spec) {
+    GANTRY_TRY(auto link, host.find(spec.name));
+    if (link) GANTRY_CHECK(ours(*link, spec));
+    if (!link) {
+        netlink::Batch make;
+        make.add_bridge(spec.name, mac_of(spec.gateway), spec.mtu);
+        GANTRY_CHECK(host.send(std::move(make)));
+        GANTRY_TRY(link, host.find(spec.name));
+        if (!link) return fail(Code::internal, "bridge \"" + spec.name + "\" is gone as soon as it was made");
+    }
+    GANTRY_CHECK(configure(spec));
+    netlink::Batch start;
+    start.set_alias(link->index, spec.mark);
+    start.add_address(link->index, spec.gateway);
+    start.set_up(link->index);
+    GANTRY_CHECK(host.send(std::move(start)).context("bridge \"" + spec.name + "\""));
+    return link->index;
+}
+
+Result<void> remove_bridge(netlink::Socket& host, const BridgeSpec& spec) {
+    GANTRY_TRY(auto link, host.find(spec.name));
+    if (!link) return {};
+    GANTRY_CHECK(ours(*link, spec));
+    for (int waited = 0;; waited += 10) {
+        GANTRY_TRY(auto ports, host.ports(link->index));
+        if (ports.empty()) break;
+        if (waited >= leaving_ports_patience_ms)
+            return fail(Code::busy, "bridge \"" + spec.name + "\" still has " + std::to_string(ports.size()) + " ports, one is \"" + ports.front().name + "\"");
+        const timespec pause{0, 10'000'000};
+        ::nanosleep(&pause, nullptr);
+    }
+    netlink::Batch remove;
+    remove.remove_link(spec.name);
+    auto removed = host.send(std::move(remove));
+    if (!removed && removed.error().code != Code::not_found) return removed;
+    return {};
+}
+
+Result<void> attach_veth(const Host& driver_host, netlink::Socket& host, const VethSpec& spec) {
+    GANTRY_TRY(netlink::Socket inside, driver_host.in_netns(spec.netns, [] { return netlink::Socket::open(); }));
+    GANTRY_TRY(auto there, inside.find(spec.interface));
+    if (there && there->mac != spec.mac) return fail(Code::conflict, "interface \"" + spec.interface + "\" is in the sandbox already");
+    GANTRY_TRY(auto bridge, host.find(spec.bridge));
+    if (!bridge || bridge->kind != "bridge") return fail(Code::not_found, "bridge \"" + spec.bridge + "\" is not there");
+
+    netlink::Batch outside;
+    if (!there) outside.add_veth(spec.host_end, spec.interface, spec.mac, spec.mtu, bridge->index, spec.netns);
+    outside.start_port(spec.host_end, spec.rule);
+    auto made = host.send(std::move(outside));
+    bool created = false;
+    ScopeGuard undo([&] {
+        if (created) (void)detach_veth(host, spec.host_end);
+    });
+    if (!made) {
+        // EEXIST is another's pair of that name, and not ours to remove.
+        created = !there && made.error().system_errno != EEXIST;
+        return made;
+    }
+    created = !there;
+    if (!there) {
+        GANTRY_TRY(there, inside.find(spec.interface));
+    }
+    if (!there) return fail(Code::internal, "interface \"" + spec.interface + "\" did not appear in the sandbox");
+
+    netlink::Batch addresses;
+    addresses.set_up(loopback_index);
+    if (!there->up) addresses.set_up(there->index);
+    addresses.add_address(there->index, spec.address);
+    if (!spec.gateway.empty()) addresses.set_default_route(there->index, spec.gateway);
+    GANTRY_CHECK(inside.send(std::move(addresses)).context("interface \"" + spec.interface + "\""));
+    undo.dismiss();
+    return {};
+}
+
+Result<void> detach_veth(netlink::Socket& host, const std::string& host_end) {
+    netlink::Batch remove;
+    remove.remove_link(host_end);
+    auto removed = host.send(std::move(remove));
+    if (!removed && removed.error().code != Code::not_found) return removed;
+    return {};
+}
+
+}  // namespace gantry::bridge

@@ -1,0 +1,38 @@
+// Bridges and pairs of interfaces in the kernel.
+#pragma once
+#include <string>
+#include <vector>
+
+#include <gantry/network.hpp>
+
+#include "plugins/network/common/netlink.hpp"
+
+namespace gantry::bridge {
+
+struct BridgeSpec {
+    std::string name, mark, gateway;  // gateway with prefix: "172.18.0.1/20"
+    int mtu = 1500;
+    bool internal = false;            // nothing of it leaves: no way to the host's loopback either
+};
+
+// Makes the bridge, or mends it: address, IPv6 off, up. A link of the name that is not ours: GANTRY_CONFLICT. Gives
+// its index.
+Result<int> ensure_bridge(netlink::Socket& host, const BridgeSpec& spec);
+// Gone is success. GANTRY_BUSY while ports are attached; those whose sandbox is just ending are waited for a moment.
+Result<void> remove_bridge(netlink::Socket& host, const BridgeSpec& spec);
+
+struct VethSpec {
+    std::string host_end, interface, mac, address;  // address with prefix
+    std::string gateway;                            // "" for no default route
+    std::string bridge;
+    int mtu = 1500;
+    netlink::PortRule rule = netlink::PortRule::talks_to_others;
+    int netns = -1;                                 // borrowed
+};
+
+// Gives the namespace an interface, addressed, up and routed; the same again gives the same. Undone on failure.
+Result<void> attach_veth(const Host& driver_host, netlink::Socket& host, const VethSpec& spec);
+// Removes the pair by its host end; gone is success. Takes the kernel 15 to 20 ms where it is still there.
+Result<void> detach_veth(netlink::Socket& host, const std::string& host_end);
+
+}  // namespace gantry::bridge

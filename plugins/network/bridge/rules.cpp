@@ -1,0 +1,96 @@
+#include "plugins/network/bridge/rules.hpp"
+
+namespace gantry::bridge {
+namespace {
+
+// Each line of the rules is one nft command with the table's name for $.
+constexpr const char* commands[] = {
+    "add table inet $",
+    "add set inet $ bridges { type ifname; }",
+    "add set inet $ internal { type ifname; }",
+    "add set inet $ talking { type ifname . ifname; }",
+    "add set inet $ hairpin { type ifname . ipv4_addr; flags interval; }",
+    "add set inet $ masqueraded { type ipv4_addr; flags interval; }",
+    "add map inet $ any_ports { type inet_proto . inet_service : ipv4_addr . inet_service; }",
+    "add map inet $ fixed_ports { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }",
+    "add chain inet $ ports",
+    "add chain inet $ early { type filter hook prerouting priority raw; policy accept; }",
+    "add chain inet $ prerouting { type nat hook prerouting priority dstnat; policy accept; }",
+    "add chain inet $ output { type nat hook output priority -100; policy accept; }",
+    "add chain inet $ input { type filter hook input priority filter; policy accept; }",
+    "add chain inet $ forward { type filter hook forward priority filter; policy accept; }",
+    "add chain inet $ postrouting { type nat hook postrouting priority srcnat; policy accept; }",
+    "flush table inet $",
+
+    // Bridges have route_localnet, so that the host's own 127.0.0.1:PORT leads to a container. Nobody else may use
+    // loopback addresses across an interface: a neighbour would reach ports published on 127.0.0.1, a container would
+    // reach the host's own services.
+    "add rule inet $ early iifname != \"lo\" ip daddr 127.0.0.0/8 drop",
+    "add rule inet $ early iifname @bridges ip saddr 127.0.0.0/8 drop",
+
+    // Published ports: only what is sent to the host itself, never what the host forwards for others.
+    "add rule inet $ prerouting fib daddr type local jump ports",
+    "add rule inet $ output fib daddr type local jump ports",
+    "add rule inet $ ports dnat ip addr . port to ip daddr . meta l4proto . th dport map @fixed_ports",
+    "add rule inet $ ports dnat ip addr . port to meta l4proto . th dport map @any_ports",
+
+    // An internal network may ask the engine for names, and nothing else of the host.
+    "add rule inet $ input iifname @internal ct state established,related accept",
+    "add rule inet $ input iifname @internal meta l4proto { tcp, udp } th dport 53 accept",
+    "add rule inet $ input iifname @internal meta l4proto icmp accept",
+    "add rule inet $ input iifname @internal drop",
+
+    // Into a network comes only what belongs to a known connection, its own, or what was sent to a published port.
+    "add rule inet $ forward ct state established,related accept",
+    "add rule inet $ forward iifname . oifname @talking accept",
+    "add rule inet $ forward iifname @internal drop",
+    "add rule inet $ forward oifname @internal drop",
+    "add rule inet $ forward oifname @bridges ct status dnat accept",
+    "add rule inet $ forward oifname @bridges drop",
+
+    // A container that reaches a neighbour or itself by the host's port must get its answer by the host again, and
+    // the host's loopback address means nothing to a container.
+    "add rule inet $ postrouting ct status dnat oifname . ip saddr @hairpin masquerade",
+    "add rule inet $ postrouting oifname @bridges ip saddr 127.0.0.0/8 masquerade",
+    "add rule inet $ postrouting ip saddr @masqueraded oifname != @bridges masquerade",
+};
+
+void append_element(std::string& text, const std::string& table, const char* verb, const char* set, const std::string& element) {
+    text.append(verb).append(" element inet ").append(table).append(" ").append(set).append(" { ").append(element).append(" }\n");
+}
+
+}  // namespace
+
+std::string table_name(const std::string& engine) { return engine == "gantry" ? engine : "gantry_" + engine; }
+
+std::string skeleton(const std::string& table) {
+    std::string text;
+    for (const char* command : commands) {
+        std::string line = command;
+        line.replace(line.find('$'), 1, table);
+        text += line + "\n";
+    }
+    return text;
+}
+
+std::string network_elements(const std::string& table, const char* verb, const NetworkRules& network) {
+    const std::string bridge = "\"" + network.bridge + "\"";
+    std::string text;
+    append_element(text, table, verb, "bridges", bridge);
+    if (network.internal) append_element(text, table, verb, "internal", bridge);
+    if (network.inter_container) append_element(text, table, verb, "talking", bridge + " . " + bridge);
+    if (!network.internal) append_element(text, table, verb, "hairpin", bridge + " . " + network.subnet);
+    if (network.masquerade && !network.internal) append_element(text, table, verb, "masqueraded", network.subnet);
+    return text;
+}
+
+std::string port_element(const std::string& table, const char* verb, const PublishedPort& port, const std::string& address) {
+    std::string element = port.protocol + " . " + std::to_string(port.host_port);
+    if (!on_any_address(port)) element = port.host_address + " . " + element;
+    element += " : " + address + " . " + std::to_string(port.container_port);
+    std::string text;
+    append_element(text, table, verb, on_any_address(port) ? "any_ports" : "fixed_ports", element);
+    return text;
+}
+
+}  // namespace gantry::bridge

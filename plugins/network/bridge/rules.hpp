@@ -1,0 +1,28 @@
+// The text of the engine's one nftables table. Rules are fixed; what changes are elements of its sets and maps.
+#pragma once
+#include <string>
+#include <vector>
+
+#include <gantry/network.hpp>
+
+namespace gantry::bridge {
+
+// What the firewall knows of one network.
+struct NetworkRules {
+    std::string bridge, subnet;  // subnet: "172.18.0.0/20"
+    bool internal = false, inter_container = true, masquerade = true;
+};
+
+// "gantry" for the engine of that name, "gantry_NAME" for others.
+std::string table_name(const std::string& engine);
+// Makes or mends table, sets, maps, chains and rules, and leaves all elements as they are.
+std::string skeleton(const std::string& table);
+// `verb`: "add" or "delete": the elements of one network.
+std::string network_elements(const std::string& table, const char* verb, const NetworkRules& network);
+// `verb`: "add" or "delete": the element of one published port that leads to `address`.
+std::string port_element(const std::string& table, const char* verb, const PublishedPort& port, const std::string& address);
+
+// Ports on any address of the host are in another map than those on one address.
+inline bool on_any_address(const PublishedPort& port) { return port.host_address == "0.0.0.0"; }
+
+}  // namespace gantry::bridge

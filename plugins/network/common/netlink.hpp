@@ -1,0 +1,90 @@
+// rtnetlink for network drivers: links, addresses and routes, several changes in one write to the kernel. The only
+// files that touch objects of libnl.
+#pragma once
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <gantry/result.hpp>
+
+struct nl_sock;
+struct nl_msg;
+
+namespace gantry::netlink {
+
+struct FreeSocket {
+    void operator()(nl_sock* socket) const;
+};
+struct FreeMessage {
+    void operator()(nl_msg* message) const;
+};
+using SocketPtr = std::unique_ptr<nl_sock, FreeSocket>;
+using MessagePtr = std::unique_ptr<nl_msg, FreeMessage>;
+
+// What the kernel says of one link.
+struct Link {
+    int index = 0, master = 0, mtu = 0;
+    std::string name, kind, alias, mac;  // kind: "bridge", "veth", "" where the link has none
+    bool up = false;
+    std::map<std::string, std::uint64_t> counters;  // rx_bytes, rx_packets, ..., as the link's own side counts
+};
+
+enum class PortRule { talks_to_others = 1, isolated };
+
+// Changes that go to the kernel in one write, in this order. The kernel goes on after a change that failed.
+class Batch {
+public:
+    // A bridge, down. MAC "02:42:..".
+    void add_bridge(const std::string& name, const std::string& mac, int mtu);
+    // A pair of veths: `name` here, down and a port of `master`; `peer` up in the namespace `netns` (borrowed until the
+    // batch is sent) with `mac`.
+    void add_veth(const std::string& name, const std::string& peer, const std::string& mac, int mtu, int master, int netns);
+    // The port `name` of a bridge: no IPv6 address of its own, hairpin allowed, perhaps isolated from other isolated
+    // ports, and up.
+    void start_port(const std::string& name, PortRule rule);
+    void set_up(int index);
+    void set_alias(int index, const std::string& alias);
+    // `prefix`: "172.18.0.2/20". There already is success.
+    void add_address(int index, const std::string& prefix);
+    // Replaces a default route of the same metric.
+    void set_default_route(int index, const std::string& gateway);
+    void remove_link(const std::string& name);
+
+private:
+    friend class Socket;
+    struct Change {
+        MessagePtr message;
+        std::string doing;
+    };
+    nl_msg* add(int type, int flags, std::string doing);
+    std::vector<Change> changes_;
+    std::optional<Error> bad_;  // the first argument that could not be put into a message
+};
+
+// A NETLINK_ROUTE socket. It belongs to the network namespace of the thread that opened it, whoever uses it later.
+// Not for several threads at once.
+class Socket {
+public:
+    static Result<Socket> open();
+
+    // Sends the batch and waits for every answer. The first failure is given, with what was being done.
+    Result<void> send(Batch batch);
+    // The link of this name, or none.
+    Result<std::optional<Link>> find(const std::string& name);
+    // Every link of a kind ("bridge").
+    Result<std::vector<Link>> list(std::string_view kind);
+    // The ports of a bridge.
+    Result<std::vector<Link>> ports(int master);
+
+private:
+    explicit Socket(SocketPtr socket) : socket_(std::move(socket)) {}
+    Result<std::vector<Link>> dump(nl_msg* request);
+    SocketPtr socket_;
+    std::uint32_t sequence_ = 0;
+};
+
+}  // namespace gantry::netlink

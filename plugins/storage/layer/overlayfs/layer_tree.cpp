@@ -1,0 +1,297 @@
+#include "plugins/storage/layer/overlayfs/layer_tree.hpp"
+
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <gantry/driver.hpp>
+
+#include "plugins/storage/common/overlay_marks.hpp"
+#include "plugins/storage/common/tar_name.hpp"
+#include "plugins/storage/common/tree.hpp"
+
+namespace gantry::overlayfs {
+namespace {
+
+using storage::Durable;
+using storage::open_at;
+
+constexpr long overlay_magic = 0x794c7630;
+constexpr std::size_t max_stack = 500;            // OVL_MAX_STACK of the kernel
+constexpr std::int64_t remove_at_once = 128;      // entries; more is cleanup's work
+
+// 128 bits of SHA-256: short, because overlay takes the paths of up to 500 directories.
+std::string id_of(const std::string& key) {
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned length = 0;
+    EVP_Digest(key.data(), key.size(), digest, &length, EVP_sha256(), nullptr);
+    static constexpr char digits[] = "0123456789abcdef";
+    std::string id;
+    for (unsigned i = 0; i < 16; ++i) {
+        id += digits[digest[i] >> 4];
+        id += digits[digest[i] & 15];
+    }
+    return id;
+}
+
+std::string shown_key(const std::string& key) { return "\"" + storage::shown(key) + "\""; }
+
+Result<UniqueFd> make_and_open(const std::string& path) {
+    if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return fail_errno("make directory \"" + path + "\"");
+    int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) return fail_errno("open \"" + path + "\"");
+    return UniqueFd(fd);
+}
+
+Result<Layer> parse_state(const std::string& text, const std::string& key) {
+    Json json = Json::parse(text, nullptr, false);
+    if (!json.is_object()) return fail(Code::corrupt, "the state of layer " + shown_key(key) + " is damaged");
+    Layer layer;
+    layer.key = member<std::string>(json, "key");
+    layer.parent = member<std::string>(json, "parent");
+    layer.state = member<std::string>(json, "state");
+    layer.labels = member<std::map<std::string, std::string>>(json, "labels");
+    if (layer.state != "active" && layer.state != "view" && layer.state != "committed")
+        return fail(Code::corrupt, "the state of layer " + shown_key(key) + " is damaged");
+    if (!key.empty() && layer.key != key) return fail(Code::corrupt, "layer " + shown_key(key) + " is stored as " + shown_key(layer.key));
+    return layer;
+}
+
+std::string state_text(const std::string& key, const std::string& parent, const std::string& state,
+                       const std::map<std::string, std::string>& labels) {
+    Json json{{"key", key}, {"parent", parent}, {"state", state}};
+    if (!labels.empty()) json["labels"] = labels;
+    return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
+
+Result<std::unique_ptr<LayerTree>> LayerTree::open(const std::string& root) {
+    std::unique_ptr<LayerTree> tree(new LayerTree);
+    tree->root_ = root;
+    GANTRY_TRY(UniqueFd top, make_and_open(root));
+    GANTRY_TRY(tree->active_, make_and_open(root + "/active"));
+    GANTRY_TRY(tree->committed_, make_and_open(root + "/committed"));
+    GANTRY_TRY(tree->trash_, make_and_open(root + "/trash"));
+    struct statfs info{};
+    if (::fstatfs(top.get(), &info) == 0 && static_cast<long>(info.f_type) == overlay_magic)
+        return fail(Code::unsupported, "\"" + root + "\" is on overlayfs, which cannot hold the upper layers of another overlay");
+    if (::fsetxattr(tree->trash_.get(), "trusted.gantry.probe", "y", 1, 0) != 0)
+        return fail_errno("set a trusted attribute in \"" + root + "\", as overlayfs needs");
+    ::fremovexattr(tree->trash_.get(), "trusted.gantry.probe");
+    return tree;
+}
+
+Result<std::shared_ptr<const Layer>> LayerTree::read_committed(const std::string& id, const std::string& key) {
+    auto text = storage::read_small(committed_.get(), id + "/committed");
+    if (!text) {
+        if (text.error().system_errno == ENOENT) return fail(Code::not_found, "no layer " + shown_key(key));
+        return std::move(text).error();
+    }
+    GANTRY_TRY(Layer layer, parse_state(*text, key));
+    layer.directory = root_ + "/committed/" + id;
+    GANTRY_TRY(UniqueFd fs, open_at(committed_.get(), id + "/fs", O_RDONLY | O_DIRECTORY));
+    struct stat info{};
+    if (::fstat(fs.get(), &info) != 0) return fail_errno("look up \"" + layer.fs() + "\"");
+    layer.root_mode = info.st_mode & 07777u;
+    layer.root_uid = info.st_uid;
+    layer.root_gid = info.st_gid;
+    layer.chain.push_back(layer.fs());
+    // The kernel ignores the mark on a root directory, so the stack ends here instead.
+    if (!layer.parent.empty() && !storage::is_opaque(fs.get())) {
+        GANTRY_TRY(auto below, find_committed(layer.parent));
+        layer.chain.insert(layer.chain.end(), below->chain.begin(), below->chain.end());
+    }
+    auto made = std::make_shared<const Layer>(std::move(layer));
+    std::lock_guard lock(mutex_);
+    known_[key] = made;
+    return made;
+}
+
+Result<std::shared_ptr<const Layer>> LayerTree::find_committed(const std::string& key) {
+    {
+        std::lock_guard lock(mutex_);
+        if (auto found = known_.find(key); found != known_.end()) return found->second;
+    }
+    return read_committed(id_of(key), key);
+}
+
+Result<std::shared_ptr<const Layer>> LayerTree::read_active(const std::string& key) {
+    const std::string id = id_of(key);
+    auto text = storage::read_small(active_.get(), id + "/state");
+    if (!text) {
+        if (text.error().system_errno == ENOENT) return fail(Code::not_found, "no layer " + shown_key(key));
+        return std::move(text).error();
+    }
+    if (text->empty() || text->back() != '\n') return fail(Code::not_found, "no layer " + shown_key(key));  // half made
+    GANTRY_TRY(Layer layer, parse_state(*text, key));
+    layer.directory = root_ + "/active/" + id;
+    return std::make_shared<const Layer>(std::move(layer));
+}
+
+Result<std::shared_ptr<const Layer>> LayerTree::find(const std::string& key) {
+    auto committed = find_committed(key);
+    if (committed || committed.error().code != Code::not_found) return committed;
+    return read_active(key);
+}
+
+Result<std::vector<std::string>> LayerTree::chain_over(const std::string& parent) {
+    if (parent.empty()) return std::vector<std::string>();
+    auto layer = find_committed(parent);
+    if (!layer && layer.error().code == Code::not_found) return fail(Code::not_found, "no committed layer " + shown_key(parent) + " to be the parent");
+    if (!layer) return std::move(layer).error();
+    if ((*layer)->chain.size() > max_stack)
+        return fail(Code::exhausted, std::to_string((*layer)->chain.size()) + " layers are more than overlayfs can stack (" + std::to_string(max_stack) + ")");
+    return (*layer)->chain;
+}
+
+Result<std::shared_ptr<const Layer>> LayerTree::make(const std::string& key, const std::string& parent, const std::string& state,
+                                                     const std::map<std::string, std::string>& labels) {
+    Layer layer;
+    layer.key = key;
+    layer.parent = parent;
+    layer.state = state;
+    layer.labels = labels;
+    mode_t mode = 0755;
+    uid_t uid = 0;
+    gid_t gid = 0;
+    if (!parent.empty()) {
+        GANTRY_TRY(auto below, find_committed(parent));
+        mode = below->root_mode;
+        uid = below->root_uid;
+        gid = below->root_gid;
+    }
+    const std::string id = id_of(key);
+    layer.directory = root_ + "/active/" + id;
+    {
+        std::lock_guard lock(mutex_);
+        ++making_[id];
+    }
+    ScopeGuard made([&] {
+        std::lock_guard lock(mutex_);
+        if (--making_[id] == 0) making_.erase(id);
+    });
+    if (::mkdirat(active_.get(), id.c_str(), 0700) != 0) {
+        if (errno != EEXIST) return fail_errno("make the directory of layer " + shown_key(key));
+        auto there = read_active(key);
+        if (there) return fail(Code::conflict, "layer " + shown_key(key) + " is there already");
+        if (there.error().code != Code::not_found) return std::move(there).error();
+        GANTRY_CHECK(discard(active_.get(), id));  // left half made by an earlier run
+        if (::mkdirat(active_.get(), id.c_str(), 0700) != 0) return fail_errno("make the directory of layer " + shown_key(key));
+    }
+    ScopeGuard undo([&] { (void)discard(active_.get(), id); });
+    const std::string fs = id + "/fs", work = id + "/work";
+    if (::mkdirat(active_.get(), fs.c_str(), mode & 0755u) != 0) return fail_errno("make the directory of layer " + shown_key(key));
+    if ((uid != 0 || gid != 0) && ::fchownat(active_.get(), fs.c_str(), uid, gid, AT_SYMLINK_NOFOLLOW) != 0) return fail_errno("set the owner of a layer");
+    if (mode != 0755 && ::fchmodat(active_.get(), fs.c_str(), mode, 0) != 0) return fail_errno("set the mode of a layer");
+    if (state == "active" && !parent.empty() && ::mkdirat(active_.get(), work.c_str(), 0700) != 0)
+        return fail_errno("make the directory of layer " + shown_key(key));
+    GANTRY_CHECK(storage::write_small(active_.get(), id + "/state", state_text(key, parent, state, labels), Durable::no));
+    undo.dismiss();
+    return std::make_shared<const Layer>(std::move(layer));
+}
+
+Result<void> LayerTree::commit(const Layer& active, const std::string& name) {
+    if (auto there = find_committed(name)) {
+        if ((*there)->parent != active.parent) return fail(Code::conflict, "layer " + shown_key(name) + " is there with another parent");
+        return remove(active.key);
+    } else if (there.error().code != Code::not_found) {
+        return std::move(there).error();
+    }
+    const std::string from = id_of(active.key), to = id_of(name);
+    (void)storage::remove_entry(active_.get(), from + "/work");
+    (void)::unlinkat(active_.get(), (from + "/committed").c_str(), 0);  // of a commit that was cut short
+    GANTRY_CHECK(storage::write_small(active_.get(), from + "/committed", state_text(name, active.parent, "committed", active.labels), Durable::no));
+    // Everything the layer consists of is on disk before its name is.
+    if (::syncfs(active_.get()) != 0) return fail_errno("sync layer " + shown_key(active.key));
+    if (::renameat2(active_.get(), from.c_str(), committed_.get(), to.c_str(), RENAME_NOREPLACE) != 0) {
+        if (errno != EEXIST) return fail_errno("commit layer " + shown_key(active.key));
+        GANTRY_TRY(auto there, find_committed(name));  // another call was faster
+        if (there->parent != active.parent) return fail(Code::conflict, "layer " + shown_key(name) + " is there with another parent");
+        return remove(active.key);
+    }
+    (void)::unlinkat(committed_.get(), (to + "/state").c_str(), 0);
+    if (::fsync(committed_.get()) != 0) return fail_errno("sync the directory of layers");
+    return {};
+}
+
+Result<void> LayerTree::discard(int directory, const std::string& id) {
+    // The layers that everyone starts and stops are empty: no detour for them.
+    const std::string fs = id + "/fs", inner = id + "/work/work", work = id + "/work", state = id + "/state";
+    (void)::unlinkat(directory, state.c_str(), 0);  // from here on: half made, so gone
+    bool empty = ::unlinkat(directory, fs.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT;
+    if (empty) {
+        (void)::unlinkat(directory, inner.c_str(), AT_REMOVEDIR);
+        (void)::unlinkat(directory, work.c_str(), AT_REMOVEDIR);
+        if (::unlinkat(directory, id.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return {};
+    }
+    std::string grave;
+    for (int attempt = 0; attempt < 1000; ++attempt) {
+        {
+            std::lock_guard lock(mutex_);
+            grave = id + "." + std::to_string(::getpid()) + "." + std::to_string(serial_++);
+        }
+        if (::renameat2(directory, id.c_str(), trash_.get(), grave.c_str(), RENAME_NOREPLACE) == 0) break;
+        if (errno == ENOENT) return {};
+        if (errno != EEXIST) return fail_errno("remove a layer");
+    }
+    (void)storage::remove_entry(trash_.get(), grave, remove_at_once);
+    return {};
+}
+
+Result<void> LayerTree::remove(const std::string& key) {
+    const std::string id = id_of(key);
+    struct stat info{};
+    if (::fstatat(committed_.get(), id.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) {
+        {
+            std::lock_guard lock(mutex_);
+            known_.erase(key);
+        }
+        return discard(committed_.get(), id);
+    }
+    return discard(active_.get(), id);
+}
+
+Result<std::vector<std::string>> LayerTree::list() {
+    std::vector<std::string> keys;
+    GANTRY_TRY(auto committed, storage::names_in(committed_.get()));
+    for (const std::string& id : committed)
+        if (auto text = storage::read_small(committed_.get(), id + "/committed"))
+            if (auto layer = parse_state(*text, "")) keys.push_back(layer->key);
+    GANTRY_TRY(auto active, storage::names_in(active_.get()));
+    for (const std::string& id : active)
+        if (auto text = storage::read_small(active_.get(), id + "/state"))
+            if (auto layer = parse_state(*text, "")) keys.push_back(layer->key);
+    return keys;
+}
+
+Result<std::int64_t> LayerTree::cleanup() {
+    std::int64_t bytes = 0;
+    GANTRY_TRY(auto active, storage::names_in(active_.get()));
+    for (const std::string& id : active) {
+        auto text = storage::read_small(active_.get(), id + "/state");
+        if (text ? !text->empty() && text->back() == '\n' : text.error().system_errno != ENOENT) continue;
+        {
+            std::lock_guard lock(mutex_);
+            if (making_.contains(id)) continue;
+        }
+        GANTRY_CHECK(discard(active_.get(), id));
+    }
+    GANTRY_TRY(auto graves, storage::names_in(trash_.get()));
+    for (const std::string& grave : graves) {
+        GANTRY_TRY(auto removed, storage::remove_entry(trash_.get(), grave));
+        bytes += removed.bytes;
+    }
+    return bytes;
+}
+
+Result<UniqueFd> LayerTree::open_fs(const Layer& layer) {
+    int fd = ::open(layer.fs().c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) return fail_errno("open \"" + layer.fs() + "\"");
+    return UniqueFd(fd);
+}
+
+}  // namespace gantry::overlayfs

@@ -1,0 +1,71 @@
+// The directories of the overlayfs driver:
+//   ROOT/active/ID/{fs,work,state}     active and view layers; state is written last: without it, half made
+//   ROOT/committed/ID/{fs,committed}   committed layers; one rename moves a layer here
+//   ROOT/trash/...                     what remove left for cleanup
+// ID is made from the key, which is hostile text. All state is in these files: a restart needs nothing else. Committed
+// layers never change, so what was read of them is kept in memory.
+#pragma once
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <gantry/result.hpp>
+#include <gantry/unique_fd.hpp>
+
+namespace gantry::overlayfs {
+
+struct Layer {
+    std::string key, parent;
+    std::string state;  // "active", "view" or "committed"
+    std::map<std::string, std::string> labels;
+    std::string directory;  // absolute: ROOT/active/ID
+    std::string fs() const { return directory + "/fs"; }
+    std::string work() const { return directory + "/work"; }
+
+    // Committed layers only: the fs directories to stack, this one first, and what the root directory looks like.
+    std::vector<std::string> chain;
+    mode_t root_mode = 0755;
+    uid_t root_uid = 0;
+    gid_t root_gid = 0;
+};
+
+class LayerTree {
+public:
+    static Result<std::unique_ptr<LayerTree>> open(const std::string& root);
+
+    // GANTRY_NOT_FOUND naming the key.
+    Result<std::shared_ptr<const Layer>> find(const std::string& key);
+    Result<std::shared_ptr<const Layer>> find_committed(const std::string& key);
+    // The directories an overlay over `parent` stacks, topmost first; none for "".
+    Result<std::vector<std::string>> chain_over(const std::string& parent);
+    // Makes an "active" or "view" layer. There already: GANTRY_CONFLICT.
+    Result<std::shared_ptr<const Layer>> make(const std::string& key, const std::string& parent, const std::string& state,
+                                              const std::map<std::string, std::string>& labels);
+    Result<void> commit(const Layer& active, const std::string& name);
+    Result<void> remove(const std::string& key);
+    Result<std::vector<std::string>> list();
+    Result<std::int64_t> cleanup();
+    // A descriptor of the layer's fs directory.
+    Result<UniqueFd> open_fs(const Layer& layer);
+
+private:
+    LayerTree() = default;
+    Result<std::shared_ptr<const Layer>> read_active(const std::string& key);
+    Result<std::shared_ptr<const Layer>> read_committed(const std::string& id, const std::string& key);
+    Result<void> discard(int directory, const std::string& id);
+
+    std::string root_;
+    UniqueFd active_, committed_, trash_;
+    std::mutex mutex_;  // the members below
+    std::unordered_map<std::string, std::shared_ptr<const Layer>> known_;  // committed layers by key
+    std::unordered_map<std::string, int> making_;                          // ids being made: cleanup leaves them
+    std::int64_t serial_ = 0;
+};
+
+}  // namespace gantry::overlayfs

@@ -1,0 +1,131 @@
+/* What the tests need to try from inside a container and busybox cannot: system calls with odd arguments. Prints one
+ * line for each question; "errno N" where the call failed, "ok" where it did not. */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int tell(long result) {
+    if (result < 0)
+        printf("errno %d\n", errno);
+    else
+        printf("ok\n");
+    return 0;
+}
+
+static int descriptors(void) {
+    DIR *d = opendir("/proc/self/fd");
+    struct dirent *e;
+    if (!d) return tell(-1);
+    while ((e = readdir(d))) {
+        if (e->d_name[0] == '.' || atoi(e->d_name) == dirfd(d)) continue;
+        char target[256] = "";
+        ssize_t n = readlinkat(dirfd(d), e->d_name, target, sizeof target - 1);
+        printf("%s %.*s\n", e->d_name, n < 0 ? 0 : (int)n, target);
+    }
+    return 0;
+}
+
+/* Opens a device node of our own making: what the device cgroup allows. */
+static int node(int type, int major_number, int minor_number) {
+    char path[] = "/tmp/probe-node";
+    unlink(path);
+    if (mknod(path, (mode_t)type | 0600, makedev((unsigned)major_number, (unsigned)minor_number)) < 0) return tell(-1);
+    int fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0) fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    unlink(path);
+    return tell(fd);
+}
+
+/* Writes `megabytes` of lines of 100 bytes as fast as it can. */
+static int flood(long megabytes) {
+    enum { size = 1 << 20 };
+    static char block[size];
+    for (int i = 0; i < size; i++) block[i] = i % 100 == 99 ? '\n' : (char)('a' + i % 26);
+    block[size - 1] = '\n';
+    for (long m = 0; m < megabytes; m++)
+        for (ssize_t at = 0; at < size;) {
+            ssize_t n = write(1, block + at, (size_t)(size - at));
+            if (n < 0) return 1;
+            at += n;
+        }
+    return 0;
+}
+
+static int grow(long megabytes) {
+    for (long m = 0; m < megabytes; m++) {
+        char *p = malloc(1 << 20);
+        if (!p) return 3;
+        memset(p, 1, 1 << 20);
+    }
+    printf("grown\n");
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    const char *what = argc > 1 ? argv[1] : "";
+    long a = argc > 2 ? strtol(argv[2], NULL, 0) : 0;
+    long b = argc > 3 ? strtol(argv[3], NULL, 0) : 0;
+    long c = argc > 4 ? strtol(argv[4], NULL, 0) : 0;
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (!strcmp(what, "fds")) return descriptors();
+    if (!strcmp(what, "syscall")) return tell(syscall(a, b, c, 0, 0, 0, 0));
+    if (!strcmp(what, "socket")) return tell(socket((int)a, (int)b, (int)c));
+    if (!strcmp(what, "clone-user")) return tell(unshare(CLONE_NEWUSER));
+    if (!strcmp(what, "unshare")) return tell(unshare((int)a));
+    if (!strcmp(what, "mount")) return tell(mount("none", "/tmp", "tmpfs", 0, NULL));
+    if (!strcmp(what, "char")) return node(S_IFCHR, (int)a, (int)b);
+    if (!strcmp(what, "block")) return node(S_IFBLK, (int)a, (int)b);
+    if (!strcmp(what, "dumpable")) return printf("%d\n", prctl(PR_GET_DUMPABLE)) < 0;
+    if (!strcmp(what, "open-write") && argc > 2) return tell(open(argv[2], O_WRONLY | O_CLOEXEC));
+    if (!strcmp(what, "tiocsti")) return tell(ioctl(0, TIOCSTI, "x"));
+    if (!strcmp(what, "trace")) return tell(ptrace(PTRACE_SEIZE, (pid_t)a, 0, 0));
+    if (!strcmp(what, "flood")) return flood(a);
+    if (!strcmp(what, "grow")) return grow(a);
+    if (!strcmp(what, "signal")) return kill(getpid(), (int)a);
+    if (!strcmp(what, "groups")) {
+        gid_t groups[256];
+        int n = getgroups(256, groups);
+        for (int i = 0; i < n; i++) printf("%u ", groups[i]);
+        return printf("\n") < 0;
+    }
+    if (!strcmp(what, "orphan")) { /* leaves a child behind that ends later: somebody has to reap it */
+        if (fork() == 0) {
+            usleep((useconds_t)(a * 1000));
+            _exit(0);
+        }
+        return 0;
+    }
+    if (!strcmp(what, "forks")) { /* as many sleeping children as asked for; tells how many came to be */
+        long n = 0;
+        for (; n < a; n++) {
+            pid_t pid = fork();
+            if (pid < 0) break;
+            if (pid == 0) {
+                pause();
+                _exit(0);
+            }
+        }
+        printf("%ld\n", n);
+        kill(0, SIGKILL);
+        return 0;
+    }
+    fprintf(stderr, "probe: unknown question \"%s\"\n", what);
+    return 2;
+}
