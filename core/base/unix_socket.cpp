@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace gantry {
@@ -90,7 +91,12 @@ Result<Message> receive_message(int socket, int timeout_ms) {
         }
         if (ready == 0) return fail(Code::deadline, "no message came in " + std::to_string(timeout_ms) + " ms");
     }
-    std::string text(max_message_bytes, '\0');
+    // A look at the length first: room for the largest message would cost a small one 48 fresh pages.
+    ssize_t length = 0;
+    while ((length = ::recv(socket, nullptr, 0, MSG_PEEK | MSG_TRUNC)) < 0 && errno == EINTR) {
+    }
+    if (length < 0) return fail_errno("receive message", errno == ECONNRESET ? ENOENT : errno);
+    std::string text(std::min(static_cast<std::size_t>(length), max_message_bytes), '\0');
     iovec part{text.data(), text.size()};
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * max_message_fds)] = {};
     msghdr header{};

@@ -6,6 +6,7 @@
 #include "core/base/text.hpp"
 #include "core/cli/command.hpp"
 #include "core/cli/help.hpp"
+#include "core/cli/printable.hpp"
 
 namespace gantry::cli {
 namespace {
@@ -24,7 +25,8 @@ bool has_top(const Command& command, std::string_view word) {
 int unknown(std::string_view what, std::string_view word, const std::vector<std::string>& known, std::string_view help) {
     std::string text = "gantry: '" + std::string(word) + "' is not a " + std::string(what) + " command.";
     std::string near = nearest(word, known);
-    if (!near.empty()) text += " Did you mean '" + near + "'?";
+    // Short words are near to anything.
+    if (!near.empty() && (near[0] == word[0] || word.size() > 4)) text += " Did you mean '" + near + "'?";
     print_err(text + "\nSee '" + std::string(help) + "'\n");
     return 1;
 }
@@ -84,9 +86,10 @@ int dispatch(std::vector<std::string> words, Client& client) {
 
 void print_out(std::string_view text) {
     // A reader that has gone (head) ends the program quietly.
-    if (!write_all(1, text)) std::exit(128 + SIGPIPE);
+    if (!write_all(1, printable(text))) std::exit(128 + SIGPIPE);
 }
-void print_err(std::string_view text) { (void)write_all(2, text); }
+void print_err(std::string_view text) { (void)write_all(2, printable(text)); }
+void print_control(int fd, std::string_view text) { (void)write_all(fd, text); }
 
 std::string Call::path() const {
     if (*command_.top) return "gantry " + std::string(split(command_.top, ',')[0]);

@@ -246,6 +246,8 @@ Result<Connection> Client::connect() {
 
 Result<std::string> Client::raw(std::string_view method, std::string_view target, const Json* body) {
     std::optional<Connection> connection = std::exchange(kept_, std::nullopt);
+    // A kept connection on which something waits to be read has been closed by the daemon.
+    if (pollfd idle{connection ? connection->fd() : -1, POLLIN, 0}; ::poll(&idle, 1, 0) > 0) connection.reset();
     if (!connection) {
         GANTRY_TRY(Connection fresh, connect());
         connection.emplace(std::move(fresh));

@@ -63,8 +63,11 @@ private:
 // Every command, in the order of the help.
 const std::vector<Command>& commands();
 
+// To standard output and error; control characters of others are shown as escapes (printable.hpp).
 void print_out(std::string_view text);
 void print_err(std::string_view text);
+// The terminal's own escape sequences, ours.
+void print_control(int fd, std::string_view text);
 
 // Does `each` for every name, prints the name (or what `each` gives) after success, and errors at the end, as Docker does.
 // Gives 1 if one failed.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/text.hpp"
+#include "core/cli/printable.hpp"
 #include "core/cli/template.hpp"
 
 namespace gantry::cli {
@@ -60,6 +61,11 @@ Result<std::string> table_by_template(const std::vector<Json>& rows, const ListS
 }
 
 }  // namespace
+
+void Table::add(std::vector<std::string> row) {
+    for (std::string& cell : row) cell = printable(cell, Breaks::escape);
+    rows_.push_back(std::move(row));
+}
 
 std::string Table::text() const {
     std::vector<std::size_t> widths;

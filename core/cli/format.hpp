@@ -15,7 +15,8 @@ class Table {
 public:
     explicit Table(std::vector<std::string> heads, std::size_t least_width = 10) : least_width_(least_width) { rows_.push_back(std::move(heads)); }
     Table() = default;
-    void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+    // A line break or escape sequence in a cell is shown as an escape: a row stays one line.
+    void add(std::vector<std::string> row);
     std::string text() const;
 
 private:

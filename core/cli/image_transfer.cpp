@@ -19,9 +19,9 @@ Result<Connection> upload(Client& client, const std::string& target, int source,
     GANTRY_CHECK(connection.send_from("POST", target, source, "application/x-tar", [&](std::int64_t sent) {
         if (!live || (sent - shown < (8 << 20) && sent != 0)) return;
         shown = sent;
-        print_err("\r\x1b[2KSending " + human_size(static_cast<double>(sent)));
+        print_control(2, "\r\x1b[2KSending " + human_size(static_cast<double>(sent)));
     }));
-    if (live && shown > 0) print_err("\r\x1b[2K");
+    if (live && shown > 0) print_control(2, "\r\x1b[2K");
     GANTRY_CHECK(connection.receive_head());
     GANTRY_CHECK(connection.check_status());
     return connection;

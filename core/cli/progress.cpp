@@ -2,6 +2,7 @@
 
 #include "core/base/files.hpp"
 #include "core/cli/json_access.hpp"
+#include "core/cli/printable.hpp"
 #include "core/cli/terminal.hpp"
 #include "core/cli/units.hpp"
 
@@ -29,10 +30,10 @@ Result<void> ProgressView::show(const Json& record) {
     if (error.empty()) error = text_at(record, "error");
     if (!error.empty()) return fail(Code::internal, error);
     if (std::string stream = text_at(record, "stream"); !stream.empty()) {
-        write_(stream.ends_with("\n") ? stream : stream + "\n");
+        write_(printable(stream.ends_with("\n") ? stream : stream + "\n"));
         return {};
     }
-    std::string status = text_at(record, "status"), id = text_at(record, "id"), moving = bar(member(record, "progressDetail"));
+    std::string status = printable(text_at(record, "status"), Breaks::escape), id = printable(text_at(record, "id"), Breaks::escape), moving = bar(member(record, "progressDetail"));
     if (status.empty()) return {};
     if (target_ == Target::terminal && !id.empty()) {
         show_in_place(id, id + ": " + status + (moving.empty() ? "" : " " + moving));

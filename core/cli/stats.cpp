@@ -114,7 +114,8 @@ Result<int> stats(Call& call) {
         }
         if (!first) {
             GANTRY_TRY(std::string text, format_list(rows, shape, format));
-            print_out((in_place ? "\x1b[H\x1b[2J" : "") + text);
+            if (in_place) print_control(1, "\x1b[H\x1b[2J");
+            print_out(text);
             if (no_stream) return 0;
         }
         before = std::move(samples);

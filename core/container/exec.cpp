@@ -40,43 +40,6 @@ Result<std::string> ContainerService::exec_create(const std::string& ref, const 
     return execution->id;
 }
 
-Result<ContainerService::Identity> ContainerService::identity_of(Entry& entry, const Monitor& monitor, const std::string& wanted_user, bool privileged) {
-    Container c;
-    Identity identity;
-    bool known = false;
-    {
-        std::lock_guard lock(entry.mutex);
-        c = entry.record;
-        known = entry.user_known;
-        identity.user = entry.user;
-        identity.seccomp = entry.seccomp;
-    }
-    if (!wanted_user.empty() || !known) {
-        // The root as the container has it now. The monitor holds its first process, so the number is still that one's.
-        auto root = open_file("/proc/" + std::to_string(monitor.pid()) + "/root", O_PATH | O_DIRECTORY);
-        if (!root) return std::move(root).error();
-        std::vector<std::string> more = c.host_config["GroupAdd"].is_array() ? c.host_config["GroupAdd"].get<std::vector<std::string>>() : std::vector<std::string>{};
-        GANTRY_TRY(identity.user, look_up_user(root->get(), wanted_user.empty() ? c.config["User"].get<std::string>() : wanted_user, more));
-    }
-    if (privileged) {
-        identity.capabilities = all_capabilities();
-        identity.seccomp.clear();
-        return identity;
-    }
-    GANTRY_TRY(identity.capabilities, capabilities_of(c));
-    if (!known) {
-        // After a restart of the engine: the same profile again, which the launcher has or compiles.
-        GANTRY_TRY(identity.seccomp, seccomp_for(c, identity.capabilities, c.host_config["Privileged"].get<bool>()));
-        if (wanted_user.empty()) {
-            std::lock_guard lock(entry.mutex);
-            entry.user = identity.user;
-            entry.seccomp = identity.seccomp;
-            entry.user_known = true;
-        }
-    }
-    return identity;
-}
-
 Result<void> ContainerService::exec_start(const std::string& exec_id, const Json& body, std::optional<Monitor::Attachment> attachment) {
     std::shared_ptr<Execution> execution;
     {

@@ -80,9 +80,22 @@ Result<Json> LauncherClient::ask_on(int socket, Json body, int timeout_ms) {
     return std::move(message->body);
 }
 
-Result<Json> LauncherClient::ask(Json body) {
-    GANTRY_TRY(UniqueFd connection, connect_or_start());
-    return ask_on(connection.get(), std::move(body), quick_ms);
+Result<std::pair<UniqueFd, Message>> LauncherClient::begin_request(const Json& body, const std::vector<monitor::FdToSend>& fds, int timeout_ms) {
+    for (int attempt = 0;; ++attempt) {
+        GANTRY_TRY(UniqueFd connection, connect_or_start());
+        auto sent = monitor::send_with_fds(connection.get(), body, fds);
+        if (!sent && sent.error().system_errno != EPIPE && sent.error().system_errno != ECONNRESET) return std::move(sent).error();
+        auto answer = sent ? receive_message(connection.get(), timeout_ms) : Result<Message>(fail(Code::not_found, ""));
+        if (answer && answer->body.contains("error")) return monitor::error_from_json(answer->body["error"]);
+        if (answer) return std::pair<UniqueFd, Message>(std::move(connection), std::move(*answer));
+        if (answer.error().code != Code::not_found) return std::move(answer).error();
+        if (attempt > 0 || connect()) return gone();
+    }
+}
+
+Result<Json> LauncherClient::ask(Json body, int timeout_ms) {
+    GANTRY_TRY(auto answered, begin_request(body, {}, timeout_ms));
+    return std::move(answered.second.body);
 }
 
 Result<std::shared_ptr<Monitor>> LauncherClient::adopt(UniqueFd connection, MonitorLink::Identity identity) {
@@ -92,7 +105,6 @@ Result<std::shared_ptr<Monitor>> LauncherClient::adopt(UniqueFd connection, Moni
 }
 
 Result<std::shared_ptr<Monitor>> LauncherClient::launch(LaunchRequest request) {
-    GANTRY_TRY(UniqueFd connection, connect_or_start());
     std::vector<monitor::FdToSend> fds;
     std::vector<UniqueFd> keep;
     for (const driver::NamedFd& fd : request.fds) fds.emplace_back(fd.name, fd.fd);
@@ -112,12 +124,10 @@ Result<std::shared_ptr<Monitor>> LauncherClient::launch(LaunchRequest request) {
               {"seccomp", request.seccomp},
               {"log", std::move(request.log)},
               {"attachments", std::move(attachments)}};
-    GANTRY_CHECK(monitor::send_with_fds(connection.get(), std::move(body), fds));
-    auto answer = receive_message(connection.get(), launch_ms);
-    if (!answer) return answer.error().code == Code::not_found ? gone() : std::move(answer).error();
-    if (answer->body.contains("error")) return monitor::error_from_json(answer->body["error"]);
-    MonitorLink::Identity identity{request.id, request.exit_file, member<int>(answer->body, "pid"), member<int>(answer->body, "monitor_pid"),
-                                   monitor::take_fd(*answer, "monitor")};
+    GANTRY_TRY(auto answered, begin_request(body, fds, launch_ms));
+    auto& [connection, answer] = answered;
+    MonitorLink::Identity identity{request.id, request.exit_file, member<int>(answer.body, "pid"), member<int>(answer.body, "monitor_pid"),
+                                   monitor::take_fd(answer, "monitor")};
     return adopt(std::move(connection), std::move(identity));
 }
 
@@ -136,7 +146,7 @@ Result<std::shared_ptr<Monitor>> LauncherClient::reconnect(const std::string& id
 }
 
 Result<void> LauncherClient::warm_seccomp(const std::string& digest, const Json& profile) {
-    GANTRY_TRY([[maybe_unused]] Json answer, ask({{"op", "warm_seccomp"}, {"digest", digest}, {"profile", profile}}));
+    GANTRY_TRY([[maybe_unused]] Json answer, ask({{"op", "warm_seccomp"}, {"digest", digest}, {"profile", profile}}, quick_ms));
     std::lock_guard lock(starting_);
     warmed_[digest] = profile;
     return {};
@@ -144,30 +154,25 @@ Result<void> LauncherClient::warm_seccomp(const std::string& digest, const Json&
 
 Result<int> LauncherClient::spawn(const std::vector<std::string>& argv, const std::vector<std::string>& environment, const int fds[3],
                                   int timeout_ms, const std::function<void(int)>& on_pid) {
-    GANTRY_TRY(UniqueFd connection, connect_or_start());
     static constexpr const char* names[3] = {"stdin", "stdout", "stderr"};
     std::vector<monitor::FdToSend> named;
     for (int i = 0; i < 3; ++i)
         if (fds[i] >= 0) named.emplace_back(names[i], fds[i]);
-    GANTRY_CHECK(monitor::send_with_fds(connection.get(), {{"op", "spawn"}, {"argv", argv}, {"env", environment}, {"timeout_ms", timeout_ms}}, named));
-    int wait_ms = timeout_ms > 0 ? timeout_ms + quick_ms : -1;
-    for (;;) {
-        auto message = receive_message(connection.get(), wait_ms);
-        if (!message) return message.error().code == Code::not_found ? gone() : std::move(message).error();
-        if (message->body.contains("error")) return monitor::error_from_json(message->body["error"]);
-        if (message->body.contains("exit")) return member<int>(message->body, "exit", 255);
-        if (on_pid) on_pid(member<int>(message->body, "pid"));
-    }
+    GANTRY_TRY(auto begun, begin_request({{"op", "spawn"}, {"argv", argv}, {"env", environment}, {"timeout_ms", timeout_ms}}, named, quick_ms));
+    if (on_pid) on_pid(member<int>(begun.second.body, "pid"));
+    auto message = receive_message(begun.first.get(), timeout_ms > 0 ? timeout_ms + quick_ms : -1);
+    if (!message) return message.error().code == Code::not_found ? gone() : std::move(message).error();
+    if (message->body.contains("error")) return monitor::error_from_json(message->body["error"]);
+    return member<int>(message->body, "exit", 255);
 }
 
 Result<void> LauncherClient::sweep(const std::string& driver, const std::string& id, const std::string& cgroup_path) {
-    GANTRY_TRY(UniqueFd connection, connect_or_start());
-    GANTRY_TRY([[maybe_unused]] Json answer, ask_on(connection.get(), {{"op", "sweep"}, {"driver", driver}, {"id", id}, {"cgroup_path", cgroup_path}}, launch_ms));
+    GANTRY_TRY([[maybe_unused]] Json answer, ask({{"op", "sweep"}, {"driver", driver}, {"id", id}, {"cgroup_path", cgroup_path}}, launch_ms));
     return {};
 }
 
 Result<Json> LauncherClient::drivers() {
-    GANTRY_TRY(Json answer, ask({{"op", "drivers"}}));
+    GANTRY_TRY(Json answer, ask({{"op", "drivers"}}, quick_ms));
     return member<Json>(answer, "drivers", Json::array());
 }
 

@@ -36,7 +36,10 @@ private:
     Result<UniqueFd> connect();
     Result<UniqueFd> connect_or_start();
     Result<void> start_program();
-    Result<Json> ask(Json body);
+    Result<Json> ask(Json body, int timeout_ms);
+    // Sends a request and gives the first answer with its connection. Once more when the launcher has died meanwhile: the
+    // connection is closed then in all processes that could have begun with it.
+    Result<std::pair<UniqueFd, Message>> begin_request(const Json& body, const std::vector<std::pair<std::string, int>>& fds, int timeout_ms);
     static Result<Json> ask_on(int socket, Json body, int timeout_ms);
     Result<std::shared_ptr<Monitor>> adopt(UniqueFd connection, MonitorLink::Identity identity);
 

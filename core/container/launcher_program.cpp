@@ -84,9 +84,10 @@ Result<void> run_launcher(const std::string& program, const Json& settings) {
     // It goes into the background by itself; this is the process that does so.
     while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
     }
-    GANTRY_TRY(std::string said, read_all(ready.get(), 4096));
-    if (said == "\n") return {};
-    return fail(Code::internal, "gantry-launcher did not start: " + (said.empty() ? std::string("it ended without a reason") : said));
+    auto said = read_all(ready.get(), 4096);
+    if (!said) return std::move(said).error();
+    if (*said == "\n") return {};
+    return fail(Code::internal, "gantry-launcher did not start: " + (said->empty() ? std::string("it ended without a reason") : *said));
 }
 
 }  // namespace gantry::container

@@ -115,7 +115,7 @@ Result<MountPoint> parse_mount(const Json& mount, WantedMounts& wanted) {
         point.tmpfs_options = {"nosuid", "nodev", "noexec"};
         if (std::int64_t size = tmpfs.value("SizeBytes", std::int64_t{0}); size > 0) point.tmpfs_options.push_back("size=" + std::to_string(size));
         if (std::int64_t mode = tmpfs.value("Mode", std::int64_t{0}); mode > 0) {
-            char octal[16];
+            char octal[32];
             std::snprintf(octal, sizeof octal, "mode=%llo", static_cast<unsigned long long>(mode));
             point.tmpfs_options.push_back(octal);
         }

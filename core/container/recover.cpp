@@ -168,15 +168,34 @@ void ContainerService::recover_one(const EntryPtr& entry, bool unfinished_start)
     notify(*entry, false);
 }
 
+void ContainerService::begin_closing() {
+    {
+        std::lock_guard lock(probes_mutex_);
+        closing_ = true;
+    }
+    probes_changed_.notify_all();
+}
+
+bool ContainerService::wait_closing(int milliseconds) {
+    std::unique_lock lock(probes_mutex_);
+    return probes_changed_.wait_for(lock, std::chrono::milliseconds(milliseconds), [&] { return closing_; });
+}
+
 void ContainerService::close() {
+    begin_closing();
     {
         std::unique_lock lock(probes_mutex_);
-        closing_ = true;
         // A probe in flight ends at its own timeout at the latest.
         probes_changed_.wait(lock, [&] { return probes_running_ == 0; });
     }
     timers_.reset();
-    if (launcher_) launcher_->shut_down();
+    // The launcher's end of the conversation closes; it and its monitors go on.
+    launcher_.reset();
+}
+
+Result<Launcher*> ContainerService::ready_launcher() {
+    GANTRY_CHECK(launcher_ready());
+    return launcher_.get();
 }
 
 }  // namespace gantry::container

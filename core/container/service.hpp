@@ -52,6 +52,9 @@ struct Collaborators {
     std::function<void(std::function<void()>)> post;
 };
 
+struct StartAttempt;
+struct MountSource;
+
 enum class Done { changed = 1, not_modified };
 enum class WaitCondition { not_running = 1, next_exit, removed };
 
@@ -66,9 +69,15 @@ public:
     void recover(std::unique_ptr<Launcher> launcher);
     // Where the launcher's events go.
     void on_monitor_event(const std::string& id, const MonitorEvent& event);
-    Launcher& launcher() { return *launcher_; }
-    void stop_all(bool remove_ephemeral);
-    // The launcher ends; running containers go on. The last call before destruction.
+    // The launcher, once recovery has ended; waits for that.
+    Result<Launcher*> ready_launcher();
+    // Stops every container, eight at a time, each with its own grace.
+    void stop_all();
+    // The engine is ending: nothing new is begun. wait_closing waits for that, milliseconds at most, and says whether it
+    // is so.
+    void begin_closing();
+    bool wait_closing(int milliseconds);
+    // Waits for what runs on threads of its own. The last call before destruction; containers go on.
     void close();
 
     // --- what the API offers; `ref` is a name, an id or an unambiguous prefix
@@ -143,23 +152,29 @@ private:
     Result<std::shared_ptr<Monitor>> monitor_of(Entry& entry);
     // start.cpp
     Result<void> start_locked(const EntryPtr& pointer);
+    Result<void> plan_start(StartAttempt& start);
+    Result<void> specify_start(Entry& entry, StartAttempt& start);
+    Result<UniqueFd> open_source(const Container& container, const MountSource& source);
+    Result<std::shared_ptr<Monitor>> partner_of(const std::string& mode, const char* kind);
+    void mark_running(Entry& entry, const StartAttempt& start, const network::Attached& network, std::shared_ptr<Monitor> monitor);
+    void unmark_running(Entry& entry, const StartAttempt& start, const Error& error);
+    Result<void> write_network_files(const Container& container, const network::Attached& attached, const std::string& hostname);
+    // identity.cpp: as whom, and with what, a process runs
+    struct Identity {
+        User user;
+        std::vector<std::string> capabilities;
+        std::string seccomp;
+    };
     Result<User> resolve_user(Entry& entry, const std::string& user, const Json& root_plan);
     Result<std::string> seccomp_for(const Container& container, const std::vector<std::string>& capabilities, bool privileged);
     Result<std::vector<std::string>> capabilities_of(const Container& container);
-    Result<void> write_network_files(const Entry& entry, const network::Attached& attached, const std::string& hostname);
+    Result<Identity> identity_of(Entry& entry, const Monitor& monitor, const std::string& wanted_user, bool privileged);
     // exit.cpp
     void handle_exit(const EntryPtr& entry, const MonitorEvent& event);
     void after_exit(const EntryPtr& entry, bool start_again);
     bool wants_restart(const Entry& entry) const;
     void schedule_restart(const EntryPtr& entry);
     void notify(Entry& entry, bool removed);
-    // exec.cpp: as whom, and with what, a further process runs
-    struct Identity {
-        User user;
-        std::vector<std::string> capabilities;
-        std::string seccomp;
-    };
-    Result<Identity> identity_of(Entry& entry, const Monitor& monitor, const std::string& wanted_user, bool privileged);
     // probe.cpp
     void begin_health(const EntryPtr& entry);
     void probe_soon(const EntryPtr& entry, std::uint64_t number, const HealthCheck& check);

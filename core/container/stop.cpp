@@ -123,7 +123,7 @@ Result<void> ContainerService::set_paused(const std::string& ref, bool pause) {
 Result<void> ContainerService::pause(const std::string& ref) { return set_paused(ref, true); }
 Result<void> ContainerService::unpause(const std::string& ref) { return set_paused(ref, false); }
 
-void ContainerService::stop_all(bool remove_ephemeral) {
+void ContainerService::stop_all() {
     std::vector<std::thread> workers;
     std::atomic<std::size_t> next{0};
     auto entries = all();
@@ -136,9 +136,6 @@ void ContainerService::stop_all(bool remove_ephemeral) {
             }
         });
     for (auto& worker : workers) worker.join();
-    if (remove_ephemeral)
-        for (const auto& entry : all())
-            if (entry->record.auto_remove()) (void)remove(entry->id(), true, true);
 }
 
 }  // namespace gantry::container

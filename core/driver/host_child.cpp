@@ -66,6 +66,8 @@ Result<std::unique_ptr<HostChild>> HostChild::start(const Settings& settings, co
     });
     ::posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
     ::posix_spawn_file_actions_adddup2(&actions, theirs.get(), socket_number);
+    // Everything of ours is close-on-exec; what the engine itself inherited may not be.
+    ::posix_spawn_file_actions_addclosefrom_np(&actions, socket_number + 1);
     sigset_t none, all;
     sigemptyset(&none);
     sigfillset(&all);

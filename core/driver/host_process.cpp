@@ -1,8 +1,6 @@
 #include "core/driver/host_process.hpp"
 
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -11,6 +9,7 @@
 #include "core/base/clock.hpp"
 #include "core/base/log.hpp"
 #include "core/driver/reply.hpp"
+#include "core/driver/signals.hpp"
 
 namespace gantry::driver {
 namespace {
@@ -41,16 +40,12 @@ HostProcess::~HostProcess() {
 
 Result<HostProcess::Opened> HostProcess::start() {
     if (!wake_) return fail_errno("make an event descriptor");
-    sigset_t all, before;
-    sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before);
     try {
+        SignalsBlocked blocked;
         thread_ = std::thread([this] { supervise(); });
     } catch (const std::system_error& e) {
-        ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
         return fail_errno("make a thread for driver \"" + wanted_.name + "\"", e.code().value());
     }
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return first_.has_value(); });
     return std::move(*first_);
@@ -294,7 +289,7 @@ Result<Reply> HostProcess::call(std::string_view table, std::string_view operati
             calls_[id] = {pending, 0};
         }
         frame["call"] = id;
-        frame["deadline_ms"] = std::max<std::int64_t>(1, (until - monotonic_ns()) / ns_per_ms);
+        frame["deadline_ms"] = std::max<std::int64_t>(0, (until - monotonic_ns()) / ns_per_ms) + 1;
         auto sent = send_frame(socket->get(), frame, borrowed);
         if (sent) break;
         {
@@ -312,8 +307,9 @@ Result<Reply> HostProcess::call(std::string_view table, std::string_view operati
         if (auto sent = send_frame(socket->get(), {{"type", "extend"}, {"call", id}, {"deadline_ms", (until_ns - monotonic_ns()) / ns_per_ms}}); !sent)
             log::debug("more time could not be told", {{"driver", wanted_.name}});
     };
-    if (pending->wait(period, bytes_moved, extended) == Pending::Outcome::given_up) {
-        give_up(id, socket);
+    const bool answered = pending->wait(period, bytes_moved, extended) == Pending::Outcome::answered;
+    if (!answered) give_up(id, socket);
+    if (!answered || pending->cancelled_by_deadline()) {
         return fail(Code::deadline, "driver \"" + wanted_.name + "\" did not answer \"" + std::string(operation) + "\" in " +
                                         std::to_string(static_cast<int>(deadline)) + " ms");
     }

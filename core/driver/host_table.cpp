@@ -1,8 +1,6 @@
 #include "core/driver/host_table.hpp"
 
-#include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 
 #include <cstring>
 #include <system_error>
@@ -10,6 +8,7 @@
 
 #include "core/base/log.hpp"
 #include "core/driver/call_state.hpp"
+#include "core/driver/signals.hpp"
 
 namespace gantry::driver {
 namespace {
@@ -97,16 +96,14 @@ gantry_status HostTable::in_netns(void* ctx, int netns, std::int32_t (*fn)(void*
             status = GANTRY_INTERNAL;
         }
     };
-    // Signals stay with the threads that expect them: the new thread inherits the mask in force when it is made.
-    sigset_t all, before;
-    sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before);
     try {
-        std::thread thread(work);
-        ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+        std::thread thread;
+        {
+            SignalsBlocked blocked;
+            thread = std::thread(work);
+        }
         thread.join();
     } catch (const std::system_error&) {
-        ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
         return GANTRY_EXHAUSTED;
     }
     if (entered != 0) {

@@ -1,5 +1,6 @@
 #include "core/driver/hosted.hpp"
 
+#include "core/base/failpoint.hpp"
 #include "core/driver/host_process.hpp"
 #include "core/driver/kinds.hpp"
 
@@ -29,7 +30,10 @@ Result<Reply> HostedDriver::call(std::string_view table, std::string_view operat
     if (table != driver_table && !offers(table))
         return fail(Code::unsupported, "driver \"" + name_ + "\" does not offer \"" + std::string(operation) + "\" (table \"" +
                                            std::string(table) + "\")");
-    return process_->call(table, operation, std::move(request), fds, deadline);
+    GANTRY_FAILPOINT("driver.call");
+    auto reply = process_->call(table, operation, std::move(request), fds, deadline);
+    GANTRY_FAILPOINT("driver.called");
+    return reply;
 }
 
 int HostedDriver::pid() const { return process_->pid(); }

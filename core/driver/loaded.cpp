@@ -5,6 +5,7 @@
 #include <gantry/driver.hpp>
 
 #include "core/base/clock.hpp"
+#include "core/base/failpoint.hpp"
 #include "core/driver/pending.hpp"
 #include "core/driver/reply.hpp"
 
@@ -27,7 +28,10 @@ Result<Reply> LoadedDriver::call(std::string_view table, std::string_view operat
                                  Deadline deadline) {
     GANTRY_TRY(gantry_op op, instance_->find(table, operation));
     if (threads_ != Threads::caller_only) GANTRY_CHECK(breaker_->admit(name(), [this] { return ask_health(); }));
-    return run(op, operation, std::move(request), fds, deadline);
+    GANTRY_FAILPOINT("driver.call");
+    auto reply = run(op, operation, std::move(request), fds, deadline);
+    GANTRY_FAILPOINT("driver.called");
+    return reply;
 }
 
 Result<Reply> LoadedDriver::run(gantry_op op, std::string_view operation, Json request, const std::vector<NamedFd>& fds, Deadline deadline) {
@@ -78,14 +82,18 @@ Result<Reply> LoadedDriver::run(gantry_op op, std::string_view operation, Json r
                 return thread > 0 ? bytes_moved_by("/proc/self/task/" + std::to_string(thread) + "/io") : std::nullopt;
             };
     }
+    auto late = [&] {
+        return fail(Code::deadline, "driver \"" + name() + "\" did not answer \"" + std::string(operation) + "\" in " +
+                                        std::to_string(static_cast<int>(deadline)) + " ms");
+    };
     if (pending->wait(nanoseconds(deadline), bytes_moved) == Pending::Outcome::given_up) {
         breaker_->stuck();
         int nobody = 0;
         if (threads_ == Threads::workers && pending->thread.compare_exchange_strong(nobody, -1))
             return fail(Code::retry_later, "driver \"" + name() + "\" is busy: \"" + std::string(operation) + "\" found no free thread");
-        return fail(Code::deadline, "driver \"" + name() + "\" did not answer \"" + std::string(operation) + "\" in " +
-                                        std::to_string(static_cast<int>(deadline)) + " ms");
+        return late();
     }
+    if (pending->cancelled_by_deadline()) return late();
     return finish_reply(name(), operation, pending->status, pending->json, std::move(pending->reply_fds), pending->defect);
 }
 

@@ -24,6 +24,10 @@ void Pending::finish() {
     if (late && answered_late) answered_late();
 }
 
+bool Pending::cancelled_by_deadline() const {
+    return !failure && status == GANTRY_CANCELLED && deadline_ns != 0 && monotonic_ns() >= deadline_ns;
+}
+
 void Pending::finish(Error why) {
     {
         // Two may end one call: its reply, and the end of the process it came from. The first counts.

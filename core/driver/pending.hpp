@@ -21,6 +21,8 @@ struct Pending : CallState {
     // the new deadline. Afterwards the outcome of CallState may be read if and only if it was answered.
     Outcome wait(std::int64_t period_ns, const std::function<std::optional<std::uint64_t>()>& bytes_moved = {},
                  const std::function<void(std::int64_t deadline_ns)>& extended = {});
+    // Whether the driver answered that it gave the call up, and its deadline is why: the same outcome as no answer.
+    bool cancelled_by_deadline() const;
     // Ends the wait with this failure instead of a reply.
     void finish(Error why);
     // What finish(why) left, if it was called.

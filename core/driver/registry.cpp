@@ -1,5 +1,8 @@
 #include "core/driver/registry.hpp"
 
+#include <sys/stat.h>
+
+#include <array>
 #include <condition_variable>
 #include <mutex>
 
@@ -28,6 +31,7 @@ struct Registry::Impl {
         : shared_settings(std::make_shared<const Settings>(std::move(given))), settings(*shared_settings), services(!settings.inline_calls) {}
     Result<std::shared_ptr<Driver>> open(const Located& located);
     Found describe(const Wanted& wanted, Kind kind, const std::string& file);
+    Result<DescribedFile> describe_stranger(const std::string& file);
 
     const std::shared_ptr<const Settings> shared_settings;
     const Settings& settings;
@@ -35,6 +39,12 @@ struct Registry::Impl {
     std::mutex mutex;
     std::condition_variable changed;
     std::map<Key, Entry> entries;
+    // What files of strangers said of themselves, until they change: each costs a process to ask.
+    struct Described {
+        std::array<std::int64_t, 4> file_state;
+        Result<DescribedFile> result;
+    };
+    std::map<std::string, Described> described;
 };
 
 namespace {
@@ -114,6 +124,22 @@ Result<std::shared_ptr<Driver>> Registry::get(Kind kind, std::string_view name) 
     return driver;
 }
 
+Result<DescribedFile> Registry::Impl::describe_stranger(const std::string& file) {
+    struct stat info{};
+    if (::lstat(file.c_str(), &info) != 0) return fail_errno("examine driver file \"" + file + "\"");
+    // The change time moves with mode and owner too, which verification looks at.
+    const std::array<std::int64_t, 4> state{static_cast<std::int64_t>(info.st_ino), info.st_size, info.st_ctim.tv_sec, info.st_ctim.tv_nsec};
+    {
+        std::lock_guard lock(mutex);
+        if (auto known = described.find(file); known != described.end() && known->second.file_state == state) return known->second.result;
+    }
+    Result<DescribedFile> result = describe_in_host(settings, file);
+    if (!result) return result;  // perhaps no process could be had; asked again next time
+    std::lock_guard lock(mutex);
+    described.insert_or_assign(file, Described{state, result});
+    return result;
+}
+
 Found Registry::Impl::describe(const Wanted& wanted, Kind kind, const std::string& file) {
     Found found;
     found.name = wanted.name;
@@ -129,12 +155,12 @@ Found Registry::Impl::describe(const Wanted& wanted, Kind kind, const std::strin
             if (found.loaded) found.description = entry->second.driver->description();
         }
     }
-    Result<DescribedFile> described = isolation == Isolation::process ? describe_in_host(settings, file) : describe_here(file);
-    if (described) {
-        found.version = described->version;
-        if (!found.loaded) found.description = described->description;
+    Result<DescribedFile> said = isolation == Isolation::process ? describe_stranger(file) : describe_here(file);
+    if (said) {
+        found.version = said->version;
+        if (!found.loaded) found.description = said->description;
     } else if (!found.loaded) {
-        found.problem = described.error().text;
+        found.problem = said.error().text;
     }
     found.summary = member<std::string>(found.description.is_object() ? found.description : Json::object(), "summary");
     return found;

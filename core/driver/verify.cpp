@@ -8,6 +8,7 @@
 #include <climits>
 #include <cstdlib>
 #include <cstring>
+#include <vector>
 
 #include "core/base/files.hpp"
 #include "core/base/text.hpp"
@@ -50,7 +51,28 @@ Result<void> verify_directories(const std::string& file, std::string directory) 
     }
 }
 
-Result<void> verify_elf(const std::string& path, int fd) {
+// The dynamic linker maps what the program headers say and touches it: a file that ends before would kill the process.
+Result<void> verify_segments(const std::string& path, int fd, const Elf64_Ehdr& header, off_t size) {
+    if (header.e_phentsize != sizeof(Elf64_Phdr) || header.e_phnum == 0 || header.e_phnum > 64)
+        return fail(Code::invalid, "driver file \"" + path + "\" has " + std::to_string(header.e_phnum) + " program headers of " +
+                                       std::to_string(header.e_phentsize) + " bytes; 1 to 64 of " +
+                                       std::to_string(sizeof(Elf64_Phdr)) + " are needed");
+    std::vector<Elf64_Phdr> segments(header.e_phnum);
+    const std::size_t bytes = segments.size() * sizeof(Elf64_Phdr);
+    std::uint64_t needed = header.e_phoff + bytes;
+    if (header.e_phoff < std::uint64_t{1} << 40 && ::pread(fd, segments.data(), bytes, static_cast<off_t>(header.e_phoff)) == static_cast<ssize_t>(bytes))
+        for (const Elf64_Phdr& segment : segments) {
+            std::uint64_t end = 0;
+            if (__builtin_add_overflow(segment.p_offset, segment.p_filesz, &end)) end = UINT64_MAX;
+            needed = std::max(needed, end);
+        }
+    if (needed > static_cast<std::uint64_t>(size))
+        return fail(Code::corrupt, "driver file \"" + path + "\" is cut off: it has " + std::to_string(size) + " bytes; its ELF headers need " +
+                                       std::to_string(needed));
+    return {};
+}
+
+Result<void> verify_elf(const std::string& path, int fd, off_t size) {
     Elf64_Ehdr header{};
     ssize_t n = ::pread(fd, &header, sizeof header, 0);
     if (n < 0) return fail_errno("read driver file \"" + path + "\"");
@@ -66,7 +88,7 @@ Result<void> verify_elf(const std::string& path, int fd) {
     if (header.e_type != ET_DYN)
         return fail(Code::invalid, "driver file \"" + path + "\" has ELF type " + std::to_string(header.e_type) +
                                        "; a shared object (" + std::to_string(ET_DYN) + ") is needed");
-    return {};
+    return verify_segments(path, fd, header, size);
 }
 
 Result<void> read_name(const std::string& path, const std::string& file_name, VerifiedFile& out) {
@@ -118,7 +140,7 @@ Result<VerifiedFile> verify_file(const std::string& path) {
     if ((info.st_mode & 022) != 0)
         return fail(Code::denied, "driver file \"" + path + "\" has mode " + octal(info.st_mode) +
                                       "; it must not be writable by group or others");
-    GANTRY_CHECK(verify_elf(path, fd.get()));
+    GANTRY_CHECK(verify_elf(path, fd.get(), info.st_size));
     file.device = info.st_dev;
     file.inode = info.st_ino;
     return file;

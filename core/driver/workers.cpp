@@ -1,14 +1,13 @@
 #include "core/driver/workers.hpp"
 
-#include <pthread.h>
-#include <signal.h>
-
 #include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
 #include <system_error>
 #include <thread>
+
+#include "core/driver/signals.hpp"
 
 namespace gantry::driver {
 
@@ -36,21 +35,19 @@ bool Workers::submit(std::function<void()> work) {
         state_->wake.notify_one();
         return true;
     }
-    sigset_t all, before;
-    sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool made = true;
+    SignalsBlocked blocked;
     try {
         // Detached: a thread that a driver never gives back cannot be joined.
         std::thread([state = state_] { loop(state); }).detach();
         ++state_->alive;
     } catch (const std::system_error&) {
-        made = state_->alive > 0;
-        if (!made) state_->queue.pop_back();
+        if (state_->alive == 0) {
+            state_->queue.pop_back();
+            return false;
+        }
         state_->wake.notify_one();
     }
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    return made;
+    return true;
 }
 
 void Workers::loop(const std::shared_ptr<State>& state) noexcept {

@@ -114,7 +114,7 @@ Result<void> expose(Json& config, std::string_view text) {
 
 Result<void> healthcheck(Json& config, std::string_view text) {
     if (to_lower(text) == "none") {
-        config["Healthcheck"] = {{"Test", {"NONE"}}};
+        config["Healthcheck"] = {{"Test", Json::array({"NONE"})}};
         return {};
     }
     Json check = Json::object();

@@ -64,8 +64,8 @@ Result<std::string> ImageStore::import(int fd, std::string_view reference, const
                   {"os", "linux"},
                   {"created", rfc3339(created)},
                   {"config", std::move(config)},
-                  {"rootfs", {{"type", "layers"}, {"diff_ids", {layer.diff_id}}}},
-                  {"history", {{{"created", rfc3339(created)}, {"comment", message.empty() ? "Imported from -" : message}}}}};
+                  {"rootfs", {{"type", "layers"}, {"diff_ids", Json::array({layer.diff_id})}}},
+                  {"history", Json::array({Json{{"created", rfc3339(created)}, {"comment", message.empty() ? "Imported from -" : message}}})}};
     const std::string text = document.dump(-1, ' ', false, Json::error_handler_t::replace);
     GANTRY_TRY(Json checked, parse_config(text));
 
@@ -73,13 +73,14 @@ Result<std::string> ImageStore::import(int fd, std::string_view reference, const
     image.id = digest_of(text);
     image.config = std::move(checked);
     image.layers = {layer.key};
+    image.layer_sizes = {layer.usage_bytes};
     image.size = layer.usage_bytes;
     image.created_ns = created;
     GANTRY_CHECK(made.blob(copy));
     GANTRY_CHECK(made.blob(image.id, text));
     GANTRY_FAILPOINT("image.import.before_record");
     const std::string id = image.id;
-    Record record{std::make_shared<const Image>(std::move(image)), "", {{copy.digest(), copy.size()}}, {layer.usage_bytes}};
+    Record record{std::make_shared<const Image>(std::move(image)), "", {{copy.digest(), copy.size()}}};
     GANTRY_CHECK(impl_->catalog.add(std::move(record), tags));
     made.keep();
     return id;

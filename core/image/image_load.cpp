@@ -54,7 +54,7 @@ Result<std::vector<std::string>> ImageStore::load(int fd, const Progress& progre
             }
             image.layers.push_back(key);
             image.size += bytes;
-            record.layer_sizes.push_back(bytes);
+            image.layer_sizes.push_back(bytes);
             record.blobs.push_back({layer.file->digest(), layer.file->size()});
             below = key;
         }

@@ -13,7 +13,7 @@ store::Object to_object(const Record& record) {
     const Image& image = *record.image;
     return {image.id, "", 1,
             Json{{"tags", image.tags}, {"repo_digests", image.repo_digests}, {"layers", image.layers}, {"size", image.size},
-                 {"tagged_ns", image.tagged_ns}, {"manifest", record.manifest}, {"blobs", std::move(blobs)}, {"layer_sizes", record.layer_sizes}}};
+                 {"tagged_ns", image.tagged_ns}, {"manifest", record.manifest}, {"blobs", std::move(blobs)}, {"layer_sizes", image.layer_sizes}}};
 }
 
 Result<Record> from_object(const store::Object& object, Json config) {
@@ -25,13 +25,13 @@ Result<Record> from_object(const store::Object& object, Json config) {
     image.tags = member<Strings>(body, "tags");
     image.repo_digests = member<Strings>(body, "repo_digests");
     image.layers = member<Strings>(body, "layers");
+    image.layer_sizes = member<std::vector<std::int64_t>>(body, "layer_sizes");
     image.size = member<std::int64_t>(body, "size");
     image.tagged_ns = member<std::int64_t>(body, "tagged_ns");
     image.created_ns = parse_rfc3339(member<std::string>(config, "created")).value_or(0);
     image.config = std::move(config);
     Record record;
     record.manifest = member<std::string>(body, "manifest");
-    record.layer_sizes = member<std::vector<std::int64_t>>(body, "layer_sizes");
     if (auto blobs = body.find("blobs"); blobs != body.end() && blobs->is_array())
         for (const Json& blob : *blobs)
             if (blob.is_object()) record.blobs.push_back({member<std::string>(blob, "digest"), member<std::int64_t>(blob, "size")});

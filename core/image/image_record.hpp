@@ -16,7 +16,6 @@ struct Record {
     std::shared_ptr<const Image> image;
     std::string manifest;           // blob digest, "" for none
     std::vector<LayerBlob> blobs;   // one a layer; a digest "" where only the unpacked layer is kept
-    std::vector<std::int64_t> layer_sizes;
 };
 
 store::Object to_object(const Record& record);

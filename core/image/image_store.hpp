@@ -21,6 +21,7 @@ struct Image {
     std::vector<std::string> repo_digests; // "name@sha256:..."
     Json config;                           // OCI image config, whole document
     std::vector<std::string> layers;       // layer keys (chain ids), lowest first
+    std::vector<std::int64_t> layer_sizes; // bytes of each unpacked layer, as layers
     std::int64_t size = 0;                 // bytes of all unpacked layers
     std::int64_t created_ns = 0;           // config's "created"
     std::int64_t tagged_ns = 0;            // when it was last tagged or loaded here

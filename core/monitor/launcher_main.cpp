@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/base/files.hpp"
@@ -14,6 +15,18 @@
 using namespace gantry;
 
 namespace {
+
+// posix_spawn leaves the C library's two private signals ignored, and its sigaction refuses them; every workload would
+// inherit that.
+void reset_private_signals() {
+    const struct {
+        void (*handler)(int);
+        unsigned long flags;
+        void (*restorer)();
+        unsigned long mask;
+    } standard{};
+    for (int number : {32, 33}) ::syscall(SYS_rt_sigaction, number, &standard, nullptr, sizeof standard.mask);
+}
 
 Result<void> serve(UniqueFd settings_file, UniqueFd& ready) {
     ::fcntl(ready.get(), F_SETFD, FD_CLOEXEC);
@@ -46,6 +59,7 @@ int main(int argc, char** argv) {
         return 2;
     }
     ::umask(022);
+    reset_private_signals();
     if (::chdir("/") != 0) return 1;
     pid_t child = ::fork();
     if (child != 0) ::_exit(child < 0 ? 1 : 0);

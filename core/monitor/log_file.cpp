@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "core/base/clock.hpp"
 #include "core/base/failpoint.hpp"
 #include "core/base/files.hpp"
 #include "core/base/log.hpp"
@@ -17,15 +18,11 @@ Result<void> write_hook() {
 
 }  // namespace
 
-Result<LogFile> LogFile::open(const std::string& directory, std::string name, std::int64_t max_size, int max_files) {
-    GANTRY_CHECK(make_directories(directory, 0750));
-    GANTRY_TRY(UniqueFd at, open_file(directory, O_RDONLY | O_DIRECTORY));
-    LogFile file(std::move(at), std::move(name), max_size, max_files);
-    GANTRY_CHECK(file.reopen());
-    return file;
-}
-
 Result<void> LogFile::reopen() {
+    if (!directory_) {
+        GANTRY_CHECK(make_directories(path_, 0750));
+        GANTRY_TRY(directory_, open_file(path_, O_RDONLY | O_DIRECTORY));
+    }
     file_.reset(::openat(directory_.get(), name_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, 0640));
     if (!file_) return fail_errno("open log file \"" + name_ + "\"");
     struct stat info{};
@@ -69,13 +66,15 @@ bool LogFile::append(const iovec* parts, int count, std::size_t bytes) {
         return failed(fail_errno("write log file \"" + name_ + "\"", error));
     }
     size_ += wanted;
-    broken_ = false;
     return true;
 }
 
 bool LogFile::failed(Error error) {
-    if (!broken_) log::error("the container's output is not logged", {{"error", error.text}});
-    broken_ = true;
+    std::int64_t now = monotonic_ns();
+    if (said_ns_ == 0 || now - said_ns_ > 60'000'000'000) {
+        said_ns_ = now;
+        log::error("the container's output is not logged", {{"error", error.text}});
+    }
     return false;
 }
 

@@ -73,7 +73,7 @@ Result<std::unique_ptr<LogWriter>> LogWriter::create(const Json& settings) {
     if (max_size == 0) max_size = std::int64_t{1} << 62;
     if (max_size < 1) return fail(Code::invalid, "log option \"max_size\" is not a size");
     if (max_files < 1 || max_files > 1000) return fail(Code::invalid, "log option \"max_file\" is not a number from 1 to 1000");
-    GANTRY_TRY(LogFile file, LogFile::open(path, std::string(driver == "local" ? local_log_name : json_log_name), max_size, static_cast<int>(max_files)));
+    LogFile file(path, std::string(driver == "local" ? local_log_name : json_log_name), max_size, static_cast<int>(max_files));
     if (driver == "local") return std::unique_ptr<LogWriter>(new LocalLog(std::move(file)));
     return make_json_log(std::move(file));
 }

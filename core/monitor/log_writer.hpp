@@ -12,8 +12,8 @@ namespace gantry::monitor {
 
 class LogWriter {
 public:
-    // `settings`: {"driver": "local"|"json-file"|"none", "path": directory, "max_size": bytes (0: no limit), "max_file": n}. Makes
-    // the directory (0750) and the file (0640). An unknown driver is GANTRY_INVALID.
+    // `settings`: {"driver": "local"|"json-file"|"none", "path": directory, "max_size": bytes (0: no limit), "max_file": n}. The
+    // directory (0750) and the file (0640) are made with the first output. An unknown driver is GANTRY_INVALID.
     static Result<std::unique_ptr<LogWriter>> create(const Json& settings);
     virtual ~LogWriter() = default;
     // Never fails and never waits for anything but the file system. What cannot be written (disk full) is counted, and

@@ -138,8 +138,8 @@ bool Monitor::create(Message launch, UniqueFd connection) {
     launch = {};
     if (!made) {
         if (created_) remove_container();
+        if (listener_) ::unlinkat(run_dir_.get(), "monitor.sock", 0);
         (void)send_message(connection.get(), {{"error", error_to_json(made.error())}});
-        ::unlink((spec_.run_dir + "/monitor.sock").c_str());
         return false;
     }
     UniqueFd self(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));

@@ -167,12 +167,15 @@ ProcessIo::Took ProcessIo::read_source(Source& source, std::size_t limit) {
         if (n <= 0) return Took::end;
         auto size = static_cast<std::size_t>(n);
         if (size > 8192) buffer_used = true;
-        if (size >= 32768 && !source.grown) {
+        source.total += size;
+        if (source.total >= large_pipe && !source.grown) {
             // Only for those who write much: a large pipe costs kernel memory.
             source.grown = true;
             if (!terminal_) ::fcntl(source.fd.get(), F_SETPIPE_SZ, large_pipe);
         }
         deliver(source.stream, {buffer, size});
+        // Many small writes in a row: a moment's rest lets the pipe fill, which costs both sides fewer switches.
+        if (source.grown && size < buffer_bytes / 4 && clients_.empty() && !finished_) ::usleep(200);
         return Took::bytes;
     }
 }

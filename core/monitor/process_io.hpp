@@ -75,6 +75,7 @@ private:
         UniqueFd fd;
         LogStream stream = LogStream::out;
         std::unique_ptr<Watch> watch;
+        std::size_t total = 0;
         bool grown = false;
         bool open() const { return static_cast<bool>(fd); }
     };

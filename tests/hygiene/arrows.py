@@ -7,7 +7,7 @@ from sources import files, finish, text, without_comments
 # The parts of core that a part of core may include, besides itself.
 LEAVES = {
     "base": set(),
-    "config": {"base"},
+    "config": {"base", "driver"},
     "store": {"base"},
     "driver": {"base"},
     "image": {"base", "store", "driver"},
@@ -21,8 +21,8 @@ LEAVES = {
     "resolver": {"base"},
     "cli": {"base"},
 }
-# core/container's side of the conversation with the monitors may use the frame format of core/monitor, nothing else.
-WIRE_ONLY = {("container", "monitor"): re.compile(r"core/monitor/(protocol|frames?|wire|messages?)[a-z_]*\.hpp")}
+# core/container's side of the conversation with the monitors may use the formats of core/monitor (frames, log files), no more.
+WIRE_ONLY = {("container", "monitor"): re.compile(r"core/monitor/(protocol|frames?|wire|messages?|log_format)[a-z_]*\.hpp")}
 
 
 def main():

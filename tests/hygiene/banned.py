@@ -36,8 +36,8 @@ DESCRIPTORS = [
     (r"\bfopen\s*\(", r"\"\""),
 ]
 FORKS = r"(?<![\w.>])(?:::)?(?:fork|vfork|clone|clone3|posix_spawn|posix_spawnp)\s*\("
-# The processes that are made to fork, and the two places where gantryd starts one of its own programs (posix_spawn).
-MAY_FORK = ("core/monitor/", "core/cli/", "core/resolver/", "core/driverhost/", "plugins/runtime/")
+# The processes that are made to fork (gantryd only for --detach, before it has threads), and the two places where gantryd starts one of its own programs (posix_spawn).
+MAY_FORK = ("core/daemon/detach.cpp", "core/monitor/", "core/cli/", "core/resolver/", "core/driverhost/", "plugins/runtime/")
 MAY_SPAWN = ("core/container/launcher_program.cpp", "core/driver/host_child.cpp")
 
 

@@ -4,6 +4,7 @@
 #include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <array>
+#include <limits>
 #include <optional>
 
 #include "core/base/text.hpp"
@@ -66,7 +67,10 @@ RequestReader::Step RequestReader::next() {
 
 RequestReader::Step RequestReader::next_head() {
     // One empty line before a request is allowed (RFC 9112, 2.2): some clients end a body with it.
-    if (scanned_ == 0 && parser_->view().starts_with("\r\n")) parser_->buffer.consume(2);
+    if (parser_->view().starts_with("\r\n")) {
+        parser_->buffer.consume(2);
+        scanned_ = 0;
+    }
     const std::string_view data = parser_->view();
     const std::size_t end = data.find("\r\n\r\n", scanned_ > 3 ? scanned_ - 3 : 0);
     if (end == std::string_view::npos) {
@@ -78,7 +82,8 @@ RequestReader::Step RequestReader::next_head() {
     if (Verdict bad = check_head(head, limits_)) return refuse(std::move(bad));
     auto& parser = parser_->parser.emplace();
     parser.header_limit(static_cast<std::uint32_t>(limits_.header_bytes + 1024));
-    parser.body_limit(boost::none);
+    // Limits on bodies are the connection's. (boost::none would refuse every length in Beast of 1.74.)
+    parser.body_limit(std::numeric_limits<std::uint64_t>::max());
     beast::error_code ec;
     parser.put(boost::asio::buffer(head.data(), head.size()), ec);
     if (ec || !parser.is_header_done()) return refuse({400, "malformed request: " + ec.message()});

@@ -150,7 +150,8 @@ void Batch::add_veth(const std::string& name, const std::string& peer, const std
     nla_put_string(m, IFLA_INFO_KIND, "veth");
     nlattr* data = nla_nest_start(m, IFLA_INFO_DATA);
     nlattr* other = nla_nest_start(m, VETH_INFO_PEER);
-    append_link(m, AF_UNSPEC, 0, IFF_UP, IFF_UP);
+    // Down: the kernel refuses to start an end whose other end is not there yet.
+    append_link(m, AF_UNSPEC, 0, 0, 0);
     nla_put_string(m, IFLA_IFNAME, peer.c_str());
     nla_put(m, IFLA_ADDRESS, 6, address->data());
     nla_put_u32(m, IFLA_NET_NS_FD, static_cast<std::uint32_t>(netns));

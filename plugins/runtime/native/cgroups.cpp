@@ -51,16 +51,24 @@ Result<void> inherit_cpuset(const std::string& mount, const std::string& path) {
     return {};
 }
 
-Result<void> enable_v2_controllers(const CgroupLayout& layout, const std::string& path) {
+// Pure v2: all, for limits and statistics alike. Beside v1 only what is asked for: each costs at every start.
+Result<void> enable_v2_controllers(const CgroupLayout& layout, const std::string& path, const Resources& resources) {
+    GANTRY_TRY(const auto settings, v2_settings(resources));
+    std::vector<std::string> wanted;
+    for (const std::string& controller : layout.v2_controllers) {
+        const bool asked = std::any_of(settings.begin(), settings.end(), [&](const Setting& s) { return s.controller == controller; }) ||
+                           std::any_of(resources.unified.begin(), resources.unified.end(), [&](const auto& entry) { return entry.first.starts_with(controller + "."); });
+        if (layout.v1.empty() || (asked && !layout.v1_with(controller))) wanted.push_back(controller);
+    }
     std::string enable;
-    for (const std::string& controller : layout.v2_controllers) enable += (enable.empty() ? "+" : " +") + controller;
+    for (const std::string& controller : wanted) enable += (enable.empty() ? "+" : " +") + controller;
     if (enable.empty()) return {};
     // The last component is the container's own group; all above it hand the controllers down.
     for (std::size_t slash = 0; slash != std::string::npos; slash = path.find('/', slash + 1)) {
         const std::string file = layout.v2 + path.substr(0, slash) + "/cgroup.subtree_control";
         if (write_at(AT_FDCWD, file, enable)) continue;
         // One that cannot be enabled must not keep the others from it.
-        for (const std::string& controller : layout.v2_controllers) (void)write_at(AT_FDCWD, file, "+" + controller);
+        for (const std::string& controller : wanted) (void)write_at(AT_FDCWD, file, "+" + controller);
     }
     return {};
 }
@@ -123,10 +131,10 @@ std::vector<const CgroupLayout::Hierarchy*> Cgroups::wanted(const Resources& res
     return list;
 }
 
-Result<UniqueFd> Cgroups::create_v2() const {
+Result<UniqueFd> Cgroups::create_v2(const Resources& resources) const {
     if (layout_->v2.empty()) return UniqueFd();
     GANTRY_CHECK(make_group(layout_->v2, path_));
-    GANTRY_CHECK(enable_v2_controllers(*layout_, path_));
+    GANTRY_CHECK(enable_v2_controllers(*layout_, path_, resources));
     return open_at(AT_FDCWD, v2_directory(), O_PATH | O_DIRECTORY);
 }
 

@@ -52,7 +52,7 @@ public:
     explicit operator bool() const { return layout_ != nullptr; }
 
     // Makes the v2 group and opens it; an empty descriptor where there is no v2 tree.
-    Result<UniqueFd> create_v2() const;
+    Result<UniqueFd> create_v2(const Resources& resources) const;
     // Makes the groups of the v1 hierarchies that matter and opens the file of each by which a single-threaded
     // process joins by writing "0".
     Result<std::vector<UniqueFd>> create_v1(const Resources& resources) const;

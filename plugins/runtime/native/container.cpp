@@ -141,7 +141,7 @@ private:
     Result<void> launch() {
         UniqueFd group;
         if (cgroups_) {
-            GANTRY_TRY(group, cgroups_.create_v2());
+            GANTRY_TRY(group, cgroups_.create_v2(plan_.spec.resources));
         }
         trace_.step("cgroup v2");
         std::vector<BornIn> inside;

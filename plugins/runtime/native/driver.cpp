@@ -1,6 +1,6 @@
 // The runtime driver "native": containers by clone3, the mount API and cgroups, without any program in between.
 #include <fcntl.h>
-#include <sys/stat.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <cstdlib>

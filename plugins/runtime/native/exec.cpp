@@ -47,20 +47,20 @@ Result<void> enter_container(const Entry& entry) {
     return {};
 }
 
+// The peer, given away: set_up_stdio closes it once it is duplicated.
+Result<int> open_terminal(const Entry& entry) {
+    GANTRY_TRY(const UniqueFd root, open_at(AT_FDCWD, "/", O_PATH | O_DIRECTORY));
+    GANTRY_TRY(Pty pty, open_pty(root.get(), entry.process.spec.rows, entry.process.spec.columns));
+    GANTRY_CHECK(entry.channel->send(Channel::Kind::terminal, "", {pty.master.get()}));
+    return pty.peer.release();
+}
+
 Error become_exec(Entry& entry) {
     const auto prepare = [&]() -> Result<void> {
         GANTRY_CHECK(begin_process());
-        Pty pty;
         if (entry.process.terminal) {
-            GANTRY_TRY(const UniqueFd root, open_at(AT_FDCWD, "/", O_PATH | O_DIRECTORY));
-            GANTRY_TRY(pty, open_pty(root.get(), entry.process.spec.rows, entry.process.spec.columns));
-            GANTRY_CHECK(entry.channel->send(Channel::Kind::terminal, "", {pty.master.get()}));
-            entry.process.stdio = {pty.peer.get(), pty.peer.get(), pty.peer.get()};
-            GANTRY_CHECK(set_up_stdio(entry.process, *entry.channel));
-            // Closed there.
-            (void)pty.master.release();
-            (void)pty.peer.release();
-            return {};
+            GANTRY_TRY(const int peer, open_terminal(entry));
+            entry.process.stdio = {peer, peer, peer};
         }
         return set_up_stdio(entry.process, *entry.channel);
     };

@@ -32,6 +32,12 @@ constexpr Named young[] = {{"cachestat", 451}, {"fchmodat2", 452}, {"map_shadow_
                            {"futex_requeue", 456}, {"statmount", 457}, {"listmount", 458}, {"lsm_get_self_attr", 459}, {"lsm_set_self_attr", 460},
                            {"lsm_list_modules", 461}, {"mseal", 462}, {"setxattrat", 463}, {"getxattrat", 464}, {"listxattrat", 465},
                            {"removexattrat", 466}, {"open_tree_attr", 467}, {"file_getattr", 468}, {"file_setattr", 469}};
+// On x86, libseccomp gives only the multiplexed form of these (socketcall, ipc); the kernel has had both since 4.3 and 5.1.
+constexpr Named x86_direct[] = {{"socket", 359}, {"socketpair", 360}, {"bind", 361}, {"connect", 362}, {"listen", 363}, {"accept4", 364},
+                                {"getsockopt", 365}, {"setsockopt", 366}, {"getsockname", 367}, {"getpeername", 368}, {"sendto", 369},
+                                {"sendmsg", 370}, {"recvfrom", 371}, {"recvmsg", 372}, {"shutdown", 373}, {"semget", 393}, {"semctl", 394},
+                                {"shmget", 395}, {"shmctl", 396}, {"shmat", 397}, {"shmdt", 398}, {"msgget", 399}, {"msgsnd", 400},
+                                {"msgrcv", 401}, {"msgctl", 402}};
 constexpr std::uint32_t x32_bit = 0x40000000;
 
 template <std::size_t n>
@@ -44,6 +50,8 @@ std::optional<std::uint32_t> number_of(std::uint32_t architecture, const std::st
     const int number = ::seccomp_syscall_resolve_name_arch(architecture, name.c_str());
     if (number >= 0) return static_cast<std::uint32_t>(number);
     const bool x86_64 = architecture == SCMP_ARCH_X86_64 || architecture == SCMP_ARCH_X32;
+    if (architecture == SCMP_ARCH_X86)
+        if (const auto direct = value_of(x86_direct, name)) return direct;
     auto own = value_of(young, name);
     if (!own && architecture == SCMP_ARCH_X86_64 && name == "uretprobe") own = 335;
     if (!own && architecture == SCMP_ARCH_X86_64 && name == "uprobe") own = 336;

@@ -109,7 +109,7 @@ private:
         }
         trace_.step("child: mounts");
         GANTRY_CHECK(join_cgroups());
-        trace_.step("child: cgroups awaited and joined");
+        trace_.step("child: cgroup namespace");
         for (const std::size_t i : later) GANTRY_CHECK(mount_one(i));
         trace_.step("child: cgroup mounts");
         return {};
@@ -125,7 +125,9 @@ private:
     Result<void> join_cgroups() {
         if (plan_.cgroups) {
             GANTRY_TRY(const Channel::Message made, channel_.expect(Channel::Kind::cgroups));
+            trace_.step("child: cgroups awaited");
             GANTRY_CHECK(join_v1(made.fds));
+            trace_.step("child: cgroups joined");
         }
         if (spec_.fresh(NamespaceKind::cgroup) && ::unshare(CLONE_NEWCGROUP) != 0) return fail_errno("make a cgroup namespace");
         return {};

@@ -1,6 +1,6 @@
 // The C++ face of the border, for authors of drivers: header-only, nothing of the engine is linked. Include the
 // header of your kind (network.hpp, volume.hpp, layer.hpp, runtime.hpp), derive from its class, and end the file
-// with its macro: GANTRY_NETWORK_DRIVER(MyDriver, "name", "1.0"). See sdk/docs/driver-guide.md.
+// with its macro: GANTRY_NETWORK_DRIVER(MyDriver, "name", "1.0"). See sdk/docs/abi.md, sdk/template.
 #pragma once
 #include <gantry/abi/driver.h>
 

@@ -47,10 +47,11 @@ def links():
 
 
 def links_of(name):
-    """Interfaces that carry the engine's name: in their own name, alternative name or alias."""
+    """Interfaces that carry the engine's name in their own name or alias, and those on a bridge that does."""
     out = subprocess.run(["ip", "-j", "-d", "link", "show"], stdout=subprocess.PIPE, check=True, text=True).stdout
-    return [x["ifname"] for x in json.loads(out or "[]")
-            if name in x["ifname"] or name in x.get("ifalias", "") or any(name in a for a in x.get("altnames", []))]
+    every = json.loads(out or "[]")
+    marked = {x["ifname"] for x in every if any(name in text for text in (x["ifname"], x.get("ifalias", ""), *x.get("altnames", [])))}
+    return sorted(x["ifname"] for x in every if x["ifname"] in marked or x.get("master") in marked)
 
 
 def tables():
@@ -61,7 +62,7 @@ def tables():
 
 def tables_of(name):
     """The engine's tables: its name, whole, is a part of theirs."""
-    return [(f, t) for f, t in tables() if name in re.split(r"[^A-Za-z0-9]", t) or name in t]
+    return [(f, t) for f, t in tables() if name in re.split(r"[^A-Za-z0-9-]", t)]
 
 
 def cgroup_roots():

@@ -30,8 +30,8 @@ static int tell(long result) {
 }
 
 static int descriptors(void) {
-    DIR *d = opendir("/proc/self/fd");
-    struct dirent *e;
+    DIR* d = opendir("/proc/self/fd");
+    struct dirent* e;
     if (!d) return tell(-1);
     while ((e = readdir(d))) {
         if (e->d_name[0] == '.' || atoi(e->d_name) == dirfd(d)) continue;
@@ -70,7 +70,7 @@ static int flood(long megabytes) {
 
 static int grow(long megabytes) {
     for (long m = 0; m < megabytes; m++) {
-        char *p = malloc(1 << 20);
+        char* p = malloc(1 << 20);
         if (!p) return 3;
         memset(p, 1, 1 << 20);
     }
@@ -78,8 +78,8 @@ static int grow(long megabytes) {
     return 0;
 }
 
-int main(int argc, char **argv) {
-    const char *what = argc > 1 ? argv[1] : "";
+int main(int argc, char** argv) {
+    const char* what = argc > 1 ? argv[1] : "";
     long a = argc > 2 ? strtol(argv[2], NULL, 0) : 0;
     long b = argc > 3 ? strtol(argv[3], NULL, 0) : 0;
     long c = argc > 4 ? strtol(argv[4], NULL, 0) : 0;

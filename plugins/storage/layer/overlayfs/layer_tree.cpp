@@ -20,8 +20,7 @@ using storage::Durable;
 using storage::open_at;
 
 constexpr long overlay_magic = 0x794c7630;
-constexpr std::size_t max_stack = 500;            // OVL_MAX_STACK of the kernel
-constexpr std::int64_t remove_at_once = 128;      // entries; more is cleanup's work
+constexpr std::size_t max_stack = 500;  // OVL_MAX_STACK of the kernel
 
 // 128 bits of SHA-256: short, because overlay takes the paths of up to 500 directories.
 std::string id_of(const std::string& key) {
@@ -76,12 +75,14 @@ Result<std::unique_ptr<LayerTree>> LayerTree::open(const std::string& root) {
     GANTRY_TRY(tree->active_, make_and_open(root + "/active"));
     GANTRY_TRY(tree->committed_, make_and_open(root + "/committed"));
     GANTRY_TRY(tree->trash_, make_and_open(root + "/trash"));
+    GANTRY_TRY(tree->spare_, make_and_open(root + "/spare"));
     struct statfs info{};
     if (::fstatfs(top.get(), &info) == 0 && static_cast<long>(info.f_type) == overlay_magic)
         return fail(Code::unsupported, "\"" + root + "\" is on overlayfs, which cannot hold the upper layers of another overlay");
     if (::fsetxattr(tree->trash_.get(), "trusted.gantry.probe", "y", 1, 0) != 0)
         return fail_errno("set a trusted attribute in \"" + root + "\", as overlayfs needs");
     ::fremovexattr(tree->trash_.get(), "trusted.gantry.probe");
+    tree->spares_ = std::make_unique<Spares>(tree->spare_.get(), tree->trash_.get());
     return tree;
 }
 
@@ -174,21 +175,19 @@ Result<std::shared_ptr<const Layer>> LayerTree::make(const std::string& key, con
         std::lock_guard lock(mutex_);
         if (--making_[id] == 0) making_.erase(id);
     });
-    if (::mkdirat(active_.get(), id.c_str(), 0700) != 0) {
-        if (errno != EEXIST) return fail_errno("make the directory of layer " + shown_key(key));
+    GANTRY_TRY(bool claimed, claim(id));
+    if (!claimed) {
         auto there = read_active(key);
         if (there) return fail(Code::conflict, "layer " + shown_key(key) + " is there already");
         if (there.error().code != Code::not_found) return std::move(there).error();
         GANTRY_CHECK(discard(active_.get(), id));  // left half made by an earlier run
-        if (::mkdirat(active_.get(), id.c_str(), 0700) != 0) return fail_errno("make the directory of layer " + shown_key(key));
+        GANTRY_TRY(claimed, claim(id));
+        if (!claimed) return fail(Code::busy, "layer " + shown_key(key) + " is being made by another call");
     }
     ScopeGuard undo([&] { (void)discard(active_.get(), id); });
-    const std::string fs = id + "/fs", work = id + "/work";
-    if (::mkdirat(active_.get(), fs.c_str(), mode & 0755u) != 0) return fail_errno("make the directory of layer " + shown_key(key));
+    const std::string fs = id + "/fs";
     if ((uid != 0 || gid != 0) && ::fchownat(active_.get(), fs.c_str(), uid, gid, AT_SYMLINK_NOFOLLOW) != 0) return fail_errno("set the owner of a layer");
-    if (mode != 0755 && ::fchmodat(active_.get(), fs.c_str(), mode, 0) != 0) return fail_errno("set the mode of a layer");
-    if (state == "active" && !parent.empty() && ::mkdirat(active_.get(), work.c_str(), 0700) != 0)
-        return fail_errno("make the directory of layer " + shown_key(key));
+    if (::fchmodat(active_.get(), fs.c_str(), mode, 0) != 0) return fail_errno("set the mode of a layer");
     GANTRY_CHECK(storage::write_small(active_.get(), id + "/state", state_text(key, parent, state, labels), Durable::no));
     undo.dismiss();
     return std::make_shared<const Layer>(std::move(layer));
@@ -202,7 +201,8 @@ Result<void> LayerTree::commit(const Layer& active, const std::string& name) {
         return std::move(there).error();
     }
     const std::string from = id_of(active.key), to = id_of(name);
-    (void)storage::remove_entry(active_.get(), from + "/work");
+    GANTRY_TRY(auto cleared, storage::remove_entry(active_.get(), from + "/work"));
+    (void)cleared;
     (void)::unlinkat(active_.get(), (from + "/committed").c_str(), 0);  // of a commit that was cut short
     GANTRY_CHECK(storage::write_small(active_.get(), from + "/committed", state_text(name, active.parent, "committed", active.labels), Durable::no));
     // Everything the layer consists of is on disk before its name is.
@@ -218,39 +218,51 @@ Result<void> LayerTree::commit(const Layer& active, const std::string& name) {
     return {};
 }
 
-Result<void> LayerTree::discard(int directory, const std::string& id) {
-    // The layers that everyone starts and stops are empty: no detour for them.
-    const std::string fs = id + "/fs", inner = id + "/work/work", work = id + "/work", state = id + "/state";
-    (void)::unlinkat(directory, state.c_str(), 0);  // from here on: half made, so gone
-    bool empty = ::unlinkat(directory, fs.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT;
-    if (empty) {
-        (void)::unlinkat(directory, inner.c_str(), AT_REMOVEDIR);
-        (void)::unlinkat(directory, work.c_str(), AT_REMOVEDIR);
-        if (::unlinkat(directory, id.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return {};
+Result<bool> LayerTree::claim(const std::string& id) {
+    if (const std::string spare = spares_->take(); !spare.empty()) {
+        if (::renameat2(spare_.get(), spare.c_str(), active_.get(), id.c_str(), RENAME_NOREPLACE) == 0) return true;
+        const int error = errno;
+        (void)storage::remove_entry(spare_.get(), spare);
+        if (error == EEXIST) return false;
     }
-    std::string grave;
+    if (::mkdirat(active_.get(), id.c_str(), 0700) != 0) {
+        if (errno == EEXIST) return false;
+        return fail_errno("make the directory of a layer");
+    }
+    if (::mkdirat(active_.get(), (id + "/fs").c_str(), 0755) != 0 || ::mkdirat(active_.get(), (id + "/work").c_str(), 0700) != 0) {
+        Error error = fail_errno("make the directory of a layer");
+        (void)discard(active_.get(), id);
+        return error;
+    }
+    return true;
+}
+
+Result<void> LayerTree::discard(int directory, const std::string& id) {
+    (void)::unlinkat(directory, (id + "/state").c_str(), 0);  // from here on: half made, so gone
     for (int attempt = 0; attempt < 1000; ++attempt) {
+        std::string grave;
         {
             std::lock_guard lock(mutex_);
             grave = id + "." + std::to_string(::getpid()) + "." + std::to_string(serial_++);
         }
-        if (::renameat2(directory, id.c_str(), trash_.get(), grave.c_str(), RENAME_NOREPLACE) == 0) break;
+        if (::renameat2(directory, id.c_str(), trash_.get(), grave.c_str(), RENAME_NOREPLACE) == 0) {
+            spares_->deleted();
+            return {};
+        }
         if (errno == ENOENT) return {};
         if (errno != EEXIST) return fail_errno("remove a layer");
     }
-    (void)storage::remove_entry(trash_.get(), grave, remove_at_once);
-    return {};
+    return fail(Code::internal, "remove a layer: no free name in the trash");
 }
 
 Result<void> LayerTree::remove(const std::string& key) {
     const std::string id = id_of(key);
     struct stat info{};
     if (::fstatat(committed_.get(), id.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) {
-        {
-            std::lock_guard lock(mutex_);
-            known_.erase(key);
-        }
-        return discard(committed_.get(), id);
+        GANTRY_CHECK(discard(committed_.get(), id));
+        std::lock_guard lock(mutex_);
+        known_.erase(key);
+        return {};
     }
     return discard(active_.get(), id);
 }
@@ -269,23 +281,18 @@ Result<std::vector<std::string>> LayerTree::list() {
 }
 
 Result<std::int64_t> LayerTree::cleanup() {
-    std::int64_t bytes = 0;
     GANTRY_TRY(auto active, storage::names_in(active_.get()));
     for (const std::string& id : active) {
-        auto text = storage::read_small(active_.get(), id + "/state");
-        if (text ? !text->empty() && text->back() == '\n' : text.error().system_errno != ENOENT) continue;
         {
             std::lock_guard lock(mutex_);
             if (making_.contains(id)) continue;
         }
+        // In this order: what was listed and is no longer being made has its state by now.
+        auto text = storage::read_small(active_.get(), id + "/state");
+        if (text ? !text->empty() && text->back() == '\n' : text.error().system_errno != ENOENT) continue;
         GANTRY_CHECK(discard(active_.get(), id));
     }
-    GANTRY_TRY(auto graves, storage::names_in(trash_.get()));
-    for (const std::string& grave : graves) {
-        GANTRY_TRY(auto removed, storage::remove_entry(trash_.get(), grave));
-        bytes += removed.bytes;
-    }
-    return bytes;
+    return spares_->empty_trash();
 }
 
 Result<UniqueFd> LayerTree::open_fs(const Layer& layer) {

@@ -1,7 +1,8 @@
 // The directories of the overlayfs driver:
 //   ROOT/active/ID/{fs,work,state}     active and view layers; state is written last: without it, half made
 //   ROOT/committed/ID/{fs,committed}   committed layers; one rename moves a layer here
-//   ROOT/trash/...                     what remove left for cleanup
+//   ROOT/spare/N/{fs,work}             empty layers made ahead
+//   ROOT/trash/...                     removed layers that are still to be deleted
 // ID is made from the key, which is hostile text. All state is in these files: a restart needs nothing else. Committed
 // layers never change, so what was read of them is kept in memory.
 #pragma once
@@ -17,6 +18,8 @@
 
 #include <gantry/result.hpp>
 #include <gantry/unique_fd.hpp>
+
+#include "plugins/storage/layer/overlayfs/spares.hpp"
 
 namespace gantry::overlayfs {
 
@@ -59,13 +62,16 @@ private:
     Result<std::shared_ptr<const Layer>> read_active(const std::string& key);
     Result<std::shared_ptr<const Layer>> read_committed(const std::string& id, const std::string& key);
     Result<void> discard(int directory, const std::string& id);
+    // An empty {fs, work} at ROOT/active/ID; false when ID is there already.
+    Result<bool> claim(const std::string& id);
 
     std::string root_;
-    UniqueFd active_, committed_, trash_;
+    UniqueFd active_, committed_, trash_, spare_;
     std::mutex mutex_;  // the members below
     std::unordered_map<std::string, std::shared_ptr<const Layer>> known_;  // committed layers by key
     std::unordered_map<std::string, int> making_;                          // ids being made: cleanup leaves them
     std::int64_t serial_ = 0;
+    std::unique_ptr<Spares> spares_;  // last: its thread uses the descriptors
 };
 
 }  // namespace gantry::overlayfs

@@ -41,10 +41,10 @@ struct LoadedAnywhere : Loaded, ::testing::WithParamInterface<Threads> {
     }
     std::string refusal(const std::string& what) { return text_of(ask(*driver, what)); }
 };
-INSTANTIATE_TEST_SUITE_P(Threads, LoadedAnywhere, ::testing::Values(Threads::caller, Threads::workers, Threads::caller_only),
-                         [](const auto& info) { return std::string(info.param == Threads::caller    ? "caller"
-                                                                   : info.param == Threads::workers ? "workers"
-                                                                                                    : "caller_only"); });
+std::string thread_name(const ::testing::TestParamInfo<Threads>& one) {
+    return one.param == Threads::caller ? "caller" : one.param == Threads::workers ? "workers" : "caller_only";
+}
+INSTANTIATE_TEST_SUITE_P(Threads, LoadedAnywhere, ::testing::Values(Threads::caller, Threads::workers, Threads::caller_only), thread_name);
 
 TEST_P(LoadedAnywhere, a_reply_comes_back_as_json) {
     auto reply = ask(*driver, "nothing");

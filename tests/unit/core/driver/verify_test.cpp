@@ -94,5 +94,13 @@ TEST_F(Verify, a_32_bit_object_is_refused) { refused(elf_with(4, 1), "ELF class 
 TEST_F(Verify, another_machine_is_refused) { refused(elf_with(18, 8), "ELF machine 8", "is needed"); }
 TEST_F(Verify, an_executable_is_refused) { refused(elf_with(16, 2), "ELF type 2", "a shared object (3) is needed"); }
 
+TEST_F(Verify, a_file_that_is_cut_off_is_refused) {
+    std::string copy = directory.copy(file);
+    ASSERT_EQ(::truncate(copy.c_str(), 4096), 0);
+    refused(copy, "is cut off: it has 4096 bytes", "its ELF headers need");
+    ASSERT_EQ(::truncate(copy.c_str(), 64), 0);
+    refused(copy, "is cut off: it has 64 bytes", "its ELF headers need");
+}
+
 }  // namespace
 }  // namespace gantry::driver

@@ -139,6 +139,11 @@ std::pair<std::string, std::string> unframe(const std::string& bytes) {
     return streams;
 }
 
+bool alive(int pid) {
+    auto stat = read_file("/proc/" + std::to_string(pid) + "/stat");
+    return stat && stat->substr(stat->rfind(')') + 2, 1) != "Z";
+}
+
 void write_text(int fd, const std::string& text) { EXPECT_EQ(::send(fd, text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size())); }
 
 }  // namespace gantry::monitor_test

@@ -51,6 +51,8 @@ Pair pipe_pair();  // ours reads
 std::string read_until(int fd, std::size_t enough = ~std::size_t{0}, int timeout_ms = 10'000);
 // Takes Docker's frames apart: what stream 1 and what stream 2 got.
 std::pair<std::string, std::string> unframe(const std::string& bytes);
+// Whether the process runs: neither gone nor a zombie that its new parent has not collected yet.
+bool alive(int pid);
 void write_text(int fd, const std::string& text);
 
 }  // namespace gantry::monitor_test

@@ -1,0 +1,218 @@
+#include "core/config/config.hpp"
+
+#include <arpa/inet.h>
+
+#include <cctype>
+
+#include "core/base/files.hpp"
+#include "core/base/ids.hpp"
+#include "core/base/text.hpp"
+#include "core/config/reader.hpp"
+
+namespace gantry::config {
+namespace {
+
+constexpr std::size_t largest_file = 1u << 20;
+
+using Names = std::vector<std::string>;
+
+const Names& top_keys() {
+    static const Names keys = {"name", "drivers", "default", "log_level", "log", "address_pools", "dns", "socket_group",
+                               "shutdown_timeout", "stop_timeout", "pids_limit", "events_kept"};
+    return keys;
+}
+
+void read_name(Reader& reader, const Json& json, Config& config) {
+    reader.text(json, "", "name", &config.name);
+    bool sound = config.name.size() <= 20;
+    for (char c : config.name) sound = sound && ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-');
+    if (!sound || config.name.starts_with('-')) reader.problem("/name", "found \"" + config.name + "\", must be at most 20 of a-z, 0-9 and \"-\"");
+}
+
+void read_driver_path(Reader& reader, const Json& drivers, Config& config) {
+    reader.texts(drivers, "/drivers", "path", &config.driver_path);
+    for (std::size_t i = 0; i < config.driver_path.size(); ++i)
+        if (!config.driver_path[i].starts_with('/'))
+            reader.problem("/drivers/path/" + std::to_string(i), "found \"" + config.driver_path[i] + "\", must be an absolute path");
+}
+
+void read_driver(Reader& reader, const std::string& name, const Json& json, Config& config) {
+    static const Names keys = {"use", "options", "isolation"};
+    static const Names isolations = {"in-process", "process"};
+    const std::string pointer = "/drivers/" + name;
+    if (!valid_name(name)) return reader.problem(pointer, "a driver's name begins with a letter or digit and has letters, digits, \"_\", \".\" and \"-\"");
+    if (!reader.object(json, pointer, keys)) return;
+    driver::Wanted wanted;
+    wanted.name = name;
+    reader.text(json, pointer, "use", &wanted.use);
+    if (!wanted.use.empty() && !valid_name(wanted.use)) reader.problem(pointer + "/use", "found \"" + wanted.use + "\", must be the name of a driver");
+    if (auto options = json.find("options"); options != json.end()) {
+        if (reader.object(*options, pointer + "/options", {})) wanted.options = *options;
+    }
+    std::string isolation;
+    reader.choice(json, pointer, "isolation", isolations, &isolation);
+    if (isolation == "in-process") wanted.isolation = driver::Isolation::in_process;
+    if (isolation == "process") wanted.isolation = driver::Isolation::process;
+    config.drivers.push_back(std::move(wanted));
+}
+
+void read_drivers(Reader& reader, const Json& json, Config& config) {
+    auto drivers = json.find("drivers");
+    if (drivers == json.end() || !reader.object(*drivers, "/drivers", {})) return;
+    read_driver_path(reader, *drivers, config);
+    for (const auto& [name, value] : drivers->items())
+        if (name != "path") read_driver(reader, name, value, config);
+}
+
+void read_defaults(Reader& reader, const Json& json, Config& config) {
+    static const Names keys = {"network", "volume", "layer", "runtime", "host_network", "none_network"};
+    auto found = json.find("default");
+    if (found == json.end() || !reader.object(*found, "/default", keys)) return;
+    Defaults& d = config.defaults;
+    for (auto [key, member] : {std::pair{"network", &d.network}, {"volume", &d.volume}, {"layer", &d.layer}, {"runtime", &d.runtime},
+                               {"host_network", &d.host_network}, {"none_network", &d.none_network}}) {
+        reader.text(*found, "/default", key, member);
+        if (!valid_name(*member)) reader.problem(std::string("/default/") + key, "found \"" + *member + "\", must be the name of a driver");
+    }
+}
+
+void read_log(Reader& reader, const Json& json, Config& config) {
+    static const Names keys = {"driver", "max-size", "max-file"};
+    static const Names drivers = {"local", "json-file", "none"};
+    auto found = json.find("log");
+    if (found == json.end() || !reader.object(*found, "/log", keys)) return;
+    reader.choice(*found, "/log", "driver", drivers, &config.log.driver);
+    if (auto size = found->find("max-size"); size != found->end()) {
+        std::optional<std::int64_t> bytes;
+        if (size->is_string()) bytes = parse_size(size->get<std::string>());
+        if (size->is_number_integer()) bytes = size->get<std::int64_t>();
+        if (bytes && *bytes >= 4096 && *bytes <= (std::int64_t{1} << 40))
+            config.log.max_size = *bytes;
+        else
+            reader.problem("/log/max-size", "found " + found_in_words(*size) + ", must be a size from 4k to 1t such as \"20m\"");
+    }
+    std::int64_t files = config.log.max_file;
+    reader.number(*found, "/log", "max-file", 1, 1000, &files);
+    config.log.max_file = static_cast<int>(files);
+}
+
+// "172.16.0.0/12": the length of its prefix.
+std::optional<int> prefix_of(const std::string& base) {
+    const std::size_t slash = base.find('/');
+    if (slash == std::string::npos) return std::nullopt;
+    in_addr address{};
+    auto length = parse_int(std::string_view(base).substr(slash + 1));
+    if (::inet_pton(AF_INET, base.substr(0, slash).c_str(), &address) != 1 || !length || *length < 1 || *length > 30) return std::nullopt;
+    const std::uint32_t mask = ~std::uint32_t{0} << (32 - *length);
+    if ((ntohl(address.s_addr) & ~mask) != 0) return std::nullopt;
+    return static_cast<int>(*length);
+}
+
+void read_pools(Reader& reader, const Json& json, Config& config) {
+    static const Names keys = {"base", "size"};
+    auto found = json.find("address_pools");
+    if (found == json.end()) return;
+    if (!found->is_array() || found->empty()) return reader.problem("/address_pools", "found " + found_in_words(*found) + ", must be a list of {\"base\", \"size\"}");
+    config.address_pools.clear();
+    for (std::size_t i = 0; i < found->size(); ++i) {
+        const std::string pointer = "/address_pools/" + std::to_string(i);
+        if (!reader.object((*found)[i], pointer, keys)) continue;
+        std::string base;
+        reader.text((*found)[i], pointer, "base", &base);
+        auto prefix = prefix_of(base);
+        if (!prefix) {
+            reader.problem((*found)[i].contains("base") ? pointer + "/base" : pointer,
+                           "found \"" + base + "\", \"base\" must be an IPv4 network such as \"172.16.0.0/12\", host bits zero");
+            continue;
+        }
+        std::int64_t size = 24;
+        reader.number((*found)[i], pointer, "size", *prefix, 29, &size);
+        config.address_pools.emplace_back(base, static_cast<int>(size));
+    }
+}
+
+void read_dns(Reader& reader, const Json& json, Config& config) {
+    reader.texts(json, "", "dns", &config.dns);
+    for (std::size_t i = 0; i < config.dns.size(); ++i) {
+        in6_addr ignored{};
+        if (::inet_pton(AF_INET, config.dns[i].c_str(), &ignored) != 1 && ::inet_pton(AF_INET6, config.dns[i].c_str(), &ignored) != 1)
+            reader.problem("/dns/" + std::to_string(i), "found \"" + config.dns[i] + "\", must be an IP address");
+    }
+}
+
+void read_numbers(Reader& reader, const Json& json, Config& config) {
+    std::int64_t shutdown = config.shutdown_timeout, stop = config.stop_timeout;
+    reader.number(json, "", "shutdown_timeout", 0, 3600, &shutdown);
+    reader.number(json, "", "stop_timeout", 0, 3600, &stop);
+    config.shutdown_timeout = static_cast<int>(shutdown);
+    config.stop_timeout = static_cast<int>(stop);
+    reader.number(json, "", "pids_limit", -1, 4'194'304, &config.pids_limit);
+    if (config.pids_limit == 0) reader.problem("/pids_limit", "found the number 0, must be -1 for no limit, or at least 1");
+    reader.number(json, "", "events_kept", 1, 10'000'000, &config.events_kept);
+}
+
+// The parser's own words, without its tags and its place.
+std::string syntax_message(const std::string& what) {
+    std::size_t at = what.find("syntax error");
+    std::string text = at == std::string::npos ? what : what.substr(at);
+    for (char& c : text)
+        if (static_cast<unsigned char>(c) < 0x20) c = ' ';
+    return text;
+}
+
+}  // namespace
+
+std::vector<std::string> check(std::string_view text, const std::string& file, Config* config) {
+    *config = Config{};
+    if (trim(text).empty()) return {};
+    Json json;
+    try {
+        json = Json::parse(text, nullptr, true, true);
+    } catch (const Json::parse_error& e) {
+        const Place place = place_of(text, e.byte > 0 ? e.byte - 1 : 0);
+        return {file + ":" + std::to_string(place.line) + ":" + std::to_string(place.column) + ": " + syntax_message(e.what())};
+    } catch (const Json::exception& e) {
+        return {file + ":1:1: " + e.what()};
+    }
+    Reader reader(text, file);
+    if (reader.locator().too_deep()) return {file + ":1:1: nested deeper than any configuration is"};
+    if (!reader.locator().twice().empty()) reader.problem(reader.locator().twice(), "the key stands twice in one object");
+    if (!reader.object(json, "", top_keys())) return reader.problems();
+    static const Names levels = {"error", "warn", "info", "debug"};
+    read_name(reader, json, *config);
+    read_drivers(reader, json, *config);
+    read_defaults(reader, json, *config);
+    reader.choice(json, "", "log_level", levels, &config->log_level);
+    read_log(reader, json, *config);
+    read_pools(reader, json, *config);
+    read_dns(reader, json, *config);
+    reader.text(json, "", "socket_group", &config->socket_group);
+    read_numbers(reader, json, *config);
+    return reader.problems();
+}
+
+Result<Config> load(const std::string& path, Missing missing) {
+    auto text = read_file(path, largest_file);
+    if (!text) {
+        if (text.error().code == Code::not_found && missing == Missing::is_empty) return Config{};
+        return std::move(text).error().context("configuration");
+    }
+    Config config;
+    const std::vector<std::string> problems = check(*text, path, &config);
+    if (problems.empty()) return config;
+    const std::size_t more = problems.size() - 1;
+    return fail(Code::invalid, problems[0] + (more ? " (and " + std::to_string(more) + (more == 1 ? " more problem)" : " more problems)") : ""));
+}
+
+std::string engine_name(const Config& config, const std::string& root) {
+    if (!config.name.empty()) return config.name;
+    if (root == "/var/lib/gantry") return "gantry";
+    // FNV-1a: the same root gives the same name for ever, whatever the library.
+    std::uint32_t hash = 2166136261u;
+    for (char c : root) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
+    std::string bytes;
+    for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>((hash >> shift) & 0xff);
+    return "gantry-" + to_hex(bytes);
+}
+
+}  // namespace gantry::config

@@ -1,0 +1,74 @@
+#include "core/daemon/api/image_filters.hpp"
+#include "core/daemon/api/answer.hpp"
+#include "core/daemon/api/api.hpp"
+#include "core/daemon/api/image_streams.hpp"
+#include "core/daemon/api/parameters.hpp"
+#include "core/image/api.hpp"
+
+namespace gantry::daemon {
+namespace {
+
+Result<Json> list(Deps& deps, const http::Request& request) {
+    for (const char* name : {"shared-size", "manifests", "identity"})
+        if (request.query_flag(name)) return fail(Code::unsupported, "\"" + std::string(name) + "\" in a list of images is not supported yet");
+    GANTRY_TRY(auto filters, read_filters(request));
+    GANTRY_TRY(ImageList images, filter_images(deps.images, filters));
+    Json all = Json::array();
+    for (const auto& image : images) all.push_back(image::to_summary(*image, -1));
+    return all;
+}
+
+Result<Json> inspect(Deps& deps, const http::Request& request) {
+    if (request.query_flag("manifests")) return fail(Code::unsupported, "\"manifests\" of an image is not supported yet");
+    GANTRY_TRY(auto image, deps.images.find(request.parameter("name")));
+    Json json = image::to_inspect(*image);
+    json["GraphDriver"] = {{"Name", deps.config.defaults.layer}, {"Data", nullptr}};
+    return json;
+}
+
+Result<Json> history(Deps& deps, const http::Request& request) {
+    GANTRY_TRY(auto image, deps.images.find(request.parameter("name")));
+    return image::history(*image);
+}
+
+Result<Json> remove(Deps& deps, const http::Request& request) {
+    if (!request.query_value("platforms").empty()) return fail(Code::unsupported, "removing one platform of an image is not supported yet");
+    GANTRY_TRY(auto image, deps.images.find(request.parameter("name")));
+    GANTRY_TRY(image::Deleted gone, deps.images.remove(request.parameter("name"), request.query_flag("force"), !request.query_flag("noprune"),
+                                                       deps.user_of_image));
+    Json all = Json::array();
+    for (const std::string& tag : gone.untagged) {
+        all.push_back({{"Untagged", tag}});
+        deps.events.publish("image", "untag", image->id, {{"name", image->id}});
+    }
+    for (const std::string& id : gone.deleted) {
+        all.push_back({{"Deleted", id}});
+        if (id == image->id) deps.events.publish("image", "delete", id, {{"name", id}});
+    }
+    return all;
+}
+
+Result<void> tag(Deps& deps, const http::Request& request) {
+    const std::string repository = request.query_value("repo"), name = request.query_value("tag");
+    if (repository.empty()) return fail(Code::invalid, "invalid reference format: \"repo\" is empty");
+    const std::string target = name.empty() ? repository : repository + ":" + name;
+    GANTRY_CHECK(deps.images.tag(request.parameter("name"), target));
+    GANTRY_TRY(auto image, deps.images.find(target));
+    deps.events.publish("image", "tag", image->id, {{"name", target}});
+    return {};
+}
+
+}  // namespace
+
+void register_images(http::Router& router, Deps& deps) {
+    router.add("GET", "/images/json", [&deps](http::Request request, Reply reply) { answer(reply, list(deps, request)); }, http::Body::none);
+    router.add("GET", "/images/{name:*}/json", [&deps](http::Request request, Reply reply) { answer(reply, inspect(deps, request)); }, http::Body::none);
+    router.add("GET", "/images/{name:*}/history", [&deps](http::Request request, Reply reply) { answer(reply, history(deps, request)); }, http::Body::none);
+    router.add("DELETE", "/images/{name:*}", [&deps](http::Request request, Reply reply) { answer(reply, remove(deps, request)); }, http::Body::none);
+    router.add("POST", "/images/{name:*}/tag", [&deps](http::Request request, Reply reply) { answer(reply, tag(deps, request), 201); });
+    router.add("POST", "/images/load", [&deps](http::Request request, Reply reply) { load_images(deps, std::move(request), reply); }, http::Body::streamed);
+    router.add("POST", "/images/create", [&deps](http::Request request, Reply reply) { create_image(deps, std::move(request), reply); }, http::Body::streamed);
+    router.add("POST", "/gantry/images/bootstrap", [&deps](http::Request request, Reply reply) { bootstrap_image(deps, request, reply); });
+}
+
+}  // namespace gantry::daemon

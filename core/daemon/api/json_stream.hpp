@@ -1,0 +1,26 @@
+// A reply of JSON messages, one a line, that begins with the first message: what fails before it still has its status.
+#pragma once
+#include <memory>
+#include <mutex>
+
+#include "core/daemon/http/http.hpp"
+
+namespace gantry::daemon {
+
+class JsonStream {
+public:
+    explicit JsonStream(std::shared_ptr<http::Responder> reply) : reply_(std::move(reply)) {}
+    // Any thread. Lost where the client has gone.
+    void send(const Json& message);
+    // The end. A failure becomes the last message in Docker's form, or the reply itself where nothing was sent.
+    void end(const Error& error);
+    void end();
+    bool client_gone();
+
+private:
+    std::mutex mutex_;
+    std::shared_ptr<http::Responder> reply_;
+    std::shared_ptr<http::Stream> stream_;
+};
+
+}  // namespace gantry::daemon

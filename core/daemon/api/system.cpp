@@ -1,0 +1,62 @@
+// _ping, version, info, events.
+#include "core/base/clock.hpp"
+#include "core/daemon/api/answer.hpp"
+#include "core/daemon/api/api.hpp"
+#include "core/daemon/api/info.hpp"
+#include "core/daemon/api/parameters.hpp"
+
+namespace gantry::daemon {
+namespace {
+
+void ping(http::Request, Reply reply) {
+    static const std::map<std::string, std::string> headers = {{"Cache-Control", "no-cache, no-store, must-revalidate"},
+                                                               {"Pragma", "no-cache"},
+                                                               {"Builder-Version", "1"},
+                                                               {"Swarm", "inactive"}};
+    reply->text(200, "text/plain; charset=utf-8", "OK", headers);
+}
+
+// A time before 1970 is as good as the first event; 0 would mean "none".
+Result<std::int64_t> read_event_time(const http::Request& request, const char* name) {
+    GANTRY_TRY(std::int64_t time, read_time(request.query_value(name)));
+    const bool given = !request.query_value(name).empty();
+    return given && time <= 0 ? std::int64_t{1} : time;
+}
+
+Result<EventBus::Subscription> read_subscription(const http::Request& request) {
+    EventBus::Subscription wish;
+    GANTRY_TRY(wish.since_ns, read_event_time(request, "since"));
+    GANTRY_TRY(wish.until_ns, read_event_time(request, "until"));
+    if (wish.since_ns != 0 && wish.until_ns != 0 && wish.until_ns < wish.since_ns)
+        return fail(Code::invalid, "`since` time (" + request.query_value("since") + ") cannot be after `until` time (" + request.query_value("until") + ")");
+    GANTRY_TRY(wish.filters, read_filters(request));
+    GANTRY_CHECK(check_event_filters(wish.filters));
+    wish.old_fields = request.version_number() < 152;
+    return wish;
+}
+
+std::string events_type(const http::Request& request) {
+    auto accept = request.headers.find("accept");
+    if (accept != request.headers.end())
+        for (const char* type : {"application/jsonl", "application/x-ndjson"})
+            if (accept->second.find(type) != std::string::npos) return type;
+    return "application/json";
+}
+
+}  // namespace
+
+void register_system(http::Router& router, Deps& deps) {
+    router.add("GET", "/_ping", ping, http::Body::none, http::Run::reactor);
+
+    router.add("GET", "/version", [](http::Request, Reply reply) { reply->json(200, system_version()); }, http::Body::none);
+
+    router.add("GET", "/info", [&deps](http::Request, Reply reply) { reply->json(200, system_info(deps)); }, http::Body::none);
+
+    router.add("GET", "/events", [&deps](http::Request request, Reply reply) {
+        auto wish = read_subscription(request);
+        if (!wish) return reply->error(wish.error());
+        (void)deps.events.subscribe(reply->stream(200, events_type(request)), std::move(*wish));
+    }, http::Body::none);
+}
+
+}  // namespace gantry::daemon

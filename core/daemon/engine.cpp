@@ -1,0 +1,193 @@
+#include "core/daemon/engine.hpp"
+
+#include "core/base/clock.hpp"
+#include "core/base/files.hpp"
+#include "core/base/ids.hpp"
+#include "core/base/log.hpp"
+#include "core/daemon/api/api.hpp"
+#include "core/daemon/api/containers.hpp"
+#include "core/daemon/lock.hpp"
+
+namespace gantry::daemon {
+namespace {
+
+// Made once, kept in the store: what GET /info calls ID.
+Result<std::string> engine_id(store::Store& store) {
+    GANTRY_TRY(auto known, store.setting("engine.id"));
+    if (known) return *known;
+    std::string id = new_id();
+    GANTRY_CHECK(store.set_setting("engine.id", id));
+    return id;
+}
+
+// What gantry-launcher is told: the runtime drivers of the configuration, the default one among them.
+Json launcher_settings(const config::Config& config, const std::string& engine, const driver::Settings& drivers) {
+    Json runtimes{{config.defaults.runtime, {{"use", ""}, {"options", Json::object()}}}};
+    for (const driver::Wanted& wanted : config.drivers) runtimes[wanted.name] = {{"use", wanted.use}, {"options", wanted.options}};
+    return {{"engine", engine}, {"path", drivers.path}, {"root", drivers.root}, {"runtimes", runtimes}, {"log_level", config.log_level}};
+}
+
+}  // namespace
+
+Engine::Engine(config::Config config, Paths paths) : config_(std::move(config)), paths_(std::move(paths)) {}
+
+Engine::~Engine() {
+    if (recovery_.joinable()) recovery_.join();
+    resolver_.reset();
+    if (containers_) containers_->close();
+    server_.reset();
+}
+
+Result<std::unique_ptr<Engine>> Engine::create(config::Config config, Paths paths, TraceStart trace) {
+    std::unique_ptr<Engine> engine(new Engine(std::move(config), std::move(paths)));
+    GANTRY_CHECK(engine->open(trace));
+    return engine;
+}
+
+Result<void> Engine::open(TraceStart trace) {
+    name_ = config::engine_name(config_, paths_.root);
+    // 0711: a user namespace's root passes through to its own layers, and can list nothing.
+    GANTRY_CHECK(make_directories(paths_.root, 0711));
+    GANTRY_CHECK(make_directories(paths_.run, 0711));
+    GANTRY_TRY(lock_, lock_root(paths_.root));
+    std::string quarantined;
+    GANTRY_TRY(store_, store::Store::open(paths_.root + "/state.db", &quarantined));
+    if (!quarantined.empty()) log::error("the state was damaged and is set aside; the engine begins with an empty one", {{"reason", quarantined}});
+
+    driver::Settings drivers;
+    drivers.engine = name_;
+    drivers.path = paths_.drivers;
+    drivers.path.insert(drivers.path.end(), config_.driver_path.begin(), config_.driver_path.end());
+    drivers.root = paths_.root;
+    drivers.run = paths_.run;
+    drivers.host_program = paths_.program("gantry-driver-host");
+    drivers.drivers = config_.drivers;
+    registry_ = std::make_unique<driver::Registry>(drivers);
+
+    GANTRY_TRY(auto layers, registry_->get(driver::Kind::layer, config_.defaults.layer));
+    GANTRY_TRY(images_, image::ImageStore::open(paths_.root + "/images", *store_, layers));
+    for (const auto& damage : images_->damage()) log::error("an image is damaged and set aside", {{"id", damage.id}, {"reason", damage.reason}});
+    GANTRY_TRY(volumes_, volume::VolumeService::open(*store_, *registry_, config_.defaults.volume));
+    network::Settings networks;
+    networks.engine = name_;
+    networks.run = paths_.run;
+    networks.default_driver = config_.defaults.network;
+    networks.host_driver = config_.defaults.host_network;
+    networks.none_driver = config_.defaults.none_network;
+    networks.address_pools = config_.address_pools;
+    GANTRY_TRY(networks_, network::NetworkService::open(networks, *store_, *registry_));
+    events_ = std::make_unique<EventBus>(*store_, config_.events_kept);
+
+    container::ServiceSettings settings;
+    settings.engine = name_;
+    settings.root = paths_.root;
+    settings.run = paths_.run;
+    settings.defaults.runtime = config_.defaults.runtime;
+    settings.defaults.layer_driver = config_.defaults.layer;
+    settings.defaults.log_driver = config_.log.driver;
+    if (config_.log.driver != "none") settings.defaults.log_options = {{"max-size", std::to_string(config_.log.max_size)}, {"max-file", std::to_string(config_.log.max_file)}};
+    settings.defaults.pids_limit = config_.pids_limit;
+    settings.stop_timeout_s = config_.stop_timeout;
+    settings.dns = config_.dns;
+    settings.trace_start = trace == TraceStart::yes;
+    containers_ = std::make_unique<container::ContainerService>(
+        settings, container::Collaborators{*store_, *registry_, *images_, *volumes_, *networks_,
+                                           [this](std::string_view type, std::string_view action, const std::string& id, const Json& attributes) { events_->publish(type, action, id, attributes); },
+                                           [this](std::function<void()> work) { server_->post(std::move(work)); }});
+    GANTRY_CHECK(containers_->load());
+
+    fill_deps(std::move(drivers));
+    GANTRY_TRY(deps_->id, engine_id(*store_));
+    register_system(router_, *deps_);
+    register_images(router_, *deps_);
+    register_volumes(router_, *deps_);
+    register_networks(router_, *deps_);
+    register_drivers(router_, *deps_);
+    register_engine(router_, *deps_);
+    register_containers(router_, *containers_);
+    register_container_streams(router_, *containers_);
+    register_container_logs(router_, *containers_);
+    register_exec(router_, *containers_);
+    register_missing(router_);
+    http::ServerSettings server;
+    server.socket_path = paths_.socket;
+    server.socket_group = config_.socket_group;
+    GANTRY_TRY(server_, http::Server::create(server, router_));
+    deps_->server = server_.get();
+    return {};
+}
+
+void Engine::fill_deps(driver::Settings driver_settings) {
+    deps_ = std::unique_ptr<Deps>(new Deps{config_, *store_, *registry_, std::move(driver_settings), *images_, *volumes_, *networks_, *events_});
+    deps_->engine = name_;
+    deps_->root = paths_.root;
+    deps_->run = paths_.run;
+    deps_->started_ns = wall_clock_ns();
+    deps_->containers = containers_.get();
+    auto& containers = *containers_;
+    deps_->container_counts = [&containers] {
+        auto counts = containers.counts();
+        return ContainerCounts{counts.total, counts.running, counts.paused, counts.stopped};
+    };
+    deps_->user_of_image = [&containers](const std::string& id) { return containers.user_of_image(id); };
+    deps_->layers_in_use = [&containers] { return containers.layers_in_use(); };
+    deps_->connect_network = [&containers](const std::string& network, const Json& body) { return containers.connect_network(network, body); };
+    deps_->disconnect_network = [&containers](const std::string& network, const Json& body) { return containers.disconnect_network(network, body); };
+    deps_->runtime_drivers = [&containers]() -> Result<Json> {
+        GANTRY_TRY(auto* launcher, containers.ready_launcher());
+        return launcher->drivers();
+    };
+    deps_->spawn = [&containers](const std::vector<std::string>& argv, const std::vector<std::string>& environment, const int fds[3], int timeout_ms,
+                                 const std::function<void(int)>& on_pid) -> Result<int> {
+        GANTRY_TRY(auto* launcher, containers.ready_launcher());
+        return launcher->spawn(argv, environment, fds, timeout_ms, on_pid);
+    };
+    registry_->set_spawner([this](const std::vector<std::string>& argv, const std::vector<std::string>& environment, const int fds[3], int timeout_ms) { return deps_->spawn(argv, environment, fds, timeout_ms, {}); });
+    deps_->shut_down = [this](bool all) { shut_down(all); };
+}
+
+void Engine::recover() {
+    Json settings = launcher_settings(config_, name_, deps_->driver_settings);
+    // Without a launcher no container can be started, but images, volumes and networks can be used: so it is tried again.
+    for (int pause_ms = 100;; pause_ms = std::min(pause_ms * 2, 10'000)) {
+        auto launcher = container::Launcher::connect(paths_.run, paths_.program("gantry-launcher"), settings,
+                                                     [this](const std::string& id, const container::MonitorEvent& event) { containers_->on_monitor_event(id, event); });
+        if (launcher) {
+            {
+                std::lock_guard lock(resolver_mutex_);
+                resolver_ = std::make_unique<ResolverKeeper>(paths_.program("gantry-resolver"), paths_.run, **launcher);
+            }
+            containers_->recover(std::move(*launcher));
+            return;
+        }
+        log::error("gantry-launcher does not start", {{"reason", launcher.error().text}});
+        if (containers_->wait_closing(pause_ms)) return;
+    }
+}
+
+void Engine::run() {
+    recovery_ = std::thread([this] { recover(); });
+    server_->run();
+    containers_->begin_closing();
+    recovery_.join();
+    events_->flush();
+}
+
+void Engine::stop() { server_->stop(); }
+
+void Engine::shut_down(bool containers) {
+    if (containers) {
+        containers_->stop_all();
+        networks_->shut_down();
+        {
+            std::lock_guard lock(resolver_mutex_);
+            if (resolver_) resolver_->end();
+        }
+        if (auto launcher = containers_->ready_launcher()) (*launcher)->shut_down();
+        for (const char* left : {"/containers", "/drivers", "/names", "/launcher.sock", "/resolver.lock"})
+            if (auto removed = remove_tree(paths_.run + left); !removed) log::warn("something is left in the run directory", {{"reason", removed.error().text}});
+    }
+    stop();
+}
+
+}  // namespace gantry::daemon

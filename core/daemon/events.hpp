@@ -1,0 +1,81 @@
+// What happens, told to those who listen and kept for those who ask later. Thread-safe.
+#pragma once
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include <gantry/json.hpp>
+#include <gantry/result.hpp>
+
+#include "core/daemon/http/http.hpp"
+#include "core/store/store.hpp"
+
+namespace gantry::daemon {
+
+struct Event {
+    std::int64_t number = 0;  // without gaps, in the order of publish()
+    std::int64_t time_ns = 0;
+    std::string type, action, id;
+    Json attributes;          // name -> text
+    // Docker's event message; `old_fields`: with status, id and from, as clients before 1.52 know it.
+    Json to_api(bool old_fields) const;
+};
+
+class EventBus {
+public:
+    using Filters = std::map<std::string, std::vector<std::string>>;
+
+    // Reads nothing; the numbers go on where the store's events end. `keep`: how many the store holds.
+    EventBus(store::Store& store, std::int64_t keep);
+    // Writes down what is not written yet; subscribers end.
+    ~EventBus();
+    EventBus(const EventBus&) = delete;
+    EventBus& operator=(const EventBus&) = delete;
+
+    // Numbers the event and gives it to a thread that stores and sends it: takes microseconds, blocks for nothing.
+    void publish(std::string_view type, std::string_view action, const std::string& id, const Json& attributes);
+
+    // Sends to `stream` what matches: first the stored events from since_ns on (0: none), then, up to until_ns (0: for
+    // ever), what comes. A client that is slower than 1,000 events loses the oldest, and is told so by an event of type
+    // "daemon", action "gap", whose attribute "missed" counts them. Ends when the client goes.
+    struct Subscription {
+        std::int64_t since_ns = 0, until_ns = 0;
+        Filters filters = {};
+        bool old_fields = true;
+    };
+    Result<void> subscribe(std::shared_ptr<http::Stream> stream, Subscription subscription);
+    std::size_t subscribers() const;
+    // Waits until everything published so far is in the store.
+    void flush();
+
+private:
+    struct Subscriber;
+    void run();
+    void store_batch(const std::vector<std::shared_ptr<const Event>>& batch);
+    // Sends what fits; false: the subscriber has ended.
+    bool serve(Subscriber& subscriber);
+
+    store::Store& store_;
+    const std::int64_t keep_;
+    mutable std::mutex mutex_;
+    std::condition_variable wake_, stored_changed_;
+    std::deque<std::shared_ptr<const Event>> queue_;
+    std::vector<std::shared_ptr<Subscriber>> subscribers_;
+    std::int64_t published_ = 0, stored_ = 0;
+    bool stop_ = false;
+    std::thread thread_;
+};
+
+// The filters of GET /events are known.
+Result<void> check_event_filters(const EventBus::Filters& filters);
+bool event_matches(const Event& event, const EventBus::Filters& filters);
+
+}  // namespace gantry::daemon

@@ -1,0 +1,134 @@
+// gantryd: reads the command line and the configuration, and runs one engine.
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+
+#include "core/base/failpoint.hpp"
+#include "core/base/files.hpp"
+#include "core/base/log.hpp"
+#include "core/daemon/detach.hpp"
+#include "core/daemon/engine.hpp"
+#include "core/daemon/signals.hpp"
+
+using namespace gantry;
+using namespace gantry::daemon;
+
+namespace {
+
+struct Options {
+    std::string config_file, root, run, socket, log_level;
+    bool validate = false, detach = false, trace_start = false, list_failpoints = false, debug = false;
+};
+
+int refuse(const Error& error) {
+    std::fprintf(stderr, "gantryd: %s\n", error.text.c_str());
+    return 1;
+}
+
+Result<Paths> paths_of(const Options& options) {
+    GANTRY_TRY(Paths paths, Paths::find());
+    if (!options.root.empty()) paths.root = options.root;
+    if (!options.run.empty()) {
+        paths.run = options.run;
+        paths.socket = options.run + "/gantry.sock";
+    }
+    if (!options.socket.empty()) paths.socket = options.socket;
+    for (const auto& [option, path] : {std::pair{"--root", &paths.root}, std::pair{"--run", &paths.run}, std::pair{"--socket", &paths.socket}})
+        if (!path->starts_with('/')) return fail(Code::invalid, std::string(option) + " \"" + *path + "\": an absolute path is needed");
+    return paths;
+}
+
+// What gantryd is to its host: no core files with secrets in them, no files others can read by mistake, descriptors for
+// many clients, and no easy prey of the out-of-memory killer.
+void settle() {
+    ::umask(077);
+    if (::chdir("/") != 0) log::warn("cannot leave the working directory");
+    ::prctl(PR_SET_DUMPABLE, 0);
+    rlimit files{};
+    if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        ::setrlimit(RLIMIT_NOFILE, &files);
+    }
+    (void)write_file("/proc/self/oom_score_adj", "-500");
+    ::signal(SIGPIPE, SIG_IGN);
+}
+
+int serve(const Options& options) {
+    auto config = config::load(options.config_file.empty() ? "/etc/gantry/gantry.json" : options.config_file,
+                               options.config_file.empty() ? config::Missing::is_empty : config::Missing::is_error);
+    if (!config) return refuse(config.error());
+    if (options.validate) {
+        std::printf("configuration is valid\n");
+        return 0;
+    }
+    if (!options.log_level.empty()) config->log_level = options.log_level;
+    if (options.debug) config->log_level = "debug";
+    if (!log::set_level(config->log_level)) return refuse(fail(Code::invalid, "log level \"" + config->log_level + "\": error, warn, info or debug"));
+    auto paths = paths_of(options);
+    if (!paths) return refuse(paths.error());
+    if (::geteuid() != 0) return refuse(fail(Code::denied, "gantryd must run as root"));
+    // Before any thread is made: the only fork of this program, and only with --detach.
+    Detached detached;
+    if (options.detach) {
+        auto result = detach(paths->run + "/gantryd.log", paths->socket);
+        if (!result) return refuse(result.error());
+        if (result->parent) return result->exit_status;
+        detached = std::move(*result);
+    }
+    settle();
+    StopSignals signals;
+    auto engine = Engine::create(*config, *paths, options.trace_start ? TraceStart::yes : TraceStart::no);
+    if (!engine) {
+        detached.failed(engine.error().text);
+        return refuse(engine.error());
+    }
+    signals.watch([&] { (*engine)->stop(); });
+    detached.ready();
+    log::info("gantryd serves", {{"socket", paths->socket}, {"root", paths->root}, {"run", paths->run}});
+    (*engine)->run();
+    signals.end();
+    engine->reset();
+    log::info("gantryd has ended");
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    log::set_program("gantryd");
+    Options options;
+    CLI::App app{"gantryd: the Gantry container engine"};
+    app.set_version_flag("--version", "gantryd " GANTRY_VERSION);
+    app.add_option("--config", options.config_file, "configuration file (default /etc/gantry/gantry.json)");
+    app.add_option("--root", options.root, "directory for what survives a reboot (default /var/lib/gantry)");
+    app.add_option("--run", options.run, "directory for what does not (default /run/gantry)");
+    app.add_option("--socket", options.socket, "unix socket of the Engine API (default RUN/gantry.sock)");
+    app.add_option("--log-level", options.log_level, "error, warn, info or debug");
+    app.add_flag("-D,--debug", options.debug, "the same as --log-level debug");
+    app.add_flag("--validate", options.validate, "check the configuration and exit");
+    app.add_flag("--detach", options.detach, "go into the background; return when the socket answers");
+    app.add_flag("--trace-start", options.trace_start, "log the microseconds of each step of each start");
+    app.add_flag("--list-failpoints", options.list_failpoints, "print the failpoints of a test build");
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& e) {
+        return app.exit(e);
+    }
+    if (options.list_failpoints) {
+        for (std::string_view name : failpoint::names()) std::printf("%.*s\n", static_cast<int>(name.size()), name.data());
+        return 0;
+    }
+    try {
+        return serve(options);
+    } catch (const std::exception& e) {
+        return refuse(fail(Code::internal, e.what()));
+    }
+}

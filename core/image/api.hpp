@@ -1,0 +1,14 @@
+// Images as the Engine API shows them.
+#pragma once
+#include "core/image/image_store.hpp"
+
+namespace gantry::image {
+
+// ImageSummary; `containers`: how many use the image, -1 for "not counted".
+Json to_summary(const Image& image, std::int64_t containers);
+// ImageInspect.
+Json to_inspect(const Image& image);
+// HistoryResponseItem[], newest first.
+Json history(const Image& image);
+
+}  // namespace gantry::image

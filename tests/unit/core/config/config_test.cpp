@@ -1,0 +1,131 @@
+#include "core/config/config.hpp"
+
+#include <gtest/gtest.h>
+
+#include "core/base/files.hpp"
+#include "tests/unit/core/store/scratch.hpp"
+
+using namespace gantry;
+using namespace gantry::config;
+using gantry::test::Scratch;
+
+namespace {
+
+// The one problem of a text, without the file's name.
+std::string problem(std::string_view text) {
+    Config config;
+    const auto all = check(text, "f", &config);
+    EXPECT_EQ(all.size(), 1u) << text << "\n" << (all.size() > 1 ? all[1] : "");
+    return all.empty() ? "" : all[0].substr(2);
+}
+
+Config sound(std::string_view text) {
+    Config config;
+    for (const std::string& one : check(text, "f", &config)) ADD_FAILURE() << one;
+    return config;
+}
+
+}  // namespace
+
+TEST(Config, means_the_same_without_a_file_and_with_an_empty_one) {
+    Scratch scratch;
+    ASSERT_TRUE(write_file(scratch / "empty", ""));
+    ASSERT_TRUE(write_file(scratch / "object", "{}"));
+    for (const char* name : {"nothing", "empty", "object"}) {
+        auto config = load(scratch / name);
+        ASSERT_TRUE(config) << config.error().text;
+        EXPECT_EQ(config->defaults.network, "bridge");
+        EXPECT_EQ(config->stop_timeout, 10);
+        EXPECT_EQ(config->pids_limit, 4096);
+        EXPECT_EQ(config->address_pools, (std::vector<std::pair<std::string, int>>{{"172.16.0.0/12", 20}, {"192.168.0.0/16", 24}}));
+    }
+    auto missing = load(scratch / "nothing", Missing::is_error);
+    ASSERT_FALSE(missing);
+    EXPECT_NE(missing.error().text.find("nothing"), std::string::npos);
+}
+
+TEST(Config, reads_every_key_and_comments) {
+    const Config config = sound(R"({
+        // the name
+        "name": "test-1", /* drivers */
+        "drivers": {"path": ["/a", "/b"], "nfs": {"options": {"server": "10.0.0.2"}, "isolation": "process"},
+                    "gvisor": {"use": "oci", "options": {"binary": "/usr/bin/runsc"}, "isolation": "in-process"}},
+        "default": {"network": "n", "volume": "v", "layer": "l", "runtime": "r", "host_network": "h", "none_network": "o"},
+        "log_level": "debug", "log": {"driver": "json-file", "max-size": "10m", "max-file": 3},
+        "address_pools": [{"base": "10.0.0.0/8", "size": 24}], "dns": ["1.1.1.1", "::1"], "socket_group": "docker",
+        "shutdown_timeout": 20, "stop_timeout": 5, "pids_limit": -1, "events_kept": 100})");
+    EXPECT_EQ(config.name, "test-1");
+    EXPECT_EQ(config.driver_path, (std::vector<std::string>{"/a", "/b"}));
+    ASSERT_EQ(config.drivers.size(), 2u);
+    EXPECT_EQ(config.drivers[0].name, "gvisor");
+    EXPECT_EQ(config.drivers[0].use, "oci");
+    EXPECT_EQ(config.drivers[0].isolation, driver::Isolation::in_process);
+    EXPECT_EQ(config.drivers[1].options["server"], "10.0.0.2");
+    EXPECT_EQ(config.drivers[1].isolation, driver::Isolation::process);
+    EXPECT_EQ(config.defaults.runtime, "r");
+    EXPECT_EQ(config.defaults.none_network, "o");
+    EXPECT_EQ(config.log_level, "debug");
+    EXPECT_EQ(config.log.driver, "json-file");
+    EXPECT_EQ(config.log.max_size, 10 << 20);
+    EXPECT_EQ(config.log.max_file, 3);
+    EXPECT_EQ(config.address_pools, (std::vector<std::pair<std::string, int>>{{"10.0.0.0/8", 24}}));
+    EXPECT_EQ(config.dns.size(), 2u);
+    EXPECT_EQ(config.socket_group, "docker");
+    EXPECT_EQ(config.shutdown_timeout, 20);
+    EXPECT_EQ(config.stop_timeout, 5);
+    EXPECT_EQ(config.pids_limit, -1);
+    EXPECT_EQ(config.events_kept, 100);
+}
+
+TEST(Config, says_where_an_unknown_key_is_and_what_was_meant) {
+    EXPECT_EQ(problem("{\n  \"stop_timout\": 5}"), "2:3: \"stop_timout\": unknown key; did you mean \"stop_timeout\"?");
+    EXPECT_EQ(problem("{\"default\": {\n    \"netwrok\": \"x\"}}"), "2:5: \"default.netwrok\": unknown key; did you mean \"network\"?");
+    EXPECT_NE(problem("{\"drivers\": {\"nfs\": {\"zzzzzzzz\": 1}}}").find("known are use, options, isolation"), std::string::npos);
+}
+
+TEST(Config, says_what_was_found_and_what_is_allowed) {
+    EXPECT_EQ(problem("{\"log_level\": \"warning\"}"),
+              "1:2: \"log_level\": found the text \"warning\", must be one of error, warn, info, debug; did you mean \"warn\"?");
+    EXPECT_EQ(problem("{\"stop_timeout\": -1}"), "1:2: \"stop_timeout\": found the number -1, must be a whole number from 0 to 3600");
+    EXPECT_EQ(problem("{\"stop_timeout\": \"10\"}"), "1:2: \"stop_timeout\": found the text \"10\", must be a whole number from 0 to 3600");
+    EXPECT_EQ(problem("{\"dns\": [\n\"1.1.1.1\",\n  \"x\"]}"), "3:3: \"dns.1\": found \"x\", must be an IP address");
+    EXPECT_EQ(problem("{\"drivers\": {\"path\": [\"rel\"]}}"), "1:23: \"drivers.path.0\": found \"rel\", must be an absolute path");
+    for (const char* text : {"[]", "3", "{\"drivers\": []}", "{\"drivers\": {\"a b\": {}}}", "{\"drivers\": {\"nfs\": []}}",
+                             "{\"drivers\": {\"nfs\": {\"options\": 3}}}", "{\"drivers\": {\"nfs\": {\"isolation\": true}}}", "{\"name\": \"UPPER\"}",
+                             "{\"name\": \"a-name-that-is-much-too-long\"}", "{\"default\": {\"layer\": \"\"}}", "{\"default\": {\"layer\": \"../x\"}}",
+                             "{\"log\": {\"max-size\": \"x\"}}", "{\"log\": {\"max-size\": 1}}", "{\"log\": {\"driver\": \"syslog\"}}",
+                             "{\"address_pools\": []}", "{\"address_pools\": [{\"base\": \"10.0.0.1/8\"}]}", "{\"address_pools\": [{\"base\": \"10.0.0.0/8\", \"size\": 4}]}",
+                             "{\"address_pools\": [{}]}", "{\"pids_limit\": 0}", "{\"events_kept\": 1e3}", "{\"events_kept\": 18446744073709551615}",
+                             "{\"dns\": \"1.1.1.1\"}", "{\"name\": null}"})
+        EXPECT_NE(problem(text), "") << text;
+}
+
+TEST(Config, says_where_it_is_no_json) {
+    EXPECT_TRUE(problem("{\n  \"name\": \"a\"\n  \"dns\": []\n}").starts_with("3:")) << problem("{\n  \"name\": \"a\"\n  \"dns\": []\n}");
+    EXPECT_TRUE(problem("{").starts_with("1:"));
+    EXPECT_TRUE(problem("{\"name\": \"a\", \"name\": \"b\"}").starts_with("1:15: \"name\": the key stands twice"));
+    EXPECT_NE(problem("{\"name\": " + std::string(100'000, '[') + std::string(100'000, ']') + "}").find("nested"), std::string::npos);
+}
+
+TEST(Config, tells_of_every_problem) {
+    Config config;
+    EXPECT_EQ(check("{\"a\": 1, \"b\": 2, \"log_level\": 3}", "f", &config).size(), 3u);
+    Scratch scratch;
+    ASSERT_TRUE(write_file(scratch / "f", "{\"a\": 1, \"b\": 2, \"log_level\": 3}"));
+    auto refused = load(scratch / "f");
+    ASSERT_FALSE(refused);
+    EXPECT_TRUE(refused.error().text.ends_with("(and 2 more problems)")) << refused.error().text;
+    EXPECT_TRUE(refused.error().text.starts_with(scratch / "f:1:2: ")) << refused.error().text;
+}
+
+TEST(Config, names_an_engine_after_its_root) {
+    Config config;
+    EXPECT_EQ(engine_name(config, "/var/lib/gantry"), "gantry");
+    const std::string other = engine_name(config, "/tmp/a");
+    EXPECT_EQ(other.size(), 15u);
+    EXPECT_TRUE(other.starts_with("gantry-"));
+    EXPECT_EQ(engine_name(config, "/tmp/a"), other);
+    EXPECT_NE(engine_name(config, "/tmp/b"), other);
+    config.name = "mine";
+    EXPECT_EQ(engine_name(config, "/tmp/a"), "mine");
+}

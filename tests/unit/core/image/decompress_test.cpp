@@ -1,0 +1,87 @@
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "core/base/text.hpp"
+#include "core/image/byte_source.hpp"
+#include "tests/unit/core/image/compress.hpp"
+#include "tests/unit/plugins/storage/scratch.hpp"
+
+namespace gantry::image {
+namespace {
+
+Result<std::string> unpack(const std::string& bytes, const DecompressLimits& limits = {}) {
+    GANTRY_TRY(auto source, decompressed(source_of(test::stream_of(bytes)), limits));
+    std::string plain;
+    std::vector<char> block(10'000);
+    for (;;) {
+        GANTRY_TRY(std::size_t n, source->read(block.data(), block.size()));
+        if (n == 0) return plain;
+        plain.append(block.data(), n);
+    }
+}
+
+std::string sample(std::size_t size) {
+    std::mt19937 random(7);
+    std::string text(size, '\0');
+    for (char& c : text) c = static_cast<char>('a' + random() % 5);
+    return text;
+}
+
+}  // namespace
+
+TEST(Decompress, tells_formats_by_their_first_bytes) {
+    const std::string plain = sample(3'000'000);
+    for (const std::string& packed : {plain, test::gzip(plain), test::zstd(plain), test::gzip(plain.substr(0, 1'000'000)) + test::gzip(plain.substr(1'000'000)),
+                                      test::zstd(plain.substr(0, 10)) + test::zstd(plain.substr(10)), test::gzip(plain) + std::string(512, '\0')}) {
+        auto result = unpack(packed);
+        ASSERT_TRUE(result) << result.error().text;
+        EXPECT_TRUE(*result == plain);
+    }
+    EXPECT_EQ(*unpack(""), "");
+    EXPECT_EQ(*unpack("x"), "x");
+    EXPECT_EQ(*unpack(test::gzip("")), "");
+    EXPECT_EQ(*unpack(test::zstd("")), "");
+}
+
+TEST(Decompress, takes_xz) {
+    const std::string xz = *from_hex("fd377a585a000004e6d6b4460200210116000000742fe5a301000468656c6c6f00000000b137b9dbe5da1e9b00011d05b82d80af1fb6f37d010000000004595a");
+    auto result = unpack(xz);
+    ASSERT_TRUE(result) << result.error().text;
+    EXPECT_EQ(*result, "hello");
+}
+
+TEST(Decompress, every_truncation_is_an_error_and_none_hangs) {
+    const std::string plain = sample(60'000);
+    for (const std::string& packed : {test::gzip(plain), test::zstd(plain)})
+        for (std::size_t size = 6; size < packed.size(); size += 997) EXPECT_FALSE(unpack(packed.substr(0, size))) << size;
+}
+
+TEST(Decompress, damage_and_garbage_after_the_end_are_errors) {
+    const std::string plain = sample(60'000);
+    std::string gzip = test::gzip(plain), zstd = test::zstd(plain);
+    EXPECT_FALSE(unpack(gzip + "garbage"));
+    EXPECT_FALSE(unpack(zstd + "garbage"));
+    gzip[gzip.size() / 2] = static_cast<char>(gzip[gzip.size() / 2] ^ 0x55);
+    EXPECT_FALSE(unpack(gzip));
+    gzip = test::gzip(plain);
+    gzip[gzip.size() - 6] = static_cast<char>(gzip[gzip.size() - 6] ^ 1);  // the checksum
+    EXPECT_FALSE(unpack(gzip));
+}
+
+TEST(Decompress, stops_bombs) {
+    const std::string zeros(64u << 20, '\0');
+    DecompressLimits limits;
+    limits.free_bytes = 1 << 20;
+    for (const std::string& bomb : {test::gzip(zeros), test::zstd(zeros)}) {
+        auto result = unpack(bomb, limits);
+        ASSERT_FALSE(result);
+        EXPECT_EQ(result.error().code, Code::exhausted);
+    }
+    limits = {};
+    limits.bytes = 1000;
+    EXPECT_FALSE(unpack(test::gzip(zeros), limits));
+    EXPECT_TRUE(unpack(test::gzip(zeros))) << "an honest file of zeros passes";
+}
+
+}  // namespace gantry::image
