@@ -73,7 +73,10 @@ void Locator::value(const std::string& pointer, int depth) {
                 const std::size_t key_at = at_;
                 const std::string key = string();
                 inner = pointer + "/" + key;
-                if (!places_.emplace(inner, key_at).second && twice_.empty()) twice_ = inner;
+                if (!places_.emplace(inner, key_at).second && twice_.empty()) {
+                    twice_ = inner;
+                    places_[inner] = key_at;
+                }
                 skip_blanks();
                 ++at_;  // the colon
             }

@@ -1,6 +1,7 @@
 #include "core/container/container.hpp"
 
 #include <signal.h>
+#include <sys/utsname.h>
 
 #include "core/base/text.hpp"
 
@@ -105,6 +106,11 @@ Result<Container> Container::from_body(const std::string& id, const std::string&
 std::string Container::stop_signal() const {
     std::string signal = config.value("StopSignal", "");
     return signal.empty() ? "SIGTERM" : signal;
+}
+
+std::string host_name() {
+    utsname names{};
+    return ::uname(&names) == 0 ? names.nodename : "localhost";
 }
 
 Result<int> parse_signal(std::string_view text) {

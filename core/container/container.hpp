@@ -84,6 +84,8 @@ struct Container {
 
 // "SIGTERM", "TERM", "15" to its number; GANTRY_INVALID: "invalid signal: X".
 Result<int> parse_signal(std::string_view text);
+// The host's own name, as uname(2) has it.
+std::string host_name();
 // A name such as "brave_noether" that `taken` does not have.
 std::string random_name(const std::function<bool(const std::string&)>& taken);
 

@@ -29,6 +29,7 @@ std::map<std::string, std::string> strings_of(const Json& object) {
 
 Result<Json> ContainerService::create(const std::string& wanted_name, const Json& body) {
     GANTRY_CHECK(launcher_ready());
+    if (body.contains("Image") && !body["Image"].is_string()) return fail(Code::invalid, std::string("Image: expected a string, found ") + body["Image"].type_name());
     std::string image_name = body.value("Image", "");
     if (image_name.empty()) return fail(Code::invalid, "no image specified: \"Image\" is empty");
     GANTRY_TRY(auto image, with_.images.find(image_name));
@@ -41,7 +42,7 @@ Result<Json> ContainerService::create(const std::string& wanted_name, const Json
     record.image_id = image->id;
     record.created_ns = wall_clock_ns();
     record.layer = "container-" + record.id;
-    if (record.config["Hostname"] == "" && record.host_config["UTSMode"] != "host") record.config["Hostname"] = record.id.substr(0, 12);
+    if (record.config["Hostname"] == "" && record.host_config["UTSMode"] != "host") record.config["Hostname"] = record.network_mode() == "host" ? host_name() : record.id.substr(0, 12);
 
     // Everything that can be known to be wrong is said before anything is made.
     GANTRY_CHECK(read_security_options(record.host_config));

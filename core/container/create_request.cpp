@@ -83,6 +83,13 @@ Result<void> refuse_unsupported(const Json& host) {
     return {};
 }
 
+// A parent is below the engine's own group; one that climbs is a mistake or worse.
+Result<void> check_cgroup_parent(const std::string& parent) {
+    for (std::string_view part : split(parent, '/'))
+        if (part == ".." || part == "." || part.find('\0') != std::string_view::npos || part.size() > 255) return fail(Code::invalid, "invalid cgroup parent \"" + parent + "\"");
+    return {};
+}
+
 Result<void> check_restart_policy(const Json& host) {
     const Json& policy = host["RestartPolicy"];
     std::string name = policy.value("Name", "");
@@ -129,6 +136,8 @@ Result<void> check_resources(const Json& host) {
     if (cpus != 0 && (period != 0 || quota != 0))
         return fail(Code::invalid, "Conflicting options: Nano CPUs and CPU " + std::string(period != 0 ? "Period" : "Quota") + " cannot both be set.");
     if (cpus < 0 || cpus > processors * 1'000'000'000)
+        return fail(Code::invalid, "range of CPUs is from 0.01 to " + std::to_string(processors) + ".00, as there are only " + std::to_string(processors) + " CPUs available");
+    if (cpus != 0 && cpus < 10'000'000)
         return fail(Code::invalid, "range of CPUs is from 0.01 to " + std::to_string(processors) + ".00, as there are only " + std::to_string(processors) + " CPUs available");
     if (period != 0 && (period < 1000 || period > 1'000'000)) return fail(Code::invalid, "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
     if (quota > 0 && quota < 1000) return fail(Code::invalid, "CPU cfs quota can not be less than 1ms (i.e. 1000)");
@@ -228,6 +237,7 @@ Result<Container> read_create_request(const Json& body, const Json& image_config
         GANTRY_CHECK(refuse_unsupported(host));
         GANTRY_CHECK(check_restart_policy(host));
         GANTRY_CHECK(check_resources(host));
+        GANTRY_CHECK(check_cgroup_parent(host["CgroupParent"]));
         GANTRY_CHECK(check_ports(c.config, host));
         auto strings = [&](const char* key) { return host[key].is_array() ? host[key].get<std::vector<std::string>>() : std::vector<std::string>{}; };
         std::vector<std::string> withheld;

@@ -28,8 +28,12 @@ Result<void> check_destination(MountPoint& point, const std::string& given) {
 }
 
 Result<void> apply_mode(MountPoint& point, const std::string& mode) {
+    bool access_given = false;
     for (std::string_view word : split(mode, ',')) {
         if (word.empty()) continue;
+        if (word == "ro" || word == "rw") {
+            if (std::exchange(access_given, true)) return fail(Code::invalid, "invalid mode: " + mode);
+        }
         if (word == "ro") point.writable = false;
         else if (word == "rw") point.writable = true;
         else if (word == "nocopy" && point.type == "volume") point.copy = false;
@@ -177,7 +181,8 @@ Result<WantedMounts> wanted_mounts(const Json& config, const Json& host_config,
             GANTRY_TRY(MountPoint point, parse_mount(mount, wanted));
             GANTRY_CHECK(add(std::move(point)));
         }
-        for (const auto& [destination, options] : list(host_config, "Tmpfs").items()) {
+        const Json tmpfs = list(host_config, "Tmpfs"), volumes = list(config, "Volumes");
+        for (const auto& [destination, options] : tmpfs.items()) {
             GANTRY_TRY(MountPoint point, parse_tmpfs(destination, options.get<std::string>()));
             GANTRY_CHECK(add(std::move(point)));
         }
@@ -195,7 +200,7 @@ Result<WantedMounts> wanted_mounts(const Json& config, const Json& host_config,
             }
         }
         // Last, because an image's VOLUME gives way to whatever the user mounts there.
-        for (const auto& [destination, unused] : list(config, "Volumes").items()) {
+        for (const auto& [destination, unused] : volumes.items()) {
             MountPoint point;
             point.type = "volume";
             point.anonymous = true;

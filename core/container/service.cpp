@@ -92,7 +92,11 @@ Result<ContainerService::EntryPtr> ContainerService::find(const std::string& ref
             return first->second;
         }
     }
-    return fail(Code::not_found, "No such container: " + ref);
+    std::string text = "No such container: " + ref;
+    std::vector<std::string> known;
+    for (const auto& [other, id] : names_) known.push_back(other);
+    if (std::string near = nearest(name, known); !near.empty()) text += ", did you mean \"" + near + "\"?";
+    return fail(Code::not_found, text);
 }
 
 std::vector<ContainerService::EntryPtr> ContainerService::all() {

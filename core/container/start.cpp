@@ -41,8 +41,7 @@ Result<void> ContainerService::plan_start(StartAttempt& start) {
     GANTRY_TRY(start.wishes, network_wishes(c));
     start.hostname = c.config["Hostname"];
     if (c.host_config["UTSMode"] == "host") {
-        char own[256] = {};
-        if (::gethostname(own, sizeof own - 1) == 0) start.hostname = own;
+        start.hostname = host_name();
         start.input.uts_namespace = "host";
     }
     start.input.network = start.wishes.mode == "host" ? NetworkNamespace::host : NetworkNamespace::joined;
@@ -74,7 +73,7 @@ Result<void> ContainerService::specify_start(Entry& entry, StartAttempt& start) 
     input.hostname = start.hostname;
     GANTRY_TRY(input.user, resolve_user(entry, c.config["User"], plan.result["mounts"]));
     GANTRY_TRY(input.capabilities, capabilities_of(c));
-    GANTRY_TRY(start.request.seccomp, seccomp_for(c, input.capabilities, c.host_config["Privileged"].get<bool>()));
+    GANTRY_TRY(start.seccomp, seccomp_for(c, input.capabilities, c.host_config["Privileged"].get<bool>()));
     start.trace.step("user and seccomp");
     std::string parent = c.host_config["CgroupParent"].get<std::string>();
     input.cgroup_path = "/" + settings_.engine + "/" + (parent.empty() ? "" : clean_relative(parent) + "/") + c.id;
@@ -87,6 +86,7 @@ Result<void> ContainerService::specify_start(Entry& entry, StartAttempt& start) 
 
     LaunchRequest& request = start.request;
     request.id = c.id;
+    request.seccomp = start.seccomp;
     request.driver = c.runtime;
     request.bundle = request.run_dir = start.run;
     request.exit_file = start.data + "/exit.json";
@@ -117,7 +117,7 @@ void ContainerService::mark_running(Entry& entry, const StartAttempt& start, con
     ++entry.start_number;
     entry.network_settings = network.settings;
     entry.ports = network.ports;
-    entry.seccomp = start.request.seccomp;
+    entry.seccomp = start.seccomp;
     entry.user = start.input.user;
     entry.user_known = true;
     entry.record.health = {};

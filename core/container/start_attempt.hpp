@@ -70,7 +70,7 @@ struct StartAttempt {
     StartAttempt(Container container, bool traced) : c(std::move(container)), trace(traced, c.id) {}
     const Container c;  // as it was before
     Trace trace;
-    std::string run, data, hostname;
+    std::string run, data, hostname, seccomp;
     NetworkWishes wishes;
     SpecInput input;
     LaunchRequest request;

@@ -38,7 +38,8 @@ Event from_stored(const store::Store::StoredEvent& stored) {
 struct EventBus::Subscriber {
     std::shared_ptr<http::Stream> stream;
     Subscription wish;
-    bool begun = false;  // history is read
+    bool begun = false;     // history is read
+    std::int64_t from = 0;  // what was published up to here is history
     std::deque<std::shared_ptr<const Event>> history, live;
     std::int64_t missed = 0;
     std::atomic<bool> gone = false;
@@ -89,7 +90,7 @@ void EventBus::publish(std::string_view type, std::string_view action, const std
     event->attributes = attributes.is_object() ? attributes : Json::object();
     std::lock_guard lock(mutex_);
     event->time_ns = wall_clock_ns();
-    ++published_;
+    event->number = ++published_;
     queue_.push_back(std::move(event));
     wake_.notify_one();
 }
@@ -107,6 +108,7 @@ Result<void> EventBus::subscribe(std::shared_ptr<http::Stream> stream, Subscript
     });
     std::lock_guard lock(mutex_);
     if (stop_) return fail(Code::cancelled, "the engine is ending");
+    subscriber->from = published_;
     subscribers_.push_back(std::move(subscriber));
     wake_.notify_one();
     return {};
@@ -151,8 +153,10 @@ void EventBus::run() {
         if (!batch.empty()) store_batch(batch);
         std::vector<std::shared_ptr<Subscriber>> ended;
         for (const auto& subscriber : present) {
-            if (subscriber->begun)
-                for (const auto& event : batch) subscriber->take(event);
+            // One that begins with history finds this batch there.
+            if (subscriber->begun || subscriber->wish.since_ns == 0)
+                for (const auto& event : batch)
+                    if (event->number > subscriber->from) subscriber->take(event);
             if (!serve(*subscriber)) ended.push_back(subscriber);
         }
 

@@ -21,7 +21,7 @@
 namespace gantry::daemon {
 
 struct Event {
-    std::int64_t number = 0;  // without gaps, in the order of publish()
+    std::int64_t number = 0;  // in the order of publish(); the store's own numbers have no gaps
     std::int64_t time_ns = 0;
     std::string type, action, id;
     Json attributes;          // name -> text

@@ -20,7 +20,7 @@ Result<std::int64_t> Store::begin_intent(std::string_view kind, std::string_view
     const std::string text = serialise(detail);
     std::int64_t seq = 0;
     std::lock_guard lock(impl_->mutex);
-    GANTRY_CHECK(impl_->commit(Impl::Steps::single, [&]() -> Result<void> {
+    Result<void> done = impl_->commit(Impl::Steps::single, [&]() -> Result<void> {
         GANTRY_CHECK(Query(*impl_->database, "INSERT INTO intents (kind, id, operation, detail) VALUES (?,?,?,?)")
                          .bind(kind)
                          .bind(id)
@@ -29,7 +29,8 @@ Result<std::int64_t> Store::begin_intent(std::string_view kind, std::string_view
                          .run());
         seq = sqlite3_last_insert_rowid(impl_->database->handle());
         return {};
-    }));
+    });
+    if (!done) return std::move(done).error();
     return seq;
 }
 
@@ -55,12 +56,13 @@ Result<std::int64_t> Store::append_event(std::int64_t time_ns, const Json& body,
     const std::string text = serialise(body);
     std::int64_t seq = 0;
     std::lock_guard lock(impl_->mutex);
-    GANTRY_CHECK(impl_->commit(Impl::Steps::several, [&]() -> Result<void> {
+    Result<void> done = impl_->commit(Impl::Steps::several, [&]() -> Result<void> {
         // The next number is one above the newest, which therefore always stays.
         GANTRY_CHECK(Query(*impl_->database, "INSERT INTO events (time_ns, body) VALUES (?,?)").bind(time_ns).bind(text).run());
         seq = sqlite3_last_insert_rowid(impl_->database->handle());
         return Query(*impl_->database, "DELETE FROM events WHERE seq<=?").bind(seq - std::max<std::int64_t>(keep, 1)).run();
-    }));
+    });
+    if (!done) return std::move(done).error();
     return seq;
 }
 

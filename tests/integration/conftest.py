@@ -58,6 +58,7 @@ def make_engine(preset=None, config=None, image=True, start=True):
 def shared_engine():
     """The file's engine, with the test image loaded."""
     engine = make_engine()
+    engine("run", "--rm", IMAGE, "true")  # the default network is made with its first container, and stays
     yield engine
     problem = engine.destroy()
     assert not problem, problem

@@ -1,4 +1,5 @@
 """`gantry exec`: more processes in a running container."""
+import os
 import subprocess
 import time
 
@@ -38,8 +39,9 @@ def test_environment_user_and_directory(box):
 
 
 def test_it_shares_the_namespaces_of_the_container(box):
-    inside = box.ok("exec", "box", "sh", "-c", "for n in mnt pid net ipc uts; do readlink /proc/1/ns/$n /proc/self/ns/$n; done").split()
-    assert inside[0::2] == inside[1::2]
+    names = ("mnt", "pid", "net", "ipc", "uts", "cgroup")
+    inside = box.ok("exec", "box", "sh", "-c", f"for n in {' '.join(names)}; do readlink /proc/self/ns/$n; done").split()
+    assert inside == [os.readlink(f"/proc/{box.init_pid('box')}/ns/{n}") for n in names]
 
 
 def test_it_is_confined_like_the_container(box):

@@ -9,6 +9,7 @@ import pytest
 
 from conftest import IMAGE
 from harness import archives
+from harness.waiting import eventually
 from harness.archives import Tar, config_of, digest, docker_archive, oci_archive
 
 
@@ -27,7 +28,7 @@ def store(engine):
     for name in engine.ok("images", "-aq", "--no-trunc").split():
         if name != engine.api("GET", f"/images/{IMAGE}/json").json["Id"]:
             engine.ok("rmi", "-f", name)
-    assert files() == before
+    eventually(lambda: files() == before, timeout=10, interval=0.2, what="files of removed images are gone")
 
 
 def layer():
@@ -231,7 +232,6 @@ def test_a_client_that_goes_away_while_loading_leaves_nothing(store):
     client.kill()
     client.wait()
     client.stdin.close()
-    from harness.waiting import eventually
     eventually(lambda: store.files() == before)
     store.load(archive)
 

@@ -41,7 +41,7 @@ def test_containers_go_on_without_the_daemon(engine):
     engine.kill()
     assert get("127.0.0.1", port) == "page\n"
     # Names are resolved while no daemon runs.
-    out = subprocess.run(["nsenter", "-t", str(client), "-n", "-m", "-r", "-w", "/bin/busybox", "wget", "-qO-", "-T5", "http://web/"],
+    out = subprocess.run(["nsenter", "-t", str(client), "-n", "-m", "-r", "-w", "/bin/probe", "get", "web"],
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert out.stdout == "page\n", out
     time.sleep(0.3)
@@ -51,7 +51,7 @@ def test_containers_go_on_without_the_daemon(engine):
     assert get("127.0.0.1", port) == "page\n"
     numbers = list(map(int, engine.ok("logs", "count").split()))
     assert numbers == list(range(1, len(numbers) + 1))
-    engine.ok("exec", "client", "wget", "-qO-", "-T5", "http://web/")
+    engine.ok("exec", "client", "probe", "get", "web")
     engine.ok("stop", "-t", "0", "count", "web", "client")
     with pytest.raises(OSError):
         get("127.0.0.1", port, timeout=1)

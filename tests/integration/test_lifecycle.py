@@ -1,6 +1,8 @@
 """Create, start, stop, restart, kill, pause, rename, wait, remove; top, stats, inspect, events; restart policies."""
 import json
+import os
 import re
+import subprocess
 import time
 
 import pytest
@@ -183,7 +185,13 @@ def test_attach(engine):
 
 def test_attach_to_standard_input(engine):
     engine.ok("run", "-d", "-i", "--name", "c", IMAGE, "cat")
-    assert engine.ok("attach", "c", input="through\n") == "through"
+    client = engine.popen("attach", "c", stdin=subprocess.PIPE)
+    client.stdin.write(b"through\n")
+    client.stdin.flush()
+    assert client.stdout.readline() == b"through\n"
+    client.kill()
+    client.communicate()
+    assert engine.state("c")["Running"]
 
 
 @pytest.mark.parametrize("policy,code,restarts", [("no", 1, 0), ("on-failure:2", 1, 2), ("on-failure", 0, 0)])
@@ -197,7 +205,7 @@ def test_restart_policies(engine, policy, code, restarts):
 def test_restart_always_until_stopped(engine):
     engine.ok("run", "-d", "--name", "c", "--restart", "always", IMAGE, *LOOP)
     first = engine.init_pid("c")
-    engine.ok("exec", "c", "sh", "-c", "kill -9 -1")
+    os.kill(first, 9)
     eventually(lambda: engine.state("c")["Running"] and engine.init_pid("c") not in (0, first))
     engine.ok("stop", "-t", "0", "c")
     time.sleep(1)

@@ -189,8 +189,8 @@ def test_detach_keys_leave_the_container_running(engine):
 
 
 def test_terminal_output_without_a_terminal_at_the_client(engine):
-    done = engine("run", "--rm", "-t", IMAGE, "sh", "-c", "[ -t 1 ] && echo yes")
-    assert done.code == 0 and done.out == "yes\r\n"
+    done = engine("run", "--rm", "-t", IMAGE, "sh", "-c", "[ -t 1 ] && echo yes", text=False)
+    assert done.code == 0 and done.out == b"yes\r\n"
 
 
 def test_terminal_with_piped_input_is_refused(engine):
@@ -277,7 +277,7 @@ def test_root_is_writable_unless_read_only(engine):
 
 
 def test_the_image_is_never_changed(engine):
-    engine.ok("run", "--rm", IMAGE, "sh", "-c", "rm -rf /etc /data && mkdir /new")
+    engine.ok("run", "--rm", IMAGE, "sh", "-c", "rm -rf /home /data && mkdir /new")
     assert engine.ok("run", "--rm", IMAGE, "sh", "-c", "cat /data/seed; ls -d /new 2>&1") .startswith("from the image")
 
 

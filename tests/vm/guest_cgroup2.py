@@ -82,7 +82,7 @@ def inside(e):
 
 def network(e):
     e.ok("run", "-d", "--name", "web", "-p", "4000:80", IMAGE, "sh", "-c", "mkdir /www; echo page > /www/index.html; exec httpd -f -p 80 -h /www")
-    eventually(lambda: e.ok("run", "--rm", IMAGE, "wget", "-qO-", "-T5", "http://web/", timeout=120) == "page", timeout=120)
+    eventually(lambda: e.ok("run", "--rm", IMAGE, "probe", "get", "web", timeout=120) == "page", timeout=120)
 
 
 def main():

@@ -1,5 +1,6 @@
 #include "core/daemon/api/containers.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "core/base/text.hpp"
@@ -123,8 +124,7 @@ void register_exec(http::Router& router, ContainerService& service) {
         if (!connection) return;
         attachment.client = std::move(connection->socket);
         attachment.early = std::move(connection->early);
-        int client = ::dup(attachment.client.get());
-        UniqueFd held(client);
+        UniqueFd held(::fcntl(attachment.client.get(), F_DUPFD_CLOEXEC, 3));
         // The connection is no longer HTTP: a failure is told in the stream, as Docker does.
         if (auto started = service.exec_start(id, *body, std::move(attachment)); !started) {
             std::string text = "OCI runtime exec failed: " + started.error().text + "\r\n";
@@ -133,7 +133,7 @@ void register_exec(http::Router& router, ContainerService& service) {
                 for (int shift = 24; shift >= 0; shift -= 8) frame += static_cast<char>((text.size() >> shift) & 0xff);
                 text.insert(0, frame);
             }
-            (void)::write(client, text.data(), text.size());
+            (void)!::write(held.get(), text.data(), text.size());
         }
     });
 

@@ -101,7 +101,7 @@ Json system_info(Deps& deps) {
               {"Debug", debug},
               {"SystemTime", rfc3339(wall_clock_ns())},
               {"NEventsListener", deps.events.subscribers()},
-              {"IndexServerAddress", "https://index.docker.io/v1/"},
+              {"IndexServerAddress", ""},
               {"RegistryConfig", {{"InsecureRegistryCIDRs", Json::array()}, {"IndexConfigs", Json::object()}, {"Mirrors", Json::array()}}},
               {"GenericResources", nullptr},
               {"HttpProxy", from_environment("HTTP_PROXY", "http_proxy")},

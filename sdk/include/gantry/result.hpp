@@ -41,7 +41,10 @@ struct [[nodiscard]] Error {
 
     // Says what we were doing: "attach endpoint "web": no such device".
     Error context(std::string_view doing) && {
-        text.insert(0, std::string(doing) + ": ");
+        std::string whole(doing);
+        whole += ": ";
+        whole += text;
+        text = std::move(whole);
         return std::move(*this);
     }
 };
@@ -66,7 +69,10 @@ inline Code code_of_errno(int error) {
 
 // An Error from errno (or the one given): "doing: strerror".
 inline Error fail_errno(std::string_view doing, int error = errno) {
-    return Error{code_of_errno(error), std::string(doing) + ": " + std::strerror(error), error};
+    std::string text(doing);
+    text += ": ";
+    text += std::strerror(error);
+    return Error{code_of_errno(error), std::move(text), error};
 }
 
 template <typename T>

@@ -84,8 +84,8 @@ TEST(Config, says_where_an_unknown_key_is_and_what_was_meant) {
 }
 
 TEST(Config, says_what_was_found_and_what_is_allowed) {
-    EXPECT_EQ(problem("{\"log_level\": \"warning\"}"),
-              "1:2: \"log_level\": found the text \"warning\", must be one of error, warn, info, debug; did you mean \"warn\"?");
+    EXPECT_EQ(problem("{\"log_level\": \"wran\"}"),
+              "1:2: \"log_level\": found the text \"wran\", must be one of error, warn, info, debug; did you mean \"warn\"?");
     EXPECT_EQ(problem("{\"stop_timeout\": -1}"), "1:2: \"stop_timeout\": found the number -1, must be a whole number from 0 to 3600");
     EXPECT_EQ(problem("{\"stop_timeout\": \"10\"}"), "1:2: \"stop_timeout\": found the text \"10\", must be a whole number from 0 to 3600");
     EXPECT_EQ(problem("{\"dns\": [\n\"1.1.1.1\",\n  \"x\"]}"), "3:3: \"dns.1\": found \"x\", must be an IP address");

@@ -37,6 +37,8 @@ protected:
         network_settings.engine = "unit";
         network_settings.run = scratch_ / "run";
         network_settings.default_driver = config_.defaults.network;
+        network_settings.host_driver = config_.defaults.host_network;
+        network_settings.none_driver = config_.defaults.none_network;
         network_settings.address_pools = config_.address_pools;
         auto networks = network::NetworkService::open(network_settings, *store_, *drivers_);
         ASSERT_TRUE(networks) << networks.error().text;
