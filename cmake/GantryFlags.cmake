@@ -9,6 +9,14 @@ set(CMAKE_C_VISIBILITY_PRESET hidden)
 set(CMAKE_CXX_VISIBILITY_PRESET hidden)
 set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
 
+# Level 1, line tables and names, suffices for a back trace and halves what is written and linked.
+set(GANTRY_DEBUG_INFO "" CACHE STRING "Level of debug information, 0 to 3 as in the compiler's -g; empty: the compiler's own")
+if(GANTRY_DEBUG_INFO MATCHES "^[0-3]$")
+  foreach(flags C_FLAGS_DEBUG CXX_FLAGS_DEBUG C_FLAGS_RELWITHDEBINFO CXX_FLAGS_RELWITHDEBINFO)
+    string(REGEX REPLACE "(^| )-g( |$)" "\\1-g${GANTRY_DEBUG_INFO}\\2" CMAKE_${flags} "${CMAKE_${flags}}")
+  endforeach()
+endif()
+
 set(GANTRY_SANITIZE "" CACHE STRING "Comma-separated sanitizers: address,undefined or thread")
 
 find_program(GANTRY_CCACHE ccache)
@@ -30,16 +38,24 @@ target_compile_options(gantry_flags INTERFACE
   -fstack-protector-strong -fstack-clash-protection -fcf-protection=full
   -fno-delete-null-pointer-checks -fno-strict-overflow -fno-strict-aliasing
   -fno-omit-frame-pointer)
+if(CMAKE_UNITY_BUILD)
+  # Several sources in one go warn of what each alone has not; the dev build, file by file, is the strict one.
+  target_compile_options(gantry_flags INTERFACE -Wno-error -Wno-shadow -Wno-subobject-linkage -Wno-stringop-overread)
+endif()
 target_compile_definitions(gantry_flags INTERFACE _GLIBCXX_ASSERTIONS _FILE_OFFSET_BITS=64 _GNU_SOURCE)
 if(GANTRY_SANITIZE)
   target_compile_options(gantry_flags INTERFACE -fsanitize=${GANTRY_SANITIZE} -fno-sanitize-recover=all -O1)
   target_link_options(gantry_flags INTERFACE -fsanitize=${GANTRY_SANITIZE})
 elseif(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
-  # gcc refuses zero-call-used-regs together with some older targets; Debian 12's g++ 12 and clang 14 have both.
   target_compile_options(gantry_flags INTERFACE
     -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$<IF:$<CXX_COMPILER_ID:GNU>,3,2>
     -ftrivial-auto-var-init=zero $<$<CXX_COMPILER_ID:Clang>:-enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang>
     -fzero-call-used-regs=used-gpr)
+endif()
+# Test programs are many and large: a fast linker where there is one. What ships is linked by the system's own.
+find_program(GANTRY_LLD ld.lld)
+if(GANTRY_LLD AND CMAKE_BUILD_TYPE STREQUAL "Debug")
+  target_link_options(gantry_flags INTERFACE -fuse-ld=lld)
 endif()
 target_link_options(gantry_flags INTERFACE
   -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code,--as-needed,--no-copy-dt-needed-entries)

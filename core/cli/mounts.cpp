@@ -11,11 +11,11 @@
 namespace gantry::cli {
 namespace {
 
-Error invalid(std::string text) { return fail(Code::invalid, std::move(text)); }
+Error wrong_mount(std::string text) { return fail(Code::invalid, std::move(text)); }
 
 Result<bool> boolean_of(const std::string& key, std::string_view value) {
     auto parsed = parse_boolean(value);
-    if (!parsed) return invalid("invalid value for " + key + ": " + std::string(value));
+    if (!parsed) return wrong_mount("invalid value for " + key + ": " + std::string(value));
     return *parsed;
 }
 
@@ -25,7 +25,7 @@ Result<void> check_mixed(const Json& mount) {
     for (const auto& [member, name, owner] : {std::tuple("BindOptions", "bind-*", "bind"), std::tuple("VolumeOptions", "volume-*", "volume"),
                                               std::tuple("TmpfsOptions", "tmpfs-*", "tmpfs"), std::tuple("ImageOptions", "image-*", "image")})
         if (mount.contains(member) && type != owner)
-            return invalid(std::string("cannot mix '") + name + "' options with mount type '" + type + "'");
+            return wrong_mount(std::string("cannot mix '") + name + "' options with mount type '" + type + "'");
     return {};
 }
 
@@ -67,7 +67,7 @@ Result<void> apply_special(Json& mount, const std::string& key, const std::strin
         else if (value == "disabled") bind["NonRecursive"] = true;
         else if (value == "writable") bind["ReadOnlyNonRecursive"] = true;
         else if (value == "readonly") bind["ReadOnlyForceRecursive"] = true;
-        else return invalid("invalid value for bind-recursive: " + value + " (must be \"enabled\", \"disabled\", \"writable\", or \"readonly\")");
+        else return wrong_mount("invalid value for bind-recursive: " + value + " (must be \"enabled\", \"disabled\", \"writable\", or \"readonly\")");
     } else if (key == "volume-nocopy") {
         GANTRY_TRY(bool on, boolean_of(key, value));
         mount["VolumeOptions"]["NoCopy"] = on;
@@ -83,11 +83,11 @@ Result<void> apply_special(Json& mount, const std::string& key, const std::strin
         mount["ImageOptions"]["Subpath"] = value;
     } else if (key == "tmpfs-size") {
         auto size = parse_size(value);
-        if (!size) return invalid("invalid value for " + key + ": " + value);
+        if (!size) return wrong_mount("invalid value for " + key + ": " + value);
         mount["TmpfsOptions"]["SizeBytes"] = *size;
     } else if (key == "tmpfs-mode") {
         if (value.empty() || value.size() > 6 || value.find_first_not_of("01234567") != std::string::npos)
-            return invalid("invalid value for " + key + ": " + value);
+            return wrong_mount("invalid value for " + key + ": " + value);
         mount["TmpfsOptions"]["Mode"] = std::stoi(value, nullptr, 8);
     } else {
         static const std::vector<std::string> keys{
@@ -95,7 +95,7 @@ Result<void> apply_special(Json& mount, const std::string& key, const std::strin
             "bind-recursive", "bind-create-src", "volume-nocopy", "volume-subpath", "volume-label", "volume-opt", "volume-driver", "image-subpath",
             "tmpfs-size", "tmpfs-mode"};
         std::string near = nearest(key, keys);
-        return invalid("unexpected key '" + key + "' in '" + field + "'" + (near.empty() ? "" : " (did you mean '" + near + "'?)"));
+        return wrong_mount("unexpected key '" + key + "' in '" + field + "'" + (near.empty() ? "" : " (did you mean '" + near + "'?)"));
     }
     return {};
 }
@@ -122,7 +122,7 @@ Result<std::vector<std::string>> split_csv(std::string_view text) {
         } else if (c == '"' && field.empty() && !was_quoted) {
             quoted = was_quoted = true;
         } else if (c == '"') {
-            return invalid("bare \" in non-quoted field");
+            return wrong_mount("bare \" in non-quoted field");
         } else if (c == ',') {
             fields.push_back(std::exchange(field, {}));
             was_quoted = false;
@@ -130,24 +130,24 @@ Result<std::vector<std::string>> split_csv(std::string_view text) {
             field += c;
         }
     }
-    if (quoted) return invalid("extraneous or missing \" in quoted-field");
+    if (quoted) return wrong_mount("extraneous or missing \" in quoted-field");
     fields.push_back(std::move(field));
     return fields;
 }
 
 Result<VolumeArgument> parse_volume(std::string_view specification) {
     std::string text(specification);
-    if (text.empty()) return invalid("invalid empty volume spec");
+    if (text.empty()) return wrong_mount("invalid empty volume spec");
     std::vector<std::string_view> parts = split(specification, ':');
-    if (parts.size() > 3) return invalid("invalid spec: " + text + ": too many colons");
+    if (parts.size() > 3) return wrong_mount("invalid spec: " + text + ": too many colons");
     for (std::string_view part : parts)
-        if (part.empty()) return invalid("invalid spec: " + text + ": empty section between colons");
+        if (part.empty()) return wrong_mount("invalid spec: " + text + ": empty section between colons");
     if (parts.size() == 1) {
-        if (!text.starts_with("/")) return invalid("invalid volume specification: '" + text + "': \"" + text + "\" is not an absolute path");
+        if (!text.starts_with("/")) return wrong_mount("invalid volume specification: '" + text + "': \"" + text + "\" is not an absolute path");
         return VolumeArgument{true, text};
     }
     if (!parts[1].starts_with("/"))
-        return invalid("invalid volume specification: '" + text + "': invalid mount config: mount path must be absolute");
+        return wrong_mount("invalid volume specification: '" + text + "': invalid mount config: mount path must be absolute");
     std::string bind = absolute_path(parts[0]) + ":" + std::string(parts[1]);
     if (parts.size() == 3) bind += ":" + std::string(parts[2]);
     return VolumeArgument{false, bind};
@@ -155,21 +155,21 @@ Result<VolumeArgument> parse_volume(std::string_view specification) {
 
 Result<Json> parse_mount(std::string_view specification) {
     std::string text(specification);
-    if (trim(text).empty()) return invalid("value is empty");
+    if (trim(text).empty()) return wrong_mount("value is empty");
     GANTRY_TRY(std::vector<std::string> fields, split_csv(specification));
     Json mount{{"Type", "volume"}};
     for (const std::string& field : fields) {
         std::size_t equals = field.find('=');
         std::string key = to_lower(field.substr(0, equals));
-        if (equals == std::string::npos && !is_switch(key)) return invalid("invalid field '" + field + "' must be a key=value pair");
+        if (equals == std::string::npos && !is_switch(key)) return wrong_mount("invalid field '" + field + "' must be a key=value pair");
         std::string value = equals == std::string::npos ? "true" : field.substr(equals + 1);
         bool known = false;
         GANTRY_CHECK(apply_common(mount, key, value, known));
         if (!known) GANTRY_CHECK(apply_special(mount, key, value, field));
     }
     std::string type = mount.value("Type", std::string());
-    if (type.empty()) return invalid("type is required");
-    if (mount.value("Target", std::string()).empty()) return invalid("target is required");
+    if (type.empty()) return wrong_mount("type is required");
+    if (mount.value("Target", std::string()).empty()) return wrong_mount("target is required");
     GANTRY_CHECK(check_mixed(mount));
     if (type == "bind" && mount.contains("Source")) mount["Source"] = absolute_path(mount.value("Source", std::string()));
     return mount;
@@ -186,17 +186,17 @@ Result<Json> parse_device(std::string_view specification) {
     auto is_mode = [](std::string_view text) {
         return !text.empty() && text.size() <= 3 && text.find_first_not_of("rwm") == std::string_view::npos;
     };
-    if (parts[0].empty() || parts.size() > 3) return invalid("invalid device specification: " + std::string(specification));
+    if (parts[0].empty() || parts.size() > 3) return wrong_mount("invalid device specification: " + std::string(specification));
     std::string host(parts[0]), inside = host, mode = "rwm";
     if (parts.size() == 3) {
         inside = parts[1];
         mode = parts[2];
-        if (!is_mode(mode)) return invalid("bad mode specified: " + mode);
+        if (!is_mode(mode)) return wrong_mount("bad mode specified: " + mode);
     } else if (parts.size() == 2) {
         if (is_mode(parts[1])) mode = parts[1];
         else inside = parts[1];
     }
-    if (!inside.starts_with("/")) return invalid("bad format for path: " + std::string(specification));
+    if (!inside.starts_with("/")) return wrong_mount("bad format for path: " + std::string(specification));
     return Json{{"PathOnHost", host}, {"PathInContainer", inside}, {"CgroupPermissions", mode}};
 }
 

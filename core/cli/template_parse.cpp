@@ -6,7 +6,7 @@ namespace {
 
 constexpr int depth_limit = 64;
 
-Error wrong(std::string text) { return fail(Code::invalid, "template parsing error: " + std::move(text)); }
+Error cannot_parse(std::string text) { return fail(Code::invalid, "template parsing error: " + std::move(text)); }
 
 bool word_char(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; }
 
@@ -35,23 +35,23 @@ public:
     }
 
     Result<Pipeline> pipeline(int depth, bool in_group = false) {
-        if (depth > depth_limit) return wrong("nested too deeply");
+        if (depth > depth_limit) return cannot_parse("nested too deeply");
         Pipeline pipeline;
         GANTRY_CHECK(declarations(pipeline));
         std::vector<Operand> command;
         for (;;) {
             skip_blanks();
             if (rest_.empty() || rest_[0] == ')') {
-                if (rest_.empty() && in_group) return wrong("unclosed left paren");
-                if (!rest_.empty() && !in_group) return wrong("unexpected right paren");
+                if (rest_.empty() && in_group) return cannot_parse("unclosed left paren");
+                if (!rest_.empty() && !in_group) return cannot_parse("unexpected right paren");
                 if (!rest_.empty()) rest_.remove_prefix(1);
-                if (command.empty()) return wrong("missing value for command");
+                if (command.empty()) return cannot_parse("missing value for command");
                 pipeline.commands.push_back(std::move(command));
                 return pipeline;
             }
             if (rest_[0] == '|') {
                 rest_.remove_prefix(1);
-                if (command.empty()) return wrong("missing value for command");
+                if (command.empty()) return cannot_parse("missing value for command");
                 pipeline.commands.push_back(std::exchange(command, {}));
                 continue;
             }
@@ -116,7 +116,7 @@ private:
         }
         if ((c >= '0' && c <= '9') || ((c == '-' || c == '+') && rest_.size() > 1)) return literal_number();
         std::string word = take_word();
-        if (word.empty()) return wrong(std::string("unexpected character '") + c + "'");
+        if (word.empty()) return cannot_parse(std::string("unexpected character '") + c + "'");
         if (word == "true" || word == "false") operand.literal = word == "true";
         else if (word == "nil") operand.literal = nullptr;
         else {
@@ -151,7 +151,7 @@ private:
             }
             text += c;
         }
-        if (rest_.empty()) return wrong("unterminated quoted string");
+        if (rest_.empty()) return cannot_parse("unterminated quoted string");
         rest_.remove_prefix(1);
         Operand operand;
         operand.literal = quote == '\'' && text.size() == 1 ? Json(static_cast<int>(static_cast<unsigned char>(text[0]))) : Json(text);
@@ -165,7 +165,7 @@ private:
         rest_.remove_prefix(n);
         Operand operand;
         operand.literal = parse_json(text);
-        if (!operand.literal.is_number()) return wrong("bad number syntax: \"" + text + "\"");
+        if (!operand.literal.is_number()) return cannot_parse("bad number syntax: \"" + text + "\"");
         return operand;
     }
     static Json parse_json(const std::string& text) { return Json::parse(text, nullptr, false); }
@@ -180,7 +180,7 @@ public:
     Result<std::unique_ptr<Template::Node>> read() {
         auto root = std::make_unique<Template::Node>();
         GANTRY_TRY(std::string end, block(root->body, 0));
-        if (!end.empty()) return wrong("unexpected {{" + end + "}}");
+        if (!end.empty()) return cannot_parse("unexpected {{" + end + "}}");
         return root;
     }
 
@@ -189,7 +189,7 @@ private:
 
     // Reads until {{end}} or {{else...}} and gives that word; "" at the end of the text.
     Result<std::string> block(Nodes& into, int depth) {
-        if (depth > depth_limit) return wrong("nested too deeply");
+        if (depth > depth_limit) return cannot_parse("nested too deeply");
         for (;;) {
             std::size_t open = rest_.find("{{");
             std::string text(rest_.substr(0, open));
@@ -236,7 +236,7 @@ private:
                 return action;
             }
         }
-        return wrong("unclosed action");
+        return cannot_parse("unclosed action");
     }
 
     Result<std::string> statement(std::string_view action, Nodes& into, int depth) {
@@ -252,7 +252,7 @@ private:
         using Kind = Template::Node::Kind;
         node->kind = word == "if" ? Kind::branch : word == "range" ? Kind::loop : word == "with" ? Kind::scope : Kind::print;
         if (node->kind != Kind::print) reader.take_word();
-        if (reader.at_end()) return wrong("missing value for " + (word.empty() ? std::string("command") : word));
+        if (reader.at_end()) return cannot_parse("missing value for " + (word.empty() ? std::string("command") : word));
         GANTRY_TRY(node->pipeline, reader.pipeline(depth));
         if (node->kind == Kind::print) {
             into.push_back(std::move(node));
@@ -270,7 +270,7 @@ private:
             }
             GANTRY_TRY(end, block(node->otherwise, depth + 1));
         }
-        if (end != "end") return wrong("unexpected EOF");
+        if (end != "end") return cannot_parse("unexpected EOF");
         into.push_back(std::move(node));
         return std::string();
     }

@@ -107,8 +107,8 @@ Result<Json> ContainerService::create(const std::string& wanted_name, const Json
         point.name = volume.name;
         point.driver = volume.driver;
         point.source = volume.path;
-        GANTRY_TRY(auto mount, with_.volumes.publish(volume.name, record.id, false));
         published.push_back(volume.name);
+        GANTRY_TRY(auto mount, with_.volumes.publish(volume.name, record.id, false));
         if (point.copy && point.subpath.empty()) {
             GANTRY_TRY(UniqueFd root, open_rootfs(prepared.result["mounts"], Access::read_only));
             GANTRY_CHECK(copy_up(root.get(), point.destination, mount.mount.get()).context("fill volume \"" + volume.name + "\" from the image"));
@@ -126,7 +126,7 @@ Result<Json> ContainerService::create(const std::string& wanted_name, const Json
         GANTRY_CHECK(save(*entry));
         return with_.store.end_intent(intent);
     }));
-    GANTRY_FAILPOINT("container.create.after_commit");
+    GANTRY_FAILPOINT_VOID("container.create.after_commit");
     {
         std::lock_guard lock(index_mutex_);
         entries_[entry->record.id] = entry;

@@ -1,4 +1,8 @@
 // The end of a container: recorded, told, cleaned up after; then perhaps a restart or its removal.
+#include <poll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include "core/base/clock.hpp"
 #include "core/base/failpoint.hpp"
 #include "core/base/files.hpp"
@@ -6,6 +10,19 @@
 #include "core/container/entry.hpp"
 
 namespace gantry::container {
+namespace {
+
+// Returns when the process is dead and collected, within the time.
+void await_gone(int pid, int timeout_ms) {
+    if (pid <= 0) return;
+    UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+    if (!process) return;
+    pollfd dead{process.get(), POLLIN, 0};
+    while (::poll(&dead, 1, timeout_ms) < 0 && errno == EINTR) continue;
+    for (int turn = 0; turn < timeout_ms && ::syscall(SYS_pidfd_send_signal, process.get(), 0, nullptr, 0) == 0; ++turn) ::poll(nullptr, 0, 1);
+}
+
+}  // namespace
 
 void ContainerService::on_monitor_event(const std::string& id, const MonitorEvent& event) {
     if (event.type == MonitorEvent::Type::exec_exited) {
@@ -28,7 +45,11 @@ void ContainerService::on_monitor_event(const std::string& id, const MonitorEven
         return;
     }
     auto entry = find(id);
-    if (!entry) return;
+    if (!entry) {
+        // One without a record, left alone until now: its addresses are free.
+        if (event.type != MonitorEvent::Type::oom) with_.post([this, id] { (void)with_.networks.detach(id, true); });
+        return;
+    }
     if (event.type == MonitorEvent::Type::oom) {
         {
             std::lock_guard lock((*entry)->mutex);
@@ -52,7 +73,10 @@ void ContainerService::handle_exit(const EntryPtr& entry, const MonitorEvent& ev
     if (auto detached = with_.networks.detach(entry->id(), true); !detached)
         log::warn("network clean-up after a container's end failed", {{"container", entry->id()}, {"reason", detached.error().text}});
     // A monitor that was killed could not clean up: its container is killed and its cgroups are swept by a new one.
-    if (lost && monitor) sweep(entry->snapshot());
+    if (lost && monitor) {
+        sweep(entry->snapshot());
+        await_gone(monitor->pid(), 2000);
+    }
     GANTRY_FAILPOINT_VOID("container.exit.before_record");
     bool again = false;
     {

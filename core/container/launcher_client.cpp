@@ -112,6 +112,7 @@ Result<std::shared_ptr<Monitor>> LauncherClient::launch(LaunchRequest request) {
     for (const Monitor::Attachment& attachment : request.attachments)
         attachments.push_back(describe_attachment(attachment, "attach:" + std::to_string(attachments.size()) + ":", fds, keep));
     Json body{{"op", "launch"},
+              {"acknowledges", true},
               {"id", request.id},
               {"driver", request.driver},
               {"bundle", request.bundle},
@@ -134,7 +135,7 @@ Result<std::shared_ptr<Monitor>> LauncherClient::launch(LaunchRequest request) {
 Result<std::shared_ptr<Monitor>> LauncherClient::reconnect(const std::string& id, const std::string& run_dir) {
     GANTRY_TRY(UniqueFd directory, open_file(run_dir, O_PATH | O_DIRECTORY));
     GANTRY_TRY(UniqueFd connection, connect_unix(monitor::monitor_socket_at(directory.get()), SOCK_SEQPACKET));
-    GANTRY_CHECK(send_message(connection.get(), {{"op", "hello"}, {"seq", 0}}));
+    GANTRY_CHECK(send_message(connection.get(), {{"op", "hello"}, {"seq", 0}, {"acknowledges", true}}));
     GANTRY_TRY(Message hello, receive_message(connection.get(), launch_ms));
     if (hello.body.contains("error")) return monitor::error_from_json(hello.body["error"]);
     if (std::string found = member<std::string>(hello.body, "id"); found != id)

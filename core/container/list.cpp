@@ -63,6 +63,7 @@ Snapshot ContainerService::take_snapshot(Entry& entry) {
 
 Result<Json> ContainerService::list(bool all_states, int limit, bool size, const Filters& filters) {
     GANTRY_CHECK(check_list_filters(filters));
+    await_states();
     auto values = [&](const char* key) -> const std::vector<std::string>& {
         static const std::vector<std::string> none;
         auto found = filters.find(key);

@@ -123,7 +123,9 @@ void MonitorLink::wait_gone() {
     }
 }
 
-std::optional<MonitorEvent> MonitorLink::received(Message message) {
+void MonitorLink::acknowledge(std::uint64_t number) { (void)send_message(connection_.get(), {{"op", "seen"}, {"number", number}}); }
+
+std::optional<MonitorLink::Told> MonitorLink::received(Message message) {
     const Json& body = message.body;
     std::string name = member<std::string>(body, "event");
     if (name.empty()) {
@@ -150,7 +152,7 @@ std::optional<MonitorEvent> MonitorLink::received(Message message) {
     } else {
         return std::nullopt;
     }
-    return event;
+    return Told{std::move(event), member<std::uint64_t>(body, "number")};
 }
 
 std::optional<MonitorEvent> MonitorLink::closed() {

@@ -86,18 +86,18 @@ void MonitorLinks::read_one(std::uint64_t key) {
     if (!link) return;
     auto message = receive_message(link->socket(), 0);
     if (message) {
-        if (auto event = link->received(std::move(*message))) tell(link->id(), std::move(*event));
+        if (auto event = link->received(std::move(*message))) tell(link, std::move(*event));
         return;
     }
     if (message.error().code == Code::deadline || message.error().system_errno == EAGAIN) return;
     remove(*link);
-    if (auto event = link->closed()) tell(link->id(), std::move(*event));
+    if (auto event = link->closed()) tell(link, {std::move(*event), 0});
 }
 
-void MonitorLinks::tell(const std::string& id, MonitorEvent event) {
+void MonitorLinks::tell(const std::shared_ptr<MonitorLink>& link, MonitorLink::Told told) {
     {
         std::lock_guard lock(mutex_);
-        events_.emplace_back(id, std::move(event));
+        events_.push_back({link->id(), link, std::move(told)});
     }
     changed_.notify_all();
 }
@@ -107,14 +107,16 @@ void MonitorLinks::tell_loop() {
     for (;;) {
         changed_.wait(lock, [&] { return stopping_ || !events_.empty(); });
         if (events_.empty()) return;
-        auto [id, event] = std::move(events_.front());
+        Waiting next = std::move(events_.front());
         events_.pop_front();
         lock.unlock();
         try {
-            if (on_event_) on_event_(id, event);
+            if (on_event_) on_event_(next.id, next.told.event);
         } catch (const std::exception& e) {
-            log::error("an event of a container was not handled", {{"container", id}, {"error", e.what()}});
+            log::error("an event of a container was not handled", {{"container", next.id}, {"error", e.what()}});
         }
+        if (next.told.number != 0)
+            if (auto link = next.link.lock()) link->acknowledge(next.told.number);
         lock.lock();
     }
 }

@@ -38,7 +38,13 @@ public:
     void wait_gone() override;
 
     // By MonitorLinks, on the reader's thread. What came is to be told to the engine; nullopt: it was an answer.
-    std::optional<MonitorEvent> received(Message message);
+    struct Told {
+        MonitorEvent event;
+        std::uint64_t number = 0;  // 0: it needs no acknowledgement
+    };
+    std::optional<Told> received(Message message);
+    // The event of this number has been dealt with.
+    void acknowledge(std::uint64_t number);
     // The connection has ended. nullopt: there is nothing to tell.
     std::optional<MonitorEvent> closed();
     int socket() const { return connection_.get(); }
@@ -76,7 +82,7 @@ private:
     void read_loop();
     void tell_loop();
     void read_one(std::uint64_t key);
-    void tell(const std::string& id, MonitorEvent event);
+    void tell(const std::shared_ptr<MonitorLink>& link, MonitorLink::Told told);
 
     OnEvent on_event_;
     UniqueFd epoll_, wake_;
@@ -84,7 +90,12 @@ private:
     std::mutex mutex_;
     std::condition_variable changed_;
     std::map<std::uint64_t, std::weak_ptr<MonitorLink>> links_;
-    std::deque<std::pair<std::string, MonitorEvent>> events_;
+    struct Waiting {
+        std::string id;
+        std::weak_ptr<MonitorLink> link;
+        MonitorLink::Told told;
+    };
+    std::deque<Waiting> events_;
     std::uint64_t next_key_ = 1;
     bool stopping_ = false;
 };

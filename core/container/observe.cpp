@@ -69,6 +69,25 @@ Json blkio_stats(const Json& entries) {
             {"io_wait_time_recursive", nullptr}, {"io_merged_recursive", nullptr}, {"io_time_recursive", nullptr}, {"sectors_recursive", nullptr}};
 }
 
+// Empty files and directories that are in a container's layer only because the engine mounts its own things over them.
+// Nobody in the container can reach or change them.
+constexpr std::string_view mount_points[] = {"/dev", "/dev/console", "/dev/mqueue", "/dev/pts", "/dev/shm", "/etc/hostname",
+                                             "/etc/hosts", "/etc/resolv.conf", "/proc", "/sys"};
+
+// The engine's mount points taken out, and directories that are listed for nothing but them.
+void hide_mount_points(std::vector<std::pair<std::string, int>>& changes) {
+    std::set<std::string> parents;
+    std::erase_if(changes, [&](const auto& change) {
+        const bool hidden = change.second == 1 && std::find(std::begin(mount_points), std::end(mount_points), change.first) != std::end(mount_points);
+        if (hidden && change.first.find('/', 1) != std::string::npos) parents.insert(change.first.substr(0, change.first.rfind('/')));
+        return hidden;
+    });
+    std::erase_if(changes, [&](const auto& change) {
+        return parents.contains(change.first) &&
+               std::none_of(changes.begin(), changes.end(), [&](const auto& other) { return other.first.starts_with(change.first + "/"); });
+    });
+}
+
 }  // namespace
 
 Result<std::shared_ptr<Monitor>> ContainerService::monitor_of(Entry& entry) {
@@ -139,11 +158,14 @@ Result<Json> ContainerService::changes(const std::string& ref) {
     Container c = entry->snapshot();
     GANTRY_TRY(auto layers, with_.drivers.get(driver::Kind::layer, c.layer_driver));
     GANTRY_TRY(driver::Reply reply, layers->call("layer/1", "changes", {{"key", c.layer}}, {}, driver::Deadline::longer));
-    Json list = Json::array();
+    std::vector<std::pair<std::string, int>> found;
     for (const Json& change : reply.result.value("changes", Json::array())) {
         std::string kind = change.value("kind", "");
-        list.push_back({{"Path", change.value("path", "")}, {"Kind", kind == "modified" ? 0 : kind == "added" ? 1 : 2}});
+        found.emplace_back(change.value("path", ""), kind == "modified" ? 0 : kind == "added" ? 1 : 2);
     }
+    hide_mount_points(found);
+    Json list = Json::array();
+    for (const auto& [path, kind] : found) list.push_back({{"Path", path}, {"Kind", kind}});
     return list;
 }
 

@@ -55,18 +55,10 @@ void ContainerService::probe_soon(const EntryPtr& entry, std::uint64_t number, c
         std::lock_guard lock(entry->mutex);
         if (entry->start_number != number || !entry->record.active()) return;
     }
-    {
-        std::lock_guard lock(probes_mutex_);
-        if (closing_) return;
-        ++probes_running_;
-    }
-    std::thread([this, entry, number, check] {
+    run_beside([this, entry, number, check] {
         std::int64_t next_ns = probe(entry, number, check);
         if (next_ns > 0) timers_->after(static_cast<int>(next_ns / 1'000'000), [this, entry, number, check] { probe_soon(entry, number, check); });
-        std::lock_guard lock(probes_mutex_);
-        --probes_running_;
-        probes_changed_.notify_all();
-    }).detach();
+    });
 }
 
 // Gives the nanoseconds until the next one; 0: no more of this start.

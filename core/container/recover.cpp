@@ -16,6 +16,11 @@ Result<void> ContainerService::launcher_ready() {
     return fail(Code::retry_later, "the engine is still recovering");
 }
 
+void ContainerService::await_states() {
+    std::unique_lock lock(index_mutex_);
+    recovered_changed_.wait_until(lock, patience_, [&] { return states_known_; });
+}
+
 Result<void> ContainerService::check_runtime(const std::string& name) {
     std::lock_guard lock(index_mutex_);
     std::string known;
@@ -53,12 +58,21 @@ void ContainerService::recover(std::unique_ptr<Launcher> launcher) {
         existing.insert(entry->id());
         if (entry->record.active()) running.insert(entry->id());
     }
+    GANTRY_FAILPOINT_VOID("container.recover.after_states");
+    adopt_strays(existing, running);
+    {
+        std::lock_guard lock(index_mutex_);
+        states_known_ = true;
+    }
+    recovered_changed_.notify_all();
     if (intents)
         for (const auto& intent : *intents)
             if (intent.kind == "container") (void)with_.store.end_intent(intent.seq);
     if (auto reconciled = with_.networks.reconcile(running); !reconciled)
         log::error("networks could not be brought in order", {{"reason", reconciled.error().text}});
+    GANTRY_FAILPOINT_VOID("container.recover.after_networks");
     with_.volumes.reconcile(existing);
+    GANTRY_FAILPOINT_VOID("container.recover.after_volumes");
     // What is left in the run directory of containers that are gone.
     if (auto names = list_directory(settings_.run + "/containers"))
         for (const auto& name : *names)
@@ -103,10 +117,42 @@ void ContainerService::finish_unfinished_creates(const std::vector<store::Intent
     }
 }
 
+// Containers that run and whose record is damaged or lost with the store: they go on, with their network, and can be told
+// of to whoever mends it. An engine that is shut down with its containers ends them too.
+void ContainerService::adopt_strays(const std::set<std::string>& existing, std::set<std::string>& running) {
+    auto names = list_directory(settings_.run + "/containers");
+    if (!names) return;
+    for (const std::string& id : *names) {
+        if (existing.contains(id)) continue;
+        auto monitor = launcher_->reconnect(id, run_directory(id));
+        if (!monitor) continue;
+        log::error("a container runs whose record is damaged or lost; it is left alone", {{"container", id}, {"pid", std::to_string((*monitor)->pid())}});
+        strays_.emplace_back(id, std::move(*monitor));
+        running.insert(id);
+    }
+}
+
 // What a monitor leaves behind that was killed: processes and cgroups. Another monitor's driver removes them.
 void ContainerService::sweep(const Container& c) {
-    if (auto swept = launcher_->sweep(c.runtime, c.id, "/" + settings_.engine + "/" + c.id); !swept)
+    if (auto swept = launcher_->sweep(c.runtime, c.id, cgroup_path(c)); !swept)
         log::warn("a lost container could not be swept away", {{"container", c.id}, {"reason", swept.error().text}});
+}
+
+// Nobody was told that it started: after its end nothing of the start is left.
+void ContainerService::take_down_unfinished(Entry& entry) {
+    const std::string id = entry.id();
+    (void)remove_tree(run_directory(id));
+    ::unlink((directory(id) + "/exit.json").c_str());
+    log::info("an unfinished start was undone", {{"container", id}});
+    std::lock_guard lock(entry.mutex);
+    State& state = entry.record.state;
+    if (!entry.record.active()) return;
+    // Recorded as running by a signal that came before the start had ended.
+    state.status = Status::exited;
+    state.pid = 0;
+    state.exit_code = 128 + SIGKILL;
+    state.finished_ns = wall_clock_ns();
+    (void)save(entry);
 }
 
 // The caller holds entry.operation.
@@ -121,17 +167,14 @@ void ContainerService::recover_one(const EntryPtr& entry, bool unfinished_start)
     bool this_boot = c.state.boot_id == boot_id() || unfinished_start;
     Result<std::shared_ptr<Monitor>> monitor = fail(Code::not_found, "another boot");
     if (this_boot) monitor = launcher_->reconnect(c.id, run_directory(c.id));
-    if (unfinished_start && !c.active()) {
-        // Nobody was told that it started: it is taken down wholly.
+    if (unfinished_start) {
         if (monitor) {
             (void)(*monitor)->signal(SIGKILL, true);
             (*monitor)->wait_gone();
         } else {
             sweep(c);
         }
-        (void)remove_tree(run_directory(c.id));
-        ::unlink((directory(c.id) + "/exit.json").c_str());
-        log::info("an unfinished start was undone", {{"container", c.id}});
+        take_down_unfinished(*entry);
         return;
     }
     if (monitor) {
@@ -146,6 +189,7 @@ void ContainerService::recover_one(const EntryPtr& entry, bool unfinished_start)
         return;
     }
     auto record = read_exit_record(directory(c.id) + "/exit.json");
+    if (!record) record = read_exit_record(run_directory(c.id) + "/exit.json");  // the data directory was full
     if (!record && this_boot) sweep(c);
     bool again = false;
     {
@@ -170,27 +214,43 @@ void ContainerService::recover_one(const EntryPtr& entry, bool unfinished_start)
 
 void ContainerService::begin_closing() {
     {
-        std::lock_guard lock(probes_mutex_);
+        std::lock_guard lock(beside_mutex_);
         closing_ = true;
     }
-    probes_changed_.notify_all();
+    beside_changed_.notify_all();
 }
 
 bool ContainerService::wait_closing(int milliseconds) {
-    std::unique_lock lock(probes_mutex_);
-    return probes_changed_.wait_for(lock, std::chrono::milliseconds(milliseconds), [&] { return closing_; });
+    std::unique_lock lock(beside_mutex_);
+    return beside_changed_.wait_for(lock, std::chrono::milliseconds(milliseconds), [&] { return closing_; });
 }
 
 void ContainerService::close() {
     begin_closing();
     {
-        std::unique_lock lock(probes_mutex_);
-        // A probe in flight ends at its own timeout at the latest.
-        probes_changed_.wait(lock, [&] { return probes_running_ == 0; });
+        std::unique_lock lock(beside_mutex_);
+        // Clients are gone by now, which ends streams; a probe in flight ends at its own timeout at the latest.
+        beside_changed_.wait(lock, [&] { return beside_running_ == 0; });
     }
     timers_.reset();
     // The launcher's end of the conversation closes; it and its monitors go on.
     launcher_.reset();
+}
+
+bool ContainerService::run_beside(std::function<void()> work) {
+    {
+        std::lock_guard lock(beside_mutex_);
+        if (closing_) return false;
+        ++beside_running_;
+    }
+    std::thread([this, work = std::move(work)]() mutable {
+        work();
+        work = nullptr;  // what it holds goes before close() goes on
+        std::lock_guard lock(beside_mutex_);
+        --beside_running_;
+        beside_changed_.notify_all();
+    }).detach();
+    return true;
 }
 
 Result<Launcher*> ContainerService::ready_launcher() {

@@ -17,8 +17,13 @@ Result<void> ContainerService::remove_locked(Entry& entry, bool volumes) {
     const Container c = entry.snapshot();
     {
         std::lock_guard lock(entry.mutex);
-        entry.record.state.status = Status::removing;
-        GANTRY_CHECK(save(entry));
+        const Status before = std::exchange(entry.record.state.status, Status::removing);
+        auto saved = save(entry);
+        // On a full disk the removal is what makes room: a crash in its middle leaves a container that can be removed again.
+        if (!saved && saved.error().code != Code::exhausted) {
+            entry.record.state.status = before;
+            return saved;
+        }
     }
     GANTRY_FAILPOINT("container.remove.after_mark");
     // Whatever fails from here on is reported and gone on from: the container shall not stay half removed.
@@ -39,7 +44,7 @@ Result<void> ContainerService::remove_locked(Entry& entry, bool volumes) {
     GANTRY_CHECK(remove_tree(directory(c.id)));
     GANTRY_CHECK(remove_tree(run_directory(c.id)));
     GANTRY_CHECK(with_.store.erase("container", c.id));
-    GANTRY_FAILPOINT("container.remove.after_erase");
+    GANTRY_FAILPOINT_VOID("container.remove.after_erase");
     {
         std::lock_guard index(index_mutex_);
         entries_.erase(c.id);

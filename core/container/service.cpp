@@ -53,7 +53,9 @@ void ContainerService::Timers::run() {
 }
 
 ContainerService::ContainerService(ServiceSettings settings, Collaborators collaborators)
-    : settings_(std::move(settings)), with_(std::move(collaborators)), timers_(std::make_unique<Timers>(with_.post)) {}
+    : settings_(std::move(settings)), with_(std::move(collaborators)), timers_(std::make_unique<Timers>(with_.post)) {
+    patience_ = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+}
 
 ContainerService::~ContainerService() = default;
 
@@ -74,11 +76,15 @@ Result<void> ContainerService::load() {
         names_[entry->record.name] = entry->record.id;
         entries_[entry->record.id] = entry;
     }
-    for (const auto& item : damage) log::error("a container's record is damaged; it is set aside", {{"id", item.id}, {"reason", item.reason}});
+    for (const auto& item : damage) {
+        log::error("a container's record is damaged; it is set aside", {{"id", item.id}, {"reason", item.reason}});
+        GANTRY_CHECK(with_.store.quarantine("container", item.id));
+    }
     return {};
 }
 
 Result<ContainerService::EntryPtr> ContainerService::find(const std::string& ref) {
+    await_states();
     std::string name = ref.starts_with('/') ? ref.substr(1) : ref;
     std::lock_guard lock(index_mutex_);
     if (auto found = entries_.find(name); found != entries_.end()) return found->second;
@@ -140,6 +146,7 @@ std::vector<std::string> ContainerService::layers_in_use() {
 }
 
 ContainerService::Counts ContainerService::counts() {
+    await_states();
     Counts counts;
     for (const auto& entry : all()) {
         std::lock_guard lock(entry->mutex);

@@ -4,6 +4,7 @@
 // What happens to one container at a time: start, the handling of its end, and removal hold its operation lock; all else
 // only reads its record or talks to its monitor, so that list, inspect, kill and stop never wait for a slow start.
 #pragma once
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <map>
@@ -77,6 +78,9 @@ public:
     // is so.
     void begin_closing();
     bool wait_closing(int milliseconds);
+    // Runs work that sleeps nearly always (a followed log, live statistics, a probe) on a thread of its own; false: the
+    // engine is ending, and nothing was begun. close() waits for it.
+    bool run_beside(std::function<void()> work);
     // Waits for what runs on threads of its own. The last call before destruction; containers go on.
     void close();
 
@@ -137,11 +141,14 @@ private:
 
     Result<EntryPtr> find(const std::string& ref);
     std::vector<EntryPtr> all();
+    // Waits until what runs is known, for some seconds after the engine's start: what is told then is true.
+    void await_states();
     // Waits until recovery has ended.
     Result<void> launcher_ready();
     // The runtime driver is one the launcher has loaded; otherwise why not, with those it has.
     Result<void> check_runtime(const std::string& name);
     Result<void> save(Entry& entry);
+    void save_wish(Entry& entry);
     void publish(const Entry& entry, std::string_view action, Json more = Json::object());
 
     Snapshot take_snapshot(Entry& entry);
@@ -186,25 +193,31 @@ private:
     void discard_layer(const std::string& driver, const std::string& key);
     // recover.cpp
     void recover_one(const EntryPtr& entry, bool unfinished_start);
+    void take_down_unfinished(Entry& entry);
+    void adopt_strays(const std::set<std::string>& existing, std::set<std::string>& running);
     void sweep(const Container& container);
     void finish_unfinished_creates(const std::vector<store::Intent>& intents);
 
     std::string directory(const std::string& id) const { return settings_.root + "/containers/" + id; }
+    std::string cgroup_path(const Container& container) const;
     std::string run_directory(const std::string& id) const { return settings_.run + "/containers/" + id; }
 
     ServiceSettings settings_;
     Collaborators with_;
     std::unique_ptr<Launcher> launcher_;
     std::unique_ptr<Timers> timers_;
+    std::vector<std::pair<std::string, std::shared_ptr<Monitor>>> strays_;  // containers that run and have no record
 
-    std::mutex probes_mutex_;  // threads of health probes, which close() waits for
-    std::condition_variable probes_changed_;
-    int probes_running_ = 0;
+    std::mutex beside_mutex_;  // threads of run_beside, which close() waits for
+    std::condition_variable beside_changed_;
+    int beside_running_ = 0;
     bool closing_ = false;
 
     std::mutex index_mutex_;  // the maps below, never held over anything that blocks
     std::condition_variable recovered_changed_;
+    bool states_known_ = false;  // what runs is known; a little before the whole recovery has ended
     bool recovered_ = false;
+    std::chrono::steady_clock::time_point patience_;  // until when list and inspect wait for that
     std::map<std::string, EntryPtr> entries_;       // by id
     std::map<std::string, std::string> names_;      // name -> id; also names being created ("" until known)
     std::map<std::string, std::shared_ptr<Execution>> executions_;

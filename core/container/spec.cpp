@@ -1,5 +1,7 @@
 #include "core/container/spec.hpp"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <set>
 
@@ -61,8 +63,12 @@ std::string rlimit_name(const std::string& name) {
 }
 
 Json rlimits(const Json& host) {
-    // A core file of a container would be the host's, and no program needs more than this many descriptors.
-    std::map<std::string, std::pair<std::int64_t, std::int64_t>> limits = {{"core", {0, 0}}, {"nofile", {1024, 524288}}};
+    // A core file of a container would be the host's, and no program needs more than this many descriptors; where the
+    // machine gives fewer, that is no news at every start.
+    rlimit own{};
+    const bool limited = ::getrlimit(RLIMIT_NOFILE, &own) == 0 && own.rlim_max < 524288;
+    const std::int64_t descriptors = limited ? static_cast<std::int64_t>(own.rlim_max) : 524288;
+    std::map<std::string, std::pair<std::int64_t, std::int64_t>> limits = {{"core", {0, 0}}, {"nofile", {std::min<std::int64_t>(1024, descriptors), descriptors}}};
     for (const Json& limit : host["Ulimits"])
         limits[limit.value("Name", "")] = {limit.value("Soft", std::int64_t{0}), limit.value("Hard", std::int64_t{0})};
     Json list = Json::array();

@@ -62,6 +62,11 @@ Result<void> ContainerService::plan_start(StartAttempt& start) {
     return {};
 }
 
+std::string ContainerService::cgroup_path(const Container& c) const {
+    const std::string parent = c.host_config["CgroupParent"].get<std::string>();
+    return "/" + settings_.engine + "/" + (parent.empty() ? "" : clean_relative(parent) + "/") + c.id;
+}
+
 // The OCI specification in the run directory, and what goes with it to the launcher.
 Result<void> ContainerService::specify_start(Entry& entry, StartAttempt& start) {
     const Container& c = start.c;
@@ -75,8 +80,7 @@ Result<void> ContainerService::specify_start(Entry& entry, StartAttempt& start) 
     GANTRY_TRY(input.capabilities, capabilities_of(c));
     GANTRY_TRY(start.seccomp, seccomp_for(c, input.capabilities, c.host_config["Privileged"].get<bool>()));
     start.trace.step("user and seccomp");
-    std::string parent = c.host_config["CgroupParent"].get<std::string>();
-    input.cgroup_path = "/" + settings_.engine + "/" + (parent.empty() ? "" : clean_relative(parent) + "/") + c.id;
+    input.cgroup_path = cgroup_path(c);
     input.hosts_file = start.run + "/hosts";
     input.resolv_file = start.run + "/resolv.conf";
     input.hostname_file = start.run + "/hostname";
@@ -192,26 +196,22 @@ Result<void> ContainerService::start_locked(const EntryPtr& pointer) {
     GANTRY_FAILPOINT("container.start.before_exec");
     // Marked before the process runs: an end that comes at once finds its record.
     mark_running(entry, start, *attached, monitor);
-    if (auto started = monitor->start(); !started) {
+    auto started = [&]() -> Result<void> {
+        GANTRY_CHECK(monitor->start());
+        start.trace.step("exec");
+        GANTRY_FAILPOINT("container.start.after_exec");
+        std::lock_guard lock(entry.mutex);
+        return with_.store.transact([&]() -> Result<void> {
+            GANTRY_CHECK(save(entry));
+            return with_.store.end_intents("container", id, "start");
+        });
+    }();
+    if (!started) {
         unmark_running(entry, start, started.error());
         return started;
     }
-    start.trace.step("exec");
-    GANTRY_FAILPOINT("container.start.after_exec");
-    Result<void> saved;
-    {
-        std::lock_guard lock(entry.mutex);
-        saved = with_.store.transact([&]() -> Result<void> {
-            GANTRY_CHECK(save(entry));
-            return with_.store.end_intent(intent);
-        });
-    }
-    if (!saved) {
-        unmark_running(entry, start, saved.error());
-        return saved;
-    }
     start.trace.step("record");
-    GANTRY_FAILPOINT("container.start.after_commit");
+    GANTRY_FAILPOINT_VOID("container.start.after_commit");
     end_intent.dismiss();
     drop_run.dismiss();
     drop_network.dismiss();

@@ -2,6 +2,7 @@
 #include <signal.h>
 
 #include "core/base/failpoint.hpp"
+#include "core/base/log.hpp"
 #include "core/container/entry.hpp"
 
 namespace gantry::container {
@@ -9,6 +10,12 @@ namespace {
 // Beyond a SIGKILL to everything, the kernel ends processes in moments; what is left stands in an uninterruptible call.
 constexpr int kill_patience_ms = 10'000;
 }  // namespace
+
+// A full disk must not keep a container from being ended: that its user wished it matters to the restart policy of an
+// engine that comes after this one, and no more. The caller holds entry.mutex.
+void ContainerService::save_wish(Entry& entry) {
+    if (auto saved = save(entry); !saved) log::warn("a container's stop could not be recorded before it is done", {{"container", entry.record.id}, {"reason", saved.error().text}});
+}
 
 Result<Done> ContainerService::stop(const std::string& ref, const std::string& signal, std::optional<int> timeout_s) {
     GANTRY_CHECK(launcher_ready());
@@ -26,7 +33,7 @@ Result<Done> ContainerService::stop(const std::string& ref, const std::string& s
             // Between two starts there is nothing to signal; the next one is called off.
             c.state.status = Status::exited;
             c.state.stopped_by_user = true;
-            GANTRY_CHECK(save(*entry));
+            save_wish(*entry);
         } else if (!c.active()) {
             return Done::not_modified;
         } else {
@@ -42,7 +49,7 @@ Result<Done> ContainerService::stop(const std::string& ref, const std::string& s
     {
         std::lock_guard lock(entry->mutex);
         entry->record.state.stopped_by_user = true;
-        GANTRY_CHECK(save(*entry));
+        save_wish(*entry);
     }
     GANTRY_FAILPOINT("container.stop.before_signal");
     // A frozen process takes no signal before it thaws.
@@ -88,7 +95,7 @@ Result<void> ContainerService::kill(const std::string& ref, const std::string& s
         auto stop_number = parse_signal(entry->record.stop_signal());
         if (number == SIGKILL || (stop_number && number == *stop_number)) {
             entry->record.state.stopped_by_user = true;
-            GANTRY_CHECK(save(*entry));
+            save_wish(*entry);
         }
     }
     if (paused && number == SIGKILL) (void)monitor->driver_call("runtime.pause/1", "resume", {{"id", entry->id()}});
@@ -136,6 +143,11 @@ void ContainerService::stop_all() {
             }
         });
     for (auto& worker : workers) worker.join();
+    for (auto& [id, monitor] : strays_) {
+        (void)monitor->signal(SIGKILL, true);
+        monitor->wait_gone();
+        (void)with_.networks.detach(id, true);
+    }
 }
 
 }  // namespace gantry::container

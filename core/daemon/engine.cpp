@@ -52,7 +52,7 @@ Result<void> Engine::open(TraceStart trace) {
     GANTRY_TRY(lock_, lock_root(paths_.root));
     std::string quarantined;
     GANTRY_TRY(store_, store::Store::open(paths_.root + "/state.db", &quarantined));
-    if (!quarantined.empty()) log::error("the state was damaged and is set aside; the engine begins with an empty one", {{"reason", quarantined}});
+    if (!quarantined.empty()) log::error("the state was damaged", {{"reason", quarantined}});
 
     driver::Settings drivers;
     drivers.engine = name_;
@@ -92,7 +92,10 @@ Result<void> Engine::open(TraceStart trace) {
     settings.trace_start = trace == TraceStart::yes;
     containers_ = std::make_unique<container::ContainerService>(
         settings, container::Collaborators{*store_, *registry_, *images_, *volumes_, *networks_,
-                                           [this](std::string_view type, std::string_view action, const std::string& id, const Json& attributes) { events_->publish(type, action, id, attributes); },
+                                           [this](std::string_view type, std::string_view action, const std::string& id, const Json& attributes) {
+                                               events_->publish(type, action, id, attributes);
+                                               if (action == "destroy" && images_->has_leftovers()) server_->post([this] { collect_garbage(); });
+                                           },
                                            [this](std::function<void()> work) { server_->post(std::move(work)); }});
     GANTRY_CHECK(containers_->load());
 
@@ -146,6 +149,12 @@ void Engine::fill_deps(driver::Settings driver_settings) {
     deps_->shut_down = [this](bool all) { shut_down(all); };
 }
 
+// Files of images that are gone: of one whose last container has just gone too, or of an interrupted load or removal.
+void Engine::collect_garbage() {
+    if (auto freed = images_->collect_garbage(containers_->layers_in_use()); !freed)
+        log::warn("the files of removed images could not be deleted", {{"reason", freed.error().text}});
+}
+
 void Engine::recover() {
     Json settings = launcher_settings(config_, name_, deps_->driver_settings);
     // Without a launcher no container can be started, but images, volumes and networks can be used: so it is tried again.
@@ -158,6 +167,7 @@ void Engine::recover() {
                 resolver_ = std::make_unique<ResolverKeeper>(paths_.program("gantry-resolver"), paths_.run, **launcher);
             }
             containers_->recover(std::move(*launcher));
+            server_->post([this] { collect_garbage(); });
             return;
         }
         log::error("gantry-launcher does not start", {{"reason", launcher.error().text}});

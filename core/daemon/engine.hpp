@@ -34,6 +34,7 @@ private:
     Result<void> open(TraceStart trace);
     void fill_deps(driver::Settings driver_settings);
     void recover();
+    void collect_garbage();
     // POST /gantry/shutdown.
     void shut_down(bool containers);
 

@@ -33,6 +33,7 @@ struct Known {
 
 Result<std::int64_t> ImageStore::collect_garbage(const std::vector<std::string>& used_layers) {
     constexpr std::string_view table = "layer/1";
+    std::lock_guard one_at_a_time(impl_->collecting);
     driver::Driver& layers = *impl_->layers;
     LayerUnpacker unpacker = impl_->unpacker();
     std::int64_t freed = 0;
@@ -61,6 +62,7 @@ Result<std::int64_t> ImageStore::collect_garbage(const std::vector<std::string>&
     for (const auto& [key, layer] : known)
         if (layer.state != "committed" && !key.starts_with(unpack_prefix)) roots.push_back(layer.parent);
     std::set<std::string> kept;
+    bool leftovers = false;
     for (std::string key : roots)
         while (!key.empty() && kept.insert(key).second) {
             auto found = known.find(key);
@@ -84,7 +86,9 @@ Result<std::int64_t> ImageStore::collect_garbage(const std::vector<std::string>&
         if (needed.layers.contains(key)) continue;
         auto bytes = unpacker.usage(key);
         if (auto removed = unpacker.remove(key); !removed) {
-            log::warn("a layer could not be removed", {{"layer", key}, {"reason", removed.error().text}});
+            // A container was begun on it while its image went: its end will ask again.
+            if (removed.error().code == Code::conflict) leftovers = true;
+            else log::warn("a layer could not be removed", {{"layer", key}, {"reason", removed.error().text}});
             continue;
         }
         if (bytes) freed += *bytes;
@@ -98,6 +102,9 @@ Result<std::int64_t> ImageStore::collect_garbage(const std::vector<std::string>&
         GANTRY_CHECK(look_again());
         if (!needed.blobs.contains(digest)) freed += impl_->blobs.erase(digest);
     }
+    for (const auto& [key, layer] : known)
+        if (kept.contains(key) && layer.state == "committed" && !needed.layers.contains(key)) leftovers = true;
+    impl_->leftovers = leftovers;
     GANTRY_CHECK(layers.call(table, "cleanup", Json::object(), {}, driver::Deadline::longer));
     return freed;
 }

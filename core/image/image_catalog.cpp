@@ -199,6 +199,7 @@ Result<bool> Catalog::untag(const std::string& id, const std::string& tag) {
 Result<void> Catalog::erase(const std::string& id) {
     std::lock_guard lock(mutex_);
     GANTRY_CHECK(store_.erase(store_kind, id));
+    ++generation_;
     std::erase_if(damage_, [&](const store::Damage& damage) { return damage.id == id; });
     auto found = records_.find(id);
     if (found == records_.end()) return {};

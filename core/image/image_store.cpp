@@ -73,6 +73,8 @@ Result<void> ImageStore::tag(std::string_view source, std::string_view target) {
     return impl_->catalog.tag(image->id, tag_key(reference));
 }
 
+bool ImageStore::has_leftovers() const { return impl_->leftovers; }
+
 std::vector<store::Damage> ImageStore::damage() { return impl_->catalog.damage(); }
 
 }  // namespace gantry::image

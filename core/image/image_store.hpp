@@ -72,8 +72,12 @@ public:
     Result<Deleted> remove(std::string_view name_or_id, bool force, bool prune,
                            const std::function<std::string(const std::string& id)>& in_use);
     std::vector<store::Damage> damage();
-    // Deletes blobs and layers that no image and no key of `used_layers` needs. Gives the bytes freed.
+    // Deletes blobs and layers that no image and no key of `used_layers` needs. Gives the bytes freed. One at a time:
+    // others wait.
     Result<std::int64_t> collect_garbage(const std::vector<std::string>& used_layers);
+    // The last collect_garbage() kept layers only because a container uses them: another one is worth its while as soon
+    // as a container is gone.
+    bool has_leftovers() const;
 
 private:
     struct Impl;

@@ -14,6 +14,8 @@ struct ImageStore::Impl {
     BlobStore blobs;
     Catalog catalog;
     Pins pins;
+    std::mutex collecting;                // one collect_garbage() at a time
+    std::atomic<bool> leftovers = false;  // has_leftovers()
 
     Impl(store::Store& store_, std::shared_ptr<driver::Driver> layers_, BlobStore blobs_)
         : store(store_), layers(std::move(layers_)), blobs(std::move(blobs_)), catalog(store_) {}

@@ -44,7 +44,13 @@ void Monitor::control_ready(Control& control) {
 void Monitor::handle(Control& control, Message message) {
     const Json sequence = member<Json>(message.body, "seq");
     std::string operation = member<std::string>(message.body, "op");
+    if (operation == "seen") {
+        control.seen = std::max(control.seen, member<std::uint64_t>(message.body, "number"));
+        return;
+    }
+    if (ended_) return;  // the end of the connection answers
     if (operation == "hello") {
+        control.acknowledges = member<bool>(message.body, "acknowledges");
         reply(control, sequence, state());
         for (const Finished& finished : finished_) send(control, exec_event(finished));
         return;
@@ -189,7 +195,7 @@ void Monitor::driver_event(const Json& event) {
 }
 
 Json Monitor::exec_event(const Finished& finished) {
-    return {{"event", "exec_exited"}, {"exec_id", finished.exec_id}, {"exit_code", finished.exit_code}, {"time_ns", finished.time_ns}};
+    return {{"event", "exec_exited"}, {"exec_id", finished.exec_id}, {"exit_code", finished.exit_code}, {"time_ns", finished.time_ns}, {"number", finished.number}};
 }
 
 }  // namespace gantry::monitor

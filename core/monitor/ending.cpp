@@ -4,6 +4,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include <gantry/abi/runtime.h>
 #include <gantry/driver.hpp>
 
@@ -18,15 +20,40 @@ namespace gantry::monitor {
 namespace {
 
 constexpr std::size_t remembered_execs = 64;
-constexpr std::int64_t output_after_end_ns = 2'000'000'000;
+constexpr std::int64_t output_after_end_ns = 2'000'000'000, acknowledgement_ns = 2'000'000'000;
 
 }  // namespace
 
-void Monitor::exec_ended(const std::string& exec_id, int exit_code) {
-    Finished finished{exec_id, exit_code, wall_clock_ns()};
+std::uint64_t Monitor::exec_ended(const std::string& exec_id, int exit_code) {
+    Finished finished{exec_id, exit_code, wall_clock_ns(), ++events_told_};
     tell_all(exec_event(finished));
     finished_.push_back(std::move(finished));
     if (finished_.size() > remembered_execs) finished_.pop_front();
+    return events_told_;
+}
+
+bool Monitor::seen_by_all(std::uint64_t number) const {
+    return std::all_of(controls_.begin(), controls_.end(), [&](const auto& control) { return control->dead || !control->acknowledges || control->seen >= number; });
+}
+
+// A client asks the engine for the exit code as soon as its stream ends: the engine must know it before.
+void Monitor::release_ended_execs() {
+    for (auto& exec : ended_execs_) {
+        if (exec->released || !seen_by_all(exec->told)) continue;
+        exec->released = true;
+        exec->io->finish();
+        exec->io->sweep();
+    }
+}
+
+// An engine that hangs must not hold the end of the container for ever.
+void Monitor::await_acknowledgements() {
+    const std::int64_t until = monotonic_ns() + acknowledgement_ns;
+    while (!ended_execs_.empty() && !seen_by_all(events_told_)) {
+        const std::int64_t left_ms = (until - monotonic_ns()) / 1'000'000;
+        if (left_ms <= 0 || !loop_.run_once(static_cast<int>(left_ms))) break;
+    }
+    for (auto& exec : ended_execs_) exec->io->finish();
 }
 
 bool Monitor::was_out_of_memory() {
@@ -42,7 +69,10 @@ bool Monitor::was_out_of_memory() {
 Result<void> Monitor::write_exit_record() {
     GANTRY_FAILPOINT("monitor.before_exit_record");
     Json record{{"exit_code", exit_code_}, {"started_ns", started_ns_}, {"finished_ns", finished_ns_}, {"oom_killed", out_of_memory_}};
-    return write_file_atomic(spec_.exit_file, record.dump(), 0600);
+    auto written = write_file_atomic(spec_.exit_file, record.dump(), 0600);
+    // A full disk: the run directory is another one, and lasts until the engine has taken the record over.
+    if (!written && write_file_atomic(spec_.run_dir + "/exit.json", record.dump(), 0600)) return {};
+    return written;
 }
 
 void Monitor::remove_container() {
@@ -79,9 +109,9 @@ void Monitor::end_container() {
         for (auto& [pid, exec] : execs_) {
             if (exec->io) {
                 exec->io->drain();
-                exec->io->finish();
+                exec->io->settle();
             }
-            exec_ended(exec->id, 128 + SIGKILL);
+            exec->told = exec_ended(exec->id, 128 + SIGKILL);
             if (exec->io) ended_execs_.push_back(std::move(exec));
         }
         execs_.clear();
@@ -97,6 +127,7 @@ void Monitor::end_container() {
     if (!removed) remove_container();
     ::unlinkat(run_dir_.get(), "monitor.sock", 0);
     reap();
+    await_acknowledgements();
     hand_over_clients();
 }
 

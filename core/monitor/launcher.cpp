@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -51,6 +52,8 @@ Result<std::unique_ptr<Launcher>> Launcher::create(LauncherSettings settings) {
     for (const driver::Wanted& wanted : launcher->settings_.drivers.drivers)
         if (auto loaded = launcher->registry_.get(driver::Kind::runtime, wanted.name); !loaded)
             log::error("a runtime driver is not available", {{"driver", wanted.name}, {"error", loaded.error().text}});
+    // What a killed monitor leaves is collected here, whatever runs as the machine's first process.
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     // After the drivers, which may wait for children of their own at their start.
     sigset_t set;
     ::sigemptyset(&set);

@@ -6,6 +6,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cstdio>
+
+#include "core/base/failpoint.hpp"
 #include "core/base/files.hpp"
 #include "core/base/log.hpp"
 #include "core/base/text.hpp"
@@ -52,6 +55,10 @@ int main(int argc, char** argv) {
     ::mallopt(M_ARENA_MAX, 1);
     ::mallopt(M_MMAP_THRESHOLD, 64 << 10);
     ::mallopt(M_TRIM_THRESHOLD, 64 << 10);
+    if (argc == 2 && std::string_view(argv[1]) == "--list-failpoints") {
+        for (std::string_view name : failpoint::names()) std::printf("%.*s\n", static_cast<int>(name.size()), name.data());
+        return 0;
+    }
     auto settings = argc > 2 ? parse_int(argv[1]) : std::nullopt;
     auto ready = argc > 2 ? parse_int(argv[2]) : std::nullopt;
     if (!settings || !ready || *settings < 3 || *ready < 3) {

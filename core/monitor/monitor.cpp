@@ -135,6 +135,7 @@ Result<void> Monitor::prepare(Message& launch) {
 
 bool Monitor::create(Message launch, UniqueFd connection) {
     auto made = prepare(launch);
+    const bool acknowledges = member<bool>(launch.body, "acknowledges");
     launch = {};
     if (!made) {
         if (created_) remove_container();
@@ -148,7 +149,7 @@ bool Monitor::create(Message launch, UniqueFd connection) {
     if (self) fds.emplace_back("monitor", self.get());
     // A peer that has gone meanwhile shows at the first turn of the loop, and then nothing stays behind.
     (void)send_with_fds(connection.get(), std::move(answer), fds);
-    add_control(std::move(connection));
+    add_control(std::move(connection)).acknowledges = acknowledges;
     return true;
 }
 
@@ -165,11 +166,12 @@ void Monitor::run() {
         io_->sweep();
         for (auto& [pid, exec] : execs_)
             if (exec->io) exec->io->sweep();
+        std::erase_if(controls_, [](const auto& control) { return control->dead; });
+        release_ended_execs();
         std::erase_if(ended_execs_, [](auto& exec) {
             exec->io->sweep();
             return exec->io->at_end() && !exec->io->has_clients();
         });
-        std::erase_if(controls_, [](const auto& control) { return control->dead; });
         if (!started_ && !ended_ && (controls_.empty() || start_failed_)) return abandon();
         // Memory that a burst of output or a request needed goes back when it is quiet again.
         if (!*turn) {
@@ -194,13 +196,12 @@ void Monitor::reap() {
         } else if (auto found = execs_.find(pid); found != execs_.end()) {
             std::unique_ptr<Exec> exec = std::move(found->second);
             execs_.erase(found);
-            std::string exec_id = exec->id;
             if (exec->io) {
                 exec->io->drain();
-                exec->io->finish();
-                ended_execs_.push_back(std::move(exec));
+                exec->io->settle();
             }
-            exec_ended(exec_id, code_of(status));
+            exec->told = exec_ended(exec->id, code_of(status));
+            if (exec->io) ended_execs_.push_back(std::move(exec));
         }
     }
 }

@@ -41,6 +41,7 @@ private:
         std::string exec_id;
         int exit_code = 0;
         std::int64_t time_ns = 0;
+        std::uint64_t number = 0;
     };
 
     // create (monitor.cpp)
@@ -65,7 +66,10 @@ private:
     static Json exec_event(const Finished& finished);
 
     // the end (ending.cpp)
-    void exec_ended(const std::string& exec_id, int exit_code);
+    std::uint64_t exec_ended(const std::string& exec_id, int exit_code);
+    bool seen_by_all(std::uint64_t number) const;
+    void release_ended_execs();
+    void await_acknowledgements();
     void end_container();
     void abandon();
     bool was_out_of_memory();
@@ -87,6 +91,7 @@ private:
     int pid_ = 0, exit_code_ = 255;
     bool created_ = false, started_ = false, ended_ = false, start_failed_ = false, out_of_memory_ = false, sweep_children_ = false;
     std::int64_t started_ns_ = 0, finished_ns_ = 0;
+    std::uint64_t events_told_ = 0;
 };
 
 // The whole life of a monitor in a process just forked for it.

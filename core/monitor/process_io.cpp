@@ -217,9 +217,14 @@ void ProcessIo::flush_log() {
     if (log_) log_->flush();
 }
 
-void ProcessIo::finish() {
+void ProcessIo::settle() {
     finished_ = true;
     close_stdin();
+    update_flow();
+}
+
+void ProcessIo::finish() {
+    settle();
     for (auto& client : clients_) end_client(*client);
     update_flow();
 }

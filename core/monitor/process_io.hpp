@@ -60,7 +60,9 @@ public:
     bool at_end() const { return !out_.open() && !err_.open(); }
     // Writes what the log holds back.
     void flush_log();
-    // Ends all attachments once they have read what is kept for them. Output that comes later is thrown away.
+    // Output that comes later is thrown away, and so is input. Attachments stay.
+    void settle();
+    // settle, and ends all attachments once they have read what is kept for them.
     void finish();
     // Clients that have not read everything after finish(): their descriptors and the bytes.
     std::vector<std::pair<UniqueFd, std::string>> release_clients();

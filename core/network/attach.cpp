@@ -135,7 +135,7 @@ Result<void> NetworkService::Impl::record(const std::vector<EndpointRecord>& lis
     });
 }
 
-Result<driver::Reply> NetworkService::Impl::attach_one(const NetworkPtr& network, const EndpointRecord& endpoint, int netns) {
+Result<driver::Reply> NetworkService::Impl::attach_one(const NetworkPtr& network, const EndpointRecord& endpoint, int netns, int netlink) {
     GANTRY_TRY(auto driver, driver_of(network));
     NetworkRecord record;
     {
@@ -147,6 +147,7 @@ Result<driver::Reply> NetworkService::Impl::attach_one(const NetworkPtr& network
                  {"default_gateway", endpoint.default_gateway}};
     std::vector<driver::NamedFd> fds;
     if (netns >= 0) fds.push_back({"netns", netns});
+    if (netlink >= 0) fds.push_back({"netlink", netlink});
     auto reply = driver->call("network/1", "attach", request, fds);
     if (reply || reply.error().code != Code::not_found) return reply;
     // Somebody has removed the network behind our back: once more from the start.
@@ -316,7 +317,7 @@ Result<Attached> NetworkService::attach(const std::string& container_id, const s
         GANTRY_CHECK(impl.ensure_in_kernel(joining.network).context("network " + joining.network->record.name));
     }
 
-    UniqueFd netns;
+    UniqueFd netns, netlink;
     std::vector<EndpointRecord> made;
     ScopeGuard undo([&] {
         for (const EndpointRecord& endpoint : made)
@@ -340,12 +341,14 @@ Result<Attached> NetworkService::attach(const std::string& container_id, const s
     GANTRY_CHECK(impl.record(made));
     GANTRY_FAILPOINT("network.attach.recorded");
     if (mode != Mode::host) {
-        GANTRY_TRY(netns, impl.pool.take());
+        GANTRY_TRY(ReadyNetns ready, impl.pool.take());
+        netns = std::move(ready.netns);
+        netlink = std::move(ready.netlink);
         if (netns_ready) netns_ready(netns.get());
     }
     for (std::size_t i = 0; i < joinings.size(); ++i) {
         GANTRY_TRY([[maybe_unused]] auto reply,
-                   impl.attach_one(joinings[i].network, made[i], netns.get()).context("attach to network " + joinings[i].network->record.name));
+                   impl.attach_one(joinings[i].network, made[i], netns.get(), netlink.get()).context("attach to network " + joinings[i].network->record.name));
         GANTRY_FAILPOINT("network.attach.attached");
     }
     for (std::size_t i = 0; i < joinings.size(); ++i) {

@@ -85,7 +85,11 @@ Result<void> NetworkService::Impl::load() {
         for (const Port& port : record->ports) (void)ports.claim(port, record->id);
         endpoints[object.id] = std::move(record).value();
     }
-    for (const store::Damage& d : damage) log::warn("a stored object cannot be used", {{"kind", d.kind}, {"id", d.id}, {"reason", d.reason}});
+    for (const store::Damage& d : damage) {
+        log::error("a network's or endpoint's record is damaged; it is set aside", {{"kind", d.kind}, {"id", d.id}, {"reason", d.reason}});
+        GANTRY_CHECK(store.quarantine(d.kind, d.id));
+        if (d.kind == "endpoint") GANTRY_CHECK(store.release_all("port", d.id));
+    }
     return {};
 }
 

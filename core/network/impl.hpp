@@ -62,7 +62,8 @@ struct NetworkService::Impl {
                                         const std::string& hostname);
     Result<void> claim_ports(EndpointRecord& endpoint, const std::vector<Port>& wishes);
     Result<void> record(const std::vector<EndpointRecord>& endpoints);
-    Result<driver::Reply> attach_one(const NetworkPtr& network, const EndpointRecord& endpoint, int netns);
+    // `netlink`: a socket inside `netns`, -1 where there is none.
+    Result<driver::Reply> attach_one(const NetworkPtr& network, const EndpointRecord& endpoint, int netns, int netlink = -1);
     Result<void> expose(const NetworkPtr& network, const EndpointRecord& endpoint, const std::vector<Port>& ports);
     Result<void> publish(const NetworkPtr& network, EndpointRecord& endpoint, const std::vector<Port>& wishes);
     void take_back(EndpointRecord& endpoint);  // the port claims of publish()

@@ -1,6 +1,7 @@
 #include "core/network/netns_pool.hpp"
 
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <net/if.h>
 #include <pthread.h>
 #include <sched.h>
@@ -49,38 +50,54 @@ Result<void> start_loopback() {
     return {};
 }
 
+Result<UniqueFd> open_netlink() {
+    UniqueFd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+    if (!socket) return fail_errno("open a netlink socket");
+    sockaddr_nl any{};
+    any.nl_family = AF_NETLINK;
+    if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&any), sizeof any) != 0) return fail_errno("bind a netlink socket");
+    return socket;
+}
+
 // On a thread that may be thrown away: afterwards it is inside the new namespace.
-Result<UniqueFd> make_here() {
+Result<ReadyNetns> make_here() {
     if (::unshare(CLONE_NEWNET) != 0) return fail_errno("make a network namespace");
-    GANTRY_TRY(UniqueFd netns, open_file("/proc/thread-self/ns/net", O_RDONLY));
+    ReadyNetns made;
+    GANTRY_TRY(made.netns, open_file("/proc/thread-self/ns/net", O_RDONLY));
     for (const Setting& setting : settings) GANTRY_CHECK(write_setting(setting));
     GANTRY_CHECK(start_loopback());
-    return netns;
+    GANTRY_TRY(made.netlink, open_netlink());
+    return made;
+}
+
+Result<ReadyNetns> make_ready() {
+    std::optional<Result<ReadyNetns>> made;
+    std::thread([&made] { made.emplace(make_here()); }).join();
+    return std::move(*made);
 }
 
 }  // namespace
 
 Result<UniqueFd> make_netns() {
-    std::optional<Result<UniqueFd>> made;
-    std::thread([&made] { made.emplace(make_here()); }).join();
-    return std::move(*made);
+    GANTRY_TRY(ReadyNetns made, make_ready());
+    return std::move(made.netns);
 }
 
 NetnsPool::NetnsPool(std::size_t size) : size_(size), thread_([this] { refill(); }) {}
 
 NetnsPool::~NetnsPool() { stop(); }
 
-Result<UniqueFd> NetnsPool::take() {
+Result<ReadyNetns> NetnsPool::take() {
     {
         std::lock_guard lock(mutex_);
         if (!ready_.empty()) {
-            UniqueFd netns = std::move(ready_.front());
+            ReadyNetns netns = std::move(ready_.front());
             ready_.pop_front();
             changed_.notify_one();
             return netns;
         }
     }
-    return make_netns();
+    return make_ready();
 }
 
 void NetnsPool::stop() {

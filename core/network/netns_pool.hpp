@@ -14,6 +14,11 @@ namespace gantry::network {
 // It lives as long as the descriptor or a process in it.
 Result<UniqueFd> make_netns();
 
+// One of the pool, with a bound NETLINK_ROUTE socket inside it: whoever configures it need not enter it.
+struct ReadyNetns {
+    UniqueFd netns, netlink;
+};
+
 // Keeps `size` of them ready on a thread of its own. Thread-safe.
 class NetnsPool {
 public:
@@ -23,7 +28,7 @@ public:
     NetnsPool& operator=(const NetnsPool&) = delete;
 
     // One that is ready, or else one made now.
-    Result<UniqueFd> take();
+    Result<ReadyNetns> take();
     // Drops what is ready and makes no more; take() goes on to work.
     void stop();
 
@@ -32,7 +37,7 @@ private:
     const std::size_t size_;
     std::mutex mutex_;
     std::condition_variable changed_;
-    std::deque<UniqueFd> ready_;
+    std::deque<ReadyNetns> ready_;
     bool stopping_ = false;
     std::thread thread_;
 };

@@ -13,7 +13,7 @@ namespace gantry::resolver {
 namespace {
 
 constexpr std::string_view ending = ".json";
-constexpr std::uint16_t internet = 1;
+constexpr std::uint16_t internet_class = 1;
 
 Decision refuse() { return {Decision::What::answer, Rcode::refused, {}}; }
 
@@ -82,7 +82,7 @@ const std::vector<std::string>* Zones::find_name(const NamesFile& network, const
 
 Decision Zones::decide_once(const NamesFile& network, const std::string& asker, const std::string& at, const Query& query) const {
     if (asker != at && !network.addresses.contains(asker)) return refuse();
-    if (query.klass != internet) return refuse();
+    if (query.klass != internet_class) return refuse();
     if (auto addresses = find_name(network, asker, query.name)) {
         Decision decision;
         if (query.type != Type::a && query.type != Type::any) return decision;

@@ -1,21 +1,33 @@
 #include "core/store/checkpointer.hpp"
 
+#include <algorithm>
+
 #include "core/base/log.hpp"
+#include "core/store/files.hpp"
 
 namespace gantry::store {
 namespace {
+constexpr int tight_log_pages = 16;       // on a full disk the log begins anew as soon as it can
 constexpr int long_log_pages = 1000;      // 4 MiB: worth moving
+constexpr std::int64_t frame_bytes = 4096 + 24;
+constexpr std::int64_t least_reserve = 1 << 20;   // below that more is taken, and without success the log begins anew
 constexpr int too_long_log_pages = 8000;  // 32 MiB: the writer must wait once, so that the log can begin anew
 }  // namespace
 
 Result<std::unique_ptr<Checkpointer>> Checkpointer::start(const std::string& path, std::recursive_mutex& writer) {
     GANTRY_TRY(auto database, Database::open(path));
     GANTRY_CHECK(database->execute("PRAGMA wal_autocheckpoint=0; PRAGMA synchronous=NORMAL"));
-    return std::unique_ptr<Checkpointer>(new Checkpointer(std::move(database), writer));
+    // The file grows in steps, so that a full disk seldom meets it between two.
+    int step = 256 << 10;
+    sqlite3_file_control(database->handle(), "main", SQLITE_FCNTL_CHUNK_SIZE, &step);
+    return std::unique_ptr<Checkpointer>(new Checkpointer(std::move(database), path, writer));
 }
 
-Checkpointer::Checkpointer(std::unique_ptr<Database> database, std::recursive_mutex& writer)
-    : database_(std::move(database)), writer_(writer), thread_([this] { work(); }) {}
+Checkpointer::Checkpointer(std::unique_ptr<Database> database, std::string path, std::recursive_mutex& writer)
+    : database_(std::move(database)), path_(std::move(path)), writer_(writer), reserved_bytes_(reserve_log(path_, 0)) {
+    thread_ = std::thread([this] { work(); });
+    take_start_reserve(path_);
+}
 
 Checkpointer::~Checkpointer() {
     {
@@ -28,7 +40,12 @@ Checkpointer::~Checkpointer() {
 
 void Checkpointer::log_has(int pages) {
     if (pages < pages_when_woken_) pages_when_woken_ = 0;  // the log has begun anew
-    if (pages - pages_when_woken_ < long_log_pages) return;
+    bool tight = false;
+    if (const std::int64_t bytes = pages * frame_bytes; reserved_bytes_ - bytes < least_reserve) {
+        reserved_bytes_ = std::max(reserved_bytes_, reserve_log(path_, bytes));
+        tight = reserved_bytes_ - bytes < least_reserve;
+    }
+    if (pages - pages_when_woken_ < (tight ? tight_log_pages : long_log_pages)) return;
     pages_when_woken_ = pages;
     std::lock_guard lock(mutex_);
     due_ = true;

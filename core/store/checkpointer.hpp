@@ -25,13 +25,15 @@ public:
     void log_has(int pages);
 
 private:
-    Checkpointer(std::unique_ptr<Database> database, std::recursive_mutex& writer);
+    Checkpointer(std::unique_ptr<Database> database, std::string path, std::recursive_mutex& writer);
     void work();
     void checkpoint();
 
     std::unique_ptr<Database> database_;
+    std::string path_;
     std::recursive_mutex& writer_;
-    int pages_when_woken_ = 0;  // guarded by writer_
+    int pages_when_woken_ = 0;         // guarded by writer_
+    std::int64_t reserved_bytes_ = 0;  // up to where the log has its space; guarded by writer_
     std::mutex mutex_;
     std::condition_variable wake_;
     bool due_ = false, stop_ = false;

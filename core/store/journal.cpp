@@ -6,7 +6,7 @@
 namespace gantry::store {
 namespace {
 
-std::string serialise(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string entry_text(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 // A damaged document must not hide the record it belongs to.
 Json parse_or_empty(std::string_view text) {
@@ -17,7 +17,7 @@ Json parse_or_empty(std::string_view text) {
 }  // namespace
 
 Result<std::int64_t> Store::begin_intent(std::string_view kind, std::string_view id, std::string_view operation, const Json& detail) {
-    const std::string text = serialise(detail);
+    const std::string text = entry_text(detail);
     std::int64_t seq = 0;
     std::lock_guard lock(impl_->mutex);
     Result<void> done = impl_->commit(Impl::Steps::single, [&]() -> Result<void> {
@@ -40,6 +40,13 @@ Result<void> Store::end_intent(std::int64_t seq) {
                          [&] { return Query(*impl_->database, "DELETE FROM intents WHERE seq=?").bind(seq).run(); });
 }
 
+Result<void> Store::end_intents(std::string_view kind, std::string_view id, std::string_view operation) {
+    std::lock_guard lock(impl_->mutex);
+    return impl_->commit(Impl::Steps::single, [&] {
+        return Query(*impl_->database, "DELETE FROM intents WHERE kind=? AND id=? AND operation=?").bind(kind).bind(id).bind(operation).run();
+    });
+}
+
 Result<std::vector<Intent>> Store::intents() {
     std::lock_guard lock(impl_->mutex);
     Query query(*impl_->database, "SELECT seq, kind, id, operation, detail FROM intents ORDER BY seq");
@@ -53,7 +60,7 @@ Result<std::vector<Intent>> Store::intents() {
 }
 
 Result<std::int64_t> Store::append_event(std::int64_t time_ns, const Json& body, std::int64_t keep) {
-    const std::string text = serialise(body);
+    const std::string text = entry_text(body);
     std::int64_t seq = 0;
     std::lock_guard lock(impl_->mutex);
     Result<void> done = impl_->commit(Impl::Steps::several, [&]() -> Result<void> {

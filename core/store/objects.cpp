@@ -56,6 +56,13 @@ Result<void> Store::erase(std::string_view kind, std::string_view id) {
     });
 }
 
+Result<void> Store::quarantine(std::string_view kind, std::string_view id) {
+    std::lock_guard lock(impl_->mutex);
+    return impl_->commit(Impl::Steps::single, [&] {
+        return Query(*impl_->database, "UPDATE OR REPLACE objects SET kind='damaged.'||kind, name='' WHERE kind=? AND id=?").bind(kind).bind(id).run();
+    });
+}
+
 Result<std::vector<Object>> Store::list(std::string_view kind, std::vector<Damage>* damage) {
     std::lock_guard lock(impl_->mutex);
     Query query(*impl_->database, "SELECT id, name, generation, body FROM objects WHERE kind=? ORDER BY seq");

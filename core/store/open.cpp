@@ -4,7 +4,9 @@
 #include "core/base/files.hpp"
 #include "core/base/log.hpp"
 #include "core/base/text.hpp"
+#include "core/store/files.hpp"
 #include "core/store/impl.hpp"
+#include "core/store/salvage.hpp"
 
 namespace gantry::store {
 namespace {
@@ -78,14 +80,28 @@ Result<Looked> look_at(Database& database, const std::string& path) {
 }
 
 // The file and what SQLite keeps beside it, under a name that says when.
-Result<void> move_aside(const std::string& path) {
+Result<std::string> move_aside(const std::string& path) {
     const std::string target = path + ".damaged-" + std::to_string(wall_clock_ns() / 1'000'000);
     for (const char* suffix : {"-wal", "-shm", ""}) {
         const std::string from = path + suffix, to = target + suffix;
         if (std::rename(from.c_str(), to.c_str()) != 0 && errno != ENOENT)
             return fail_errno("move the damaged store \"" + from + "\" aside");
     }
-    return {};
+    return target;
+}
+
+// Damage that SQLite takes for the ordinary: files that are gone, and a log that it would read up to the damage only.
+std::string unnoticed_damage(const std::string& path) {
+    const Mark mark = read_mark(path);
+    if (mark == Mark::none) return {};
+    if (!path_exists(path)) return "the file is missing";
+    if (mark == Mark::open && !path_exists(path + "-wal")) return "its log is missing: what was not moved out of it is lost";
+    return damage_of_log(path);
+}
+
+// A copy for whoever mends it; the store goes on with what comes before the damage.
+void keep_copy_of_log(const std::string& path) {
+    if (auto log = read_file(path + "-wal", 256u << 20)) (void)write_file(path + ".damaged-" + std::to_string(wall_clock_ns() / 1'000'000) + "-wal", *log, 0600);
 }
 
 Result<void> prepare(Database& database, Health health) {
@@ -103,19 +119,36 @@ Result<void> prepare(Database& database, Health health) {
 
 Result<Opened> open_database(const std::string& path) {
     Opened opened;
+    release_start_reserve(path);
+    const bool used = read_mark(path) != Mark::none;
+    if (std::string reason = unnoticed_damage(path); !reason.empty()) {
+        opened.quarantined = "store \"" + path + "\" is damaged: " + reason;
+        log::error("the store is damaged", {{"path", path}, {"reason", reason}});
+        keep_copy_of_log(path);
+    }
+    std::string aside;
     for (int attempt = 0; attempt < 2; ++attempt) {
         GANTRY_TRY(opened.database, Database::open(path));
         // A refused or damaged file stays as it is: closing must not fold its log into it.
         sqlite3_db_config(opened.database->handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
         GANTRY_TRY(Looked looked, look_at(*opened.database, path));
+        if (looked.health == Health::empty && used && attempt == 0 && opened.quarantined.empty()) looked = {Health::damaged, "it is empty"};
         if (looked.health != Health::damaged) {
             sqlite3_db_config(opened.database->handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
             GANTRY_CHECK(prepare(*opened.database, looked.health).context("prepare store \"" + path + "\""));
+            // In the file itself, so that a store without its log is still known as one.
+            if (looked.health == Health::empty) (void)opened.database->execute("PRAGMA wal_checkpoint");
+            if (!aside.empty()) {
+                const std::int64_t saved = salvage(aside, *opened.database);
+                opened.quarantined += "; " + std::to_string(saved) + " records of it were saved";
+                log::error("what could be read of the damaged store was saved", {{"records", std::to_string(saved)}, {"from", aside}});
+            }
+            if (auto marked = write_mark(path, Mark::open); !marked) log::warn("the store could not be marked as in use", {{"reason", marked.error().text}});
             return opened;
         }
         opened.quarantined = "store \"" + path + "\" is damaged and was moved aside: " + looked.reason;
         opened.database.reset();
-        GANTRY_CHECK(move_aside(path));
+        GANTRY_TRY(aside, move_aside(path));
         log::error("the store is damaged and was moved aside", {{"path", path}, {"reason", looked.reason}});
     }
     return fail(Code::corrupt, "store \"" + path + "\" is damaged again right after it was made");

@@ -5,12 +5,20 @@
 
 #include "core/base/failpoint.hpp"
 #include "core/base/files.hpp"
+#include "core/store/files.hpp"
 #include "core/store/impl.hpp"
 
 namespace gantry::store {
 
 Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Store::~Store() = default;
+
+Store::~Store() {
+    const std::string path = impl_->path;
+    impl_->checkpointer.reset();
+    impl_->database.reset();
+    // The last connection folds the log into the file; where it could not, the log is there still.
+    if (!path_exists(path + "-wal")) (void)write_mark(path, Mark::closed);
+}
 
 Result<std::unique_ptr<Store>> Store::open(const std::string& path, std::string* quarantined) {
     GANTRY_TRY(Opened opened, open_database(path));

@@ -23,7 +23,7 @@ struct Object {
     Json body;
 };
 
-// What is wrong with an object that could not be read. It stays in the store until repaired.
+// What is wrong with an object that could not be read. It stays in the store until it is repaired or set aside.
 struct Damage {
     std::string kind, id, reason;
 };
@@ -37,8 +37,8 @@ struct Intent {
 
 class Store {
 public:
-    // Opens or makes `path`. A damaged file is moved aside to `path`.damaged-<time> and an empty store begins: the
-    // reason is in *quarantined. Refuses a store written by a newer engine, untouched (GANTRY_PRECONDITION).
+    // Opens or makes `path`. A damaged file is moved aside to `path`.damaged-<time> and a new store begins with what could
+    // be read of it: the reason is in *quarantined, also where only the end of the log is lost. Refuses a store written by a newer engine, untouched (GANTRY_PRECONDITION).
     static Result<std::unique_ptr<Store>> open(const std::string& path, std::string* quarantined = nullptr);
     ~Store();
     Store(const Store&) = delete;
@@ -49,6 +49,8 @@ public:
     Result<std::optional<Object>> get(std::string_view kind, std::string_view id);
     // Gone is success.
     Result<void> erase(std::string_view kind, std::string_view id);
+    // Sets a damaged object aside, as it is: it is not listed any more, and its name is free.
+    Result<void> quarantine(std::string_view kind, std::string_view id);
     // Every readable object of a kind, oldest first; the others go to *damage.
     Result<std::vector<Object>> list(std::string_view kind, std::vector<Damage>* damage = nullptr);
 
@@ -65,6 +67,8 @@ public:
     // begin_intent before the kernel is changed, end_intent with the result recorded.
     Result<std::int64_t> begin_intent(std::string_view kind, std::string_view id, std::string_view operation, const Json& detail);
     Result<void> end_intent(std::int64_t seq);
+    // All of one operation on one object, also those that an earlier end could not be recorded of.
+    Result<void> end_intents(std::string_view kind, std::string_view id, std::string_view operation);
     Result<std::vector<Intent>> intents();
 
     // Events, numbered without gaps; the newest `keep` stay.

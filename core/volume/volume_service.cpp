@@ -17,6 +17,11 @@ constexpr std::string_view table = "volume/1";
 
 Error no_such_volume(std::string_view name) { return fail(Code::not_found, "get " + std::string(name) + ": no such volume"); }
 
+Result<void> after_made() {
+    GANTRY_FAILPOINT("volume.create.made");
+    return {};
+}
+
 bool is_uncertain(const Error& error) { return error.code == Code::deadline || error.code == Code::cancelled; }
 
 }  // namespace
@@ -42,13 +47,35 @@ struct VolumeService::Impl {
     // The store first, so that what a client is told survives.
     Result<void> keep(const Volume& volume) {
         GANTRY_CHECK(store.put(store_kind, to_object(volume)));
-        std::lock_guard lock(mutex);
-        volumes[volume.name] = volume;
+        remember(volume);
         return {};
     }
 
-    Result<void> forget(const std::string& name) {
-        GANTRY_CHECK(store.erase(store_kind, name));
+    void remember(const Volume& volume) {
+        std::lock_guard lock(mutex);
+        volumes[volume.name] = volume;
+    }
+
+    // With the end of what was intended, in one step.
+    Result<void> keep(const Volume& volume, std::int64_t intent) {
+        GANTRY_CHECK(store.transact([&]() -> Result<void> {
+            GANTRY_CHECK(store.put(store_kind, to_object(volume)));
+            return store.end_intent(intent);
+        }));
+        remember(volume);
+        return {};
+    }
+
+    Result<driver::Reply> make(const Volume& volume) {
+        GANTRY_FAILPOINT("volume.create.intent");
+        return call(volume, "ensure");
+    }
+
+    Result<void> forget(const std::string& name, std::int64_t intent) {
+        GANTRY_CHECK(store.transact([&]() -> Result<void> {
+            GANTRY_CHECK(store.erase(store_kind, name));
+            return store.end_intent(intent);
+        }));
         std::lock_guard lock(mutex);
         volumes.erase(name);
         return {};
@@ -82,7 +109,7 @@ struct VolumeService::Impl {
                 if (auto removed = call(half, "remove"); !removed)
                     log::warn("a half-made volume could not be removed", {{"volume", intent.id}, {"reason", removed.error().text}});
             } else if (intent.operation == "remove" && volume) {
-                if (auto removed = call(*volume, "remove"); removed) (void)forget(intent.id);
+                if (auto removed = call(*volume, "remove"); removed) (void)forget(intent.id, intent.seq);
                 else log::warn("a volume could not be removed", {{"volume", intent.id}, {"reason", removed.error().text}});
             }
             (void)store.end_intent(intent.seq);
@@ -95,10 +122,15 @@ VolumeService::~VolumeService() = default;
 
 Result<std::unique_ptr<VolumeService>> VolumeService::open(store::Store& store, driver::Registry& drivers, std::string default_driver) {
     auto impl = std::make_unique<Impl>(store, drivers, std::move(default_driver));
-    GANTRY_TRY(auto objects, store.list(store_kind));
+    std::vector<store::Damage> damage;
+    GANTRY_TRY(auto objects, store.list(store_kind, &damage));
     for (const store::Object& object : objects) {
         if (auto volume = from_object(object)) impl->volumes[volume->name] = *volume;
-        else log::warn("a volume's record is damaged", {{"volume", object.id}});
+        else damage.push_back({std::string(store_kind), object.id, "it is not a volume's record"});
+    }
+    for (const store::Damage& item : damage) {
+        log::error("a volume's record is damaged; it is set aside", {{"volume", item.id}, {"reason", item.reason}});
+        GANTRY_CHECK(store.quarantine(store_kind, item.id));
     }
     GANTRY_TRY(auto intents, store.intents());
     for (store::Intent& intent : intents)
@@ -130,22 +162,24 @@ Result<Volume> VolumeService::create(std::string name, std::string_view driver, 
     }
     GANTRY_CHECK(impl_->check_options(volume).context("create " + volume.name));
     GANTRY_TRY(std::int64_t intent, impl_->store.begin_intent(store_kind, volume.name, "create", Json{{"driver", volume.driver}}));
-    GANTRY_FAILPOINT("volume.create.intent");
-    auto made = impl_->call(volume, "ensure");
+    auto made = impl_->make(volume);
     if (!made) {
         if (is_uncertain(made.error())) (void)impl_->call(volume, "remove");
         (void)impl_->store.end_intent(intent);
         return std::move(made).error().context("create " + volume.name);
     }
     volume.path = member<std::string>(made->result, "path");
-    GANTRY_FAILPOINT("volume.create.made");
-    if (auto kept = impl_->keep(volume); !kept) {
+    if (auto hook = after_made(); !hook) {
+        (void)impl_->call(volume, "remove");
+        (void)impl_->store.end_intent(intent);
+        return std::move(hook).error().context("create " + volume.name);
+    }
+    if (auto kept = impl_->keep(volume, intent); !kept) {
         (void)impl_->call(volume, "remove");
         (void)impl_->store.end_intent(intent);
         return std::move(kept).error().context("create " + volume.name);
     }
-    GANTRY_FAILPOINT("volume.create.recorded");
-    GANTRY_CHECK(impl_->store.end_intent(intent));
+    GANTRY_FAILPOINT_VOID("volume.create.recorded");
     return volume;
 }
 
@@ -171,14 +205,16 @@ Result<void> VolumeService::remove(std::string_view name, bool force) {
         return fail(Code::conflict, "remove " + key + ": volume is in use - [" + join(ids, ", ") + "]");
     }
     GANTRY_TRY(std::int64_t intent, impl_->store.begin_intent(store_kind, key, "remove", Json::object()));
-    GANTRY_FAILPOINT("volume.remove.intent");
-    if (auto removed = impl_->call(*volume, "remove"); !removed) {
+    auto removed = [&]() -> Result<driver::Reply> {
+        GANTRY_FAILPOINT("volume.remove.intent");
+        return impl_->call(*volume, "remove");
+    }();
+    if (!removed) {
         if (!is_uncertain(removed.error())) (void)impl_->store.end_intent(intent);
         return std::move(removed).error().context("remove " + key);
     }
     GANTRY_FAILPOINT("volume.remove.gone");
-    GANTRY_CHECK(impl_->forget(key));
-    return impl_->store.end_intent(intent);
+    return impl_->forget(key, intent);
 }
 
 Result<VolumeService::Published> VolumeService::publish(std::string_view name, std::string_view consumer, bool read_only) {
@@ -187,16 +223,22 @@ Result<VolumeService::Published> VolumeService::publish(std::string_view name, s
     auto volume = impl_->find(name);
     if (!volume) return no_such_volume(name);
     const bool fresh = volume->consumers.insert(std::string(consumer)).second;
-    if (fresh) GANTRY_CHECK(impl_->keep(*volume));
-    GANTRY_FAILPOINT("volume.publish.recorded");
-    auto reply = impl_->call(*volume, "publish", Json{{"consumer", consumer}, {"read_only", read_only}});
+    if (fresh) {
+        // A removal that was left undecided is not finished any more: the volume is wanted again.
+        GANTRY_CHECK(impl_->store.end_intents(store_kind, key, "remove"));
+        GANTRY_CHECK(impl_->keep(*volume));
+    }
+    auto reply = [&]() -> Result<driver::Reply> {
+        GANTRY_FAILPOINT("volume.publish.recorded");
+        return impl_->call(*volume, "publish", Json{{"consumer", consumer}, {"read_only", read_only}});
+    }();
     UniqueFd mount = reply ? reply->take_fd("mount") : UniqueFd();
     if (mount) return Published{std::move(mount), volume->path};
     Error error = reply ? fail(Code::internal, "driver \"" + volume->driver + "\" gave no descriptor") : std::move(reply).error();
     if (fresh) {
         if (reply || is_uncertain(error)) (void)impl_->call(*volume, "unpublish", Json{{"consumer", consumer}});
         volume->consumers.erase(std::string(consumer));
-        (void)impl_->keep(*volume);
+        if (!impl_->keep(*volume)) impl_->remember(*volume);
     }
     return std::move(error).context("mount volume " + key);
 }
@@ -208,9 +250,12 @@ Result<void> VolumeService::unpublish(std::string_view name, std::string_view co
     if (!volume || !volume->consumers.contains(std::string(consumer))) return {};
     auto reply = impl_->call(*volume, "unpublish", Json{{"consumer", consumer}});
     if (!reply) return std::move(reply).error().context("unmount volume " + key);
-    GANTRY_FAILPOINT("volume.unpublish.done");
     volume->consumers.erase(std::string(consumer));
-    return impl_->keep(*volume);
+    auto kept = impl_->keep(*volume);
+    // What the store still says is put right at the next start; here the volume is free.
+    if (!kept) impl_->remember(*volume);
+    GANTRY_FAILPOINT("volume.unpublish.done");
+    return kept;
 }
 
 void VolumeService::reconcile(const std::set<std::string>& containers) {

@@ -80,9 +80,11 @@ def test_fixture_drivers_are_refused_or_contained(engine):
     found = sorted(os.path.join(d, n) for d, _, names in os.walk(directory) if "fixture" in d for n in names if n.endswith(".so"))
     if not found:
         pytest.skip(f"no fixture drivers below {directory}")
+    # The one fixture of the same source that has no fault, and one that is at fault only when it is called.
+    sound = ("network-plain.so", "network-misbehaves.so")
     for path in found:
         done = engine("driver", "check", path, timeout=60)
-        if "good" not in os.path.basename(path):
+        if "good" not in os.path.basename(path) and os.path.basename(path) not in sound:
             assert done.code == 1 and (done.out + done.err).strip(), (path, done)
         assert engine.process.poll() is None
 

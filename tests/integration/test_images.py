@@ -107,6 +107,34 @@ def test_an_image_in_use_stays(store):
     store.ok("rm", "c")
 
 
+def test_files_of_a_removed_image_go_with_its_last_container(store):
+    layers, tag, config = small()
+    before = store.files()
+    store.load(docker_archive(layers, [tag], config))
+    image = "sha256:" + digest(config)
+    store.ok("create", "--name", "c", tag)
+    assert "Deleted: " + image in store.ok("rmi", "-f", image)
+    assert store.files() != before
+    assert store.ok("start", "-a", "c") == "hello"
+    store.ok("rm", "c")
+    eventually(lambda: store.files() == before, interval=0.1)
+
+
+def test_files_are_gone_when_rmi_answers(store):
+    layers, tag, config = small()
+    blobs = [f for f in store.files() if "/blobs/" in f]
+    store.load(docker_archive(layers, [tag], config))
+    store.ok("rmi", tag)
+    assert [f for f in store.files() if "/blobs/" in f] == blobs
+
+
+def test_diff_shows_what_the_container_did_and_nothing_of_the_engine(engine):
+    engine.ok("run", "--name", "c", IMAGE, "sh", "-c", "echo x > /new; rm /data/seed; mkdir /d; echo y > /d/f")
+    assert engine.ok("diff", "c").splitlines() == ["A /d", "A /d/f", "C /data", "D /data/seed", "A /new"]
+    engine.ok("run", "--name", "e", IMAGE, "sh", "-c", "echo x >> /etc/passwd")
+    assert engine.ok("diff", "e").splitlines() == ["C /etc", "C /etc/passwd"]
+
+
 def test_import(store, scratch):
     tree = archives.busybox_layers()[0]
     name = store("import", "-c", 'CMD ["cat", "/data/seed"]', "-c", "ENV X=y", "-m", "from a tree", "-", "test/imported:1", input=tree, text=False)

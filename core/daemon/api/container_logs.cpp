@@ -1,6 +1,4 @@
 // GET /containers/{id}/logs: what a container has written, and with follow what it writes.
-#include <thread>
-
 #include "core/base/clock.hpp"
 #include "core/container/log_reader.hpp"
 #include "core/daemon/api/containers.hpp"
@@ -74,11 +72,10 @@ void logs(ContainerService& service, const http::Request& request, const Reply& 
     stream->on_client_gone([weak = std::weak_ptr(reader)] {
         if (auto alive = weak.lock()) alive->stop();
     });
-    // Followed logs sleep nearly always; a worker is not for that.
-    std::thread([&service, id = source->id, waiting = number ? *number : 0, reader, stream, raw = source->terminal] {
+    service.run_beside([&service, id = source->id, waiting = number ? *number : 0, reader, stream, raw = source->terminal] {
         copy(*reader, *stream, raw, true);
         service.cancel_wait(id, waiting);
-    }).detach();
+    });
 }
 
 }  // namespace

@@ -75,7 +75,7 @@ void attach(ContainerService& service, const http::Request& request, const Reply
     (void)service.attach((*inspected)["Id"], std::move(attachment));
 }
 
-// One figure a second until the client or the container goes. Each stream has a thread: it sleeps nearly always.
+// One figure a second until the client or the container goes.
 void stream_stats(ContainerService& service, const std::string& id, std::shared_ptr<http::Stream> stream) {
     struct Gate {
         std::mutex mutex;
@@ -88,7 +88,7 @@ void stream_stats(ContainerService& service, const std::string& id, std::shared_
         gate->gone = true;
         gate->changed.notify_all();
     });
-    std::thread([&service, id, stream, gate] {
+    service.run_beside([&service, id, stream, gate] {
         Json before;
         for (;;) {
             auto figures = service.stats(id);
@@ -100,7 +100,7 @@ void stream_stats(ContainerService& service, const std::string& id, std::shared_
             std::unique_lock lock(gate->mutex);
             if (gate->changed.wait_for(lock, std::chrono::seconds(1), [&] { return gate->gone; })) return;
         }
-    }).detach();
+    });
 }
 
 void stats(ContainerService& service, const http::Request& request, const Reply& reply) {

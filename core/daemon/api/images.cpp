@@ -1,3 +1,4 @@
+#include "core/base/log.hpp"
 #include "core/daemon/api/image_filters.hpp"
 #include "core/daemon/api/answer.hpp"
 #include "core/daemon/api/api.hpp"
@@ -45,6 +46,10 @@ Result<Json> remove(Deps& deps, const http::Request& request) {
         all.push_back({{"Deleted", id}});
         if (id == image->id) deps.events.publish("image", "delete", id, {{"name", id}});
     }
+    // The image is gone whatever comes of its files: the next collection finds what this one leaves.
+    if (!gone.deleted.empty())
+        if (auto freed = deps.images.collect_garbage(deps.layers_in_use()); !freed)
+            log::warn("the files of a removed image could not be deleted", {{"image", image->id}, {"reason", freed.error().text}});
     return all;
 }
 

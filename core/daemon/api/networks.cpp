@@ -9,7 +9,7 @@
 namespace gantry::daemon {
 namespace {
 
-Result<Json> create(Deps& deps, const http::Request& request) {
+Result<Json> create_network(Deps& deps, const http::Request& request) {
     GANTRY_TRY(Json body, request.json());
     GANTRY_TRY(Json made, deps.networks.create(body));
     const std::string id = member<std::string>(made, "Id");
@@ -54,7 +54,7 @@ Result<void> check_filters(const std::map<std::string, std::vector<std::string>>
     return {};
 }
 
-Result<Json> list(Deps& deps, const http::Request& request) {
+Result<Json> list_networks(Deps& deps, const http::Request& request) {
     GANTRY_TRY(auto filters, read_filters(request));
     GANTRY_CHECK(check_filters(filters));
     Json all = Json::array();
@@ -69,13 +69,13 @@ Result<Json> list(Deps& deps, const http::Request& request) {
     return all;
 }
 
-Result<Json> inspect(Deps& deps, const http::Request& request) {
+Result<Json> inspect_network(Deps& deps, const http::Request& request) {
     const std::string scope = request.query_value("scope");
     if (!scope.empty() && scope != "local") return fail(Code::not_found, "network " + request.parameter("id") + " not found");
     return deps.networks.inspect(request.parameter("id"));
 }
 
-Result<void> remove(Deps& deps, const http::Request& request) {
+Result<void> remove_network(Deps& deps, const http::Request& request) {
     const std::string& wanted = request.parameter("id");
     auto network = deps.networks.inspect(wanted);
     GANTRY_CHECK(deps.networks.remove(wanted));
@@ -103,10 +103,10 @@ Result<void> change(Deps& deps, const http::Request& request, Verb verb) {
 }  // namespace
 
 void register_networks(http::Router& router, Deps& deps) {
-    router.add("GET", "/networks", [&deps](http::Request request, Reply reply) { answer(reply, list(deps, request)); }, http::Body::none);
-    router.add("POST", "/networks/create", [&deps](http::Request request, Reply reply) { answer(reply, create(deps, request), 201); });
-    router.add("GET", "/networks/{id}", [&deps](http::Request request, Reply reply) { answer(reply, inspect(deps, request)); }, http::Body::none);
-    router.add("DELETE", "/networks/{id}", [&deps](http::Request request, Reply reply) { answer(reply, remove(deps, request), 204); }, http::Body::none);
+    router.add("GET", "/networks", [&deps](http::Request request, Reply reply) { answer(reply, list_networks(deps, request)); }, http::Body::none);
+    router.add("POST", "/networks/create", [&deps](http::Request request, Reply reply) { answer(reply, create_network(deps, request), 201); });
+    router.add("GET", "/networks/{id}", [&deps](http::Request request, Reply reply) { answer(reply, inspect_network(deps, request)); }, http::Body::none);
+    router.add("DELETE", "/networks/{id}", [&deps](http::Request request, Reply reply) { answer(reply, remove_network(deps, request), 204); }, http::Body::none);
     router.add("POST", "/networks/{id}/connect",
                [&deps](http::Request request, Reply reply) { answer(reply, change(deps, request, Verb::connect), 200); });
     router.add("POST", "/networks/{id}/disconnect",

@@ -29,7 +29,7 @@ Result<std::string> text(const Json& body, const char* key) {
     return found->get<std::string>();
 }
 
-Result<Json> create(Deps& deps, const http::Request& request) {
+Result<Json> create_volume(Deps& deps, const http::Request& request) {
     GANTRY_TRY(Json body, request.json());
     if (auto cluster = body.find("ClusterVolumeSpec"); cluster != body.end() && !cluster->is_null())
         return fail(Code::unsupported, "cluster volumes are not supported");
@@ -53,7 +53,7 @@ bool fits(const volume::Volume& volume, const std::string& key, const std::strin
     return label != volume.labels.end() && (equals == std::string::npos || label->second == value.substr(equals + 1));
 }
 
-Result<Json> list(Deps& deps, const http::Request& request) {
+Result<Json> list_volumes(Deps& deps, const http::Request& request) {
     GANTRY_TRY(auto filters, read_filters(request));
     for (const auto& [key, values] : filters) {
         if (key != "name" && key != "driver" && key != "dangling" && key != "label") return fail(Code::invalid, "invalid filter '" + key + "'");
@@ -74,12 +74,12 @@ Result<Json> list(Deps& deps, const http::Request& request) {
     return Json{{"Volumes", std::move(all)}, {"Warnings", Json::array()}};
 }
 
-Result<Json> inspect(Deps& deps, const http::Request& request) {
+Result<Json> inspect_volume(Deps& deps, const http::Request& request) {
     GANTRY_TRY(volume::Volume volume, deps.volumes.inspect(request.parameter("name")));
     return volume.to_api();
 }
 
-Result<void> remove(Deps& deps, const http::Request& request) {
+Result<void> remove_volume(Deps& deps, const http::Request& request) {
     const std::string& name = request.parameter("name");
     auto volume = deps.volumes.inspect(name);
     GANTRY_CHECK(deps.volumes.remove(name, request.query_flag("force")));
@@ -90,10 +90,10 @@ Result<void> remove(Deps& deps, const http::Request& request) {
 }  // namespace
 
 void register_volumes(http::Router& router, Deps& deps) {
-    router.add("GET", "/volumes", [&deps](http::Request request, Reply reply) { answer(reply, list(deps, request)); }, http::Body::none);
-    router.add("POST", "/volumes/create", [&deps](http::Request request, Reply reply) { answer(reply, create(deps, request), 201); });
-    router.add("GET", "/volumes/{name}", [&deps](http::Request request, Reply reply) { answer(reply, inspect(deps, request)); }, http::Body::none);
-    router.add("DELETE", "/volumes/{name}", [&deps](http::Request request, Reply reply) { answer(reply, remove(deps, request), 204); }, http::Body::none);
+    router.add("GET", "/volumes", [&deps](http::Request request, Reply reply) { answer(reply, list_volumes(deps, request)); }, http::Body::none);
+    router.add("POST", "/volumes/create", [&deps](http::Request request, Reply reply) { answer(reply, create_volume(deps, request), 201); });
+    router.add("GET", "/volumes/{name}", [&deps](http::Request request, Reply reply) { answer(reply, inspect_volume(deps, request)); }, http::Body::none);
+    router.add("DELETE", "/volumes/{name}", [&deps](http::Request request, Reply reply) { answer(reply, remove_volume(deps, request), 204); }, http::Body::none);
 }
 
 }  // namespace gantry::daemon

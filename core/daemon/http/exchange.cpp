@@ -128,6 +128,10 @@ void Exchange::on_client_gone(std::function<void()> gone) { connection_->watch(n
 void run_handler(const Handler& handler, Request request, const std::shared_ptr<Exchange>& exchange) {
     try {
         handler(std::move(request), exchange);
+    } catch (const Json::type_error& e) {
+        // A member of the body is of a type that its reader did not expect.
+        const std::string_view what = e.what();
+        exchange->error(fail(Code::invalid, "invalid JSON: a member of the body has the wrong type: " + std::string(what.substr(std::min(what.size(), what.find("] ") + 2)))));
     } catch (const std::exception& e) {
         exchange->error(fail(Code::internal, std::string("exception in a request handler: ") + e.what()));
     } catch (...) {

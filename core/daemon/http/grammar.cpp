@@ -24,7 +24,7 @@ Verdict check_request_line(std::string_view line, const Limits& limits) {
     const std::string_view method = line.substr(0, first), version = line.substr(last + 1);
     if (!all_tokens(method)) return bad("malformed method");
     if (version != "HTTP/1.1" && version != "HTTP/1.0")
-        return version.starts_with("HTTP/") ? Verdict{505, "only HTTP/1.1 is spoken here"} : bad("malformed request line");
+        return version.starts_with("HTTP/") ? Verdict{505, "the only version spoken here is HTTP/1.1"} : bad("malformed request line");
     for (char c : line)
         if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return bad("a control character in the request line");
     return {};

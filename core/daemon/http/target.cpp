@@ -62,9 +62,9 @@ struct Version {
     auto operator<=>(const Version&) const = default;
 };
 
-// Digits without a leading zero, three at most; -1 for anything else.
+// Digits without a leading zero, six at most; -1 for anything else.
 int version_part(std::string_view text) {
-    if (text.empty() || text.size() > 3 || (text.size() > 1 && text[0] == '0')) return -1;
+    if (text.empty() || text.size() > 6 || (text.size() > 1 && text[0] == '0')) return -1;
     for (char c : text)
         if (c < '0' || c > '9') return -1;
     return static_cast<int>(*parse_int(text));

@@ -9,6 +9,7 @@
 #include "plugins/network/bridge/link.hpp"
 #include "plugins/network/bridge/options.hpp"
 #include "plugins/network/bridge/reaper.hpp"
+#include "plugins/network/bridge/watcher.hpp"
 
 namespace gantry::bridge {
 namespace {
@@ -29,7 +30,9 @@ public:
 
     static Result<std::unique_ptr<BridgeDriver>> create(Host host, const DriverConfig& config) {
         GANTRY_TRY(auto firewall, Firewall::create(config.engine));
-        return std::make_unique<BridgeDriver>(host, config, std::move(firewall));
+        auto driver = std::make_unique<BridgeDriver>(host, config, std::move(firewall));
+        GANTRY_TRY(driver->watcher_, Watcher::create(driver->firewall_->table(), [self = driver.get()] { self->restore_rules(); }));
+        return driver;
     }
 
     BridgeDriver(Host host, const DriverConfig& config, std::unique_ptr<Firewall> firewall)
@@ -86,6 +89,7 @@ public:
         spec.mtu = plan.options.mtu;
         spec.rule = plan.options.inter_container ? netlink::PortRule::talks_to_others : netlink::PortRule::isolated;
         spec.netns = to.netns;
+        spec.netlink = to.netlink;
         GANTRY_CHECK(attach_veth(host_, kernel, spec));
         Attached attached;
         attached.interface = spec.interface;
@@ -230,11 +234,18 @@ private:
         return {};
     }
 
+    void restore_rules() {
+        auto restored = firewall_->restore();
+        host_.log(LogLevel::warn, restored ? "somebody took rules out of the table \"" + firewall_->table() + "\": they are back"
+                                           : "somebody took rules out of the table \"" + firewall_->table() + "\": " + restored.error().text);
+    }
+
     Host host_;
     const std::string engine_;
     Forwarding forwarding_;
     std::unique_ptr<Firewall> firewall_;
     Reaper reaper_;
+    std::unique_ptr<Watcher> watcher_;  // last: it calls the rest
 };
 
 }  // namespace

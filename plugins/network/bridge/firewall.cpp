@@ -122,13 +122,16 @@ Result<std::vector<std::string>> Firewall::list_bridges() {
 
 Result<void> Firewall::ensure_network(const NetworkRules& network) {
     std::lock_guard lock(mutex_);
-    return run(skeleton(table_) + network_elements(table_, "add", network)).context("network of bridge \"" + network.bridge + "\"");
+    GANTRY_CHECK(run(skeleton(table_) + network_elements(table_, "add", network)).context("network of bridge \"" + network.bridge + "\""));
+    networks_[network.bridge] = network;
+    return {};
 }
 
 Result<void> Firewall::remove_network(const NetworkRules& network) {
     std::lock_guard lock(mutex_);
     GANTRY_TRY(auto known, list_bridges());
     std::erase(known, network.bridge);
+    networks_.erase(network.bridge);
     // Without the table there is nothing to take out; adding it first makes its deletion succeed in every case.
     if (known.empty()) return run("add table inet " + table_ + "\ndelete table inet " + table_ + "\n");
     return run(network_elements(table_, "add", network) + network_elements(table_, "delete", network));
@@ -150,12 +153,30 @@ Result<void> Firewall::set_ports(const std::string& address, const std::vector<P
         GANTRY_CHECK(check_port_free(port));
         changes += port_element(table_, "add", port, address);
     }
-    if (changes.empty()) return {};
-    return run(changes).context("publish ports of \"" + address + "\"");
+    if (!changes.empty()) GANTRY_CHECK(run(changes).context("publish ports of \"" + address + "\""));
+    std::erase_if(ports_, [&](const PortEntry& entry) { return entry.address == address; });
+    for (const PublishedPort& port : ports) ports_.push_back({port, address});
+    return {};
 }
 
 Result<void> Firewall::rebuild(const std::vector<NetworkRules>& networks, const std::vector<PortEntry>& ports) {
     std::lock_guard lock(mutex_);
+    GANTRY_CHECK(write_all(networks, ports));
+    networks_.clear();
+    for (const NetworkRules& network : networks) networks_[network.bridge] = network;
+    ports_ = ports;
+    return {};
+}
+
+Result<void> Firewall::restore() {
+    std::lock_guard lock(mutex_);
+    if (networks_.empty()) return {};
+    std::vector<NetworkRules> networks;
+    for (const auto& [bridge, network] : networks_) networks.push_back(network);
+    return write_all(networks, ports_);
+}
+
+Result<void> Firewall::write_all(const std::vector<NetworkRules>& networks, const std::vector<PortEntry>& ports) {
     std::string text = "add table inet " + table_ + "\ndelete table inet " + table_ + "\n";
     if (!networks.empty()) text += skeleton(table_);
     for (const NetworkRules& network : networks) text += network_elements(table_, "add", network);

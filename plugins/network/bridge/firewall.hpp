@@ -34,6 +34,9 @@ public:
     Result<void> set_ports(const std::string& address, const std::vector<PublishedPort>& ports);
     // The whole table from new in one transaction: nothing else stays.
     Result<void> rebuild(const std::vector<NetworkRules>& networks, const std::vector<PortEntry>& ports);
+    // Puts back what this object last knew to be in the table, when somebody else took it out. Nothing known: nothing done.
+    Result<void> restore();
+    const std::string& table() const { return table_; }
     // Every published port.
     Result<std::vector<PortEntry>> ports();
     // Bridges the table knows; none where the table is not there.
@@ -48,6 +51,7 @@ private:
     using Context = std::unique_ptr<nft_ctx, FreeContext>;
     Firewall(std::string table, Context context) : table_(std::move(table)), context_(std::move(context)) {}
     Result<void> run(const std::string& commands);
+    Result<void> write_all(const std::vector<NetworkRules>& networks, const std::vector<PortEntry>& ports);  // mutex held
     Result<Json> list(const std::string& what);  // {"nftables": [...]}; {} where it is not there
     Result<std::vector<PortEntry>> list_ports();
     Result<std::vector<std::string>> list_bridges();
@@ -55,6 +59,9 @@ private:
     std::mutex mutex_;
     const std::string table_;
     Context context_;
+    // For restore() only: what was put into the table and not taken out again.
+    std::map<std::string, NetworkRules> networks_;  // by bridge
+    std::vector<PortEntry> ports_;
 };
 
 }  // namespace gantry::bridge

@@ -81,28 +81,28 @@ Result<void> remove_bridge(netlink::Socket& host, const BridgeSpec& spec) {
 }
 
 Result<void> attach_veth(const Host& driver_host, netlink::Socket& host, const VethSpec& spec) {
-    GANTRY_TRY(netlink::Socket inside, driver_host.in_netns(spec.netns, [] { return netlink::Socket::open(); }));
-    GANTRY_TRY(auto there, inside.find(spec.interface));
-    if (there && there->mac != spec.mac) return fail(Code::conflict, "interface \"" + spec.interface + "\" is in the sandbox already");
+    GANTRY_TRY(netlink::Socket inside, spec.netlink >= 0 ? netlink::Socket::over(spec.netlink)
+                                                         : driver_host.in_netns(spec.netns, [] { return netlink::Socket::open(); }));
     GANTRY_TRY(auto bridge, host.find(spec.bridge));
     if (!bridge || bridge->kind != "bridge") return fail(Code::not_found, "bridge \"" + spec.bridge + "\" is not there");
 
     netlink::Batch outside;
-    if (!there) outside.add_veth(spec.host_end, spec.interface, spec.mac, spec.mtu, bridge->index, spec.netns);
+    outside.add_veth(spec.host_end, spec.interface, spec.mac, spec.mtu, bridge->index, spec.netns);
     outside.start_port(spec.host_end, spec.rule);
     auto made = host.send(std::move(outside));
-    bool created = false;
+    // EEXIST: this very pair from an earlier call, or another's of one of the names, which is not ours to remove.
+    bool created = made || made.error().system_errno != EEXIST;
     ScopeGuard undo([&] {
         if (created) (void)detach_veth(host, spec.host_end);
     });
-    if (!made) {
-        // EEXIST is another's pair of that name, and not ours to remove.
-        created = !there && made.error().system_errno != EEXIST;
-        return made;
-    }
-    created = !there;
-    if (!there) {
-        GANTRY_TRY(there, inside.find(spec.interface));
+    if (!made && created) return made;
+    GANTRY_TRY(auto there, inside.find(spec.interface));
+    if (!created) {
+        if (!there) return made;
+        if (there->mac != spec.mac) return fail(Code::conflict, "interface \"" + spec.interface + "\" is in the sandbox already");
+        netlink::Batch again;
+        again.start_port(spec.host_end, spec.rule);
+        GANTRY_CHECK(host.send(std::move(again)));
     }
     if (!there) return fail(Code::internal, "interface \"" + spec.interface + "\" did not appear in the sandbox");
 

@@ -28,6 +28,7 @@ struct VethSpec {
     int mtu = 1500;
     netlink::PortRule rule = netlink::PortRule::talks_to_others;
     int netns = -1;                                 // borrowed
+    int netlink = -1;                               // borrowed, a socket inside netns; -1: netns is entered for one
 };
 
 // Gives the namespace an interface, addressed, up and routed; the same again gives the same. Undone on failure.

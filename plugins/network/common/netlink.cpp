@@ -1,6 +1,7 @@
 #include "plugins/network/common/netlink.hpp"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
@@ -15,6 +16,8 @@
 
 #include <array>
 #include <cstdio>
+
+#include <gantry/unique_fd.hpp>
 
 namespace gantry::netlink {
 namespace {
@@ -240,6 +243,26 @@ Result<Socket> Socket::open() {
     if (!socket) return fail(Code::exhausted, "no memory for a netlink socket");
     if (int error = nl_connect(socket.get(), NETLINK_ROUTE); error < 0)
         return fail(Code::internal, std::string("open a netlink socket: ") + nl_geterror(error));
+    return prepared(std::move(socket));
+}
+
+Result<Socket> Socket::over(int lent) {
+    UniqueFd fd(::fcntl(lent, F_DUPFD_CLOEXEC, 0));
+    if (!fd) return fail_errno("use a lent netlink socket");
+    int domain = 0, protocol = -1;
+    socklen_t size = sizeof domain;
+    if (::getsockopt(fd.get(), SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0 || ::getsockopt(fd.get(), SOL_SOCKET, SO_PROTOCOL, &protocol, &size) != 0 ||
+        domain != AF_NETLINK || protocol != NETLINK_ROUTE)
+        return fail(Code::invalid, "the lent netlink socket is none");
+    SocketPtr socket(nl_socket_alloc());
+    if (!socket) return fail(Code::exhausted, "no memory for a netlink socket");
+    if (int error = nl_socket_set_fd(socket.get(), NETLINK_ROUTE, fd.get()); error < 0)
+        return fail(Code::internal, std::string("use a lent netlink socket: ") + nl_geterror(error));
+    (void)fd.release();
+    return prepared(std::move(socket));
+}
+
+Socket Socket::prepared(SocketPtr socket) {
     const int fd = nl_socket_get_fd(socket.get()), on = 1;
     ::setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on);
     ::setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof on);

@@ -70,6 +70,8 @@ private:
 class Socket {
 public:
     static Result<Socket> open();
+    // Works through a bound NETLINK_ROUTE socket that somebody lends; answers to earlier requests are never waiting in it.
+    static Result<Socket> over(int lent);
 
     // Sends the batch and waits for every answer. The first failure is given, with what was being done.
     Result<void> send(Batch batch);
@@ -82,6 +84,7 @@ public:
 
 private:
     explicit Socket(SocketPtr socket) : socket_(std::move(socket)) {}
+    static Socket prepared(SocketPtr socket);
     Result<std::vector<Link>> dump(nl_msg* request);
     SocketPtr socket_;
     std::uint32_t sequence_ = 0;

@@ -83,6 +83,8 @@ public:
     Result<Json> stats() const;
     // Kills every process and removes the groups, waiting at most two seconds. Gone is success.
     Result<void> remove() const;
+    // remove, and the processes found in the groups are dead: none still holds a mount or an address.
+    Result<void> sweep() const;
 
 private:
     std::string v2_directory() const { return layout_->v2.empty() ? "" : layout_->v2 + path_; }

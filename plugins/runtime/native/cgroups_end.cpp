@@ -1,6 +1,7 @@
 // Standing still and the end: freeze, thaw, kill, remove.
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -116,6 +117,23 @@ Result<void> Cgroups::remove() const {
         failed = true;
     }
     if (failed) return first;
+    return {};
+}
+
+Result<void> Cgroups::sweep() const {
+    if (!layout_) return {};
+    GANTRY_TRY(const auto list, pids());
+    std::vector<UniqueFd> processes;
+    for (const int pid : list)
+        if (UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))); process) processes.push_back(std::move(process));
+    GANTRY_CHECK(remove());
+    // A process leaves its group before the last of it is gone.
+    for (const UniqueFd& process : processes) {
+        pollfd dead{process.get(), POLLIN, 0};
+        int ready = 0;
+        while ((ready = ::poll(&dead, 1, remove_limit_ms)) < 0 && errno == EINTR) continue;
+        if (ready == 0) return fail(Code::deadline, "a process of cgroup \"" + path_ + "\" does not end");
+    }
     return {};
 }
 

@@ -104,6 +104,8 @@ void v1_stats(const StatDirectories& at, Json& out) {
         put(memory, "max_usage", at.memory + "/memory.max_usage_in_bytes");
         put(memory, "limit", at.memory + "/memory.limit_in_bytes");
         put(memory, "failcnt", at.memory + "/memory.failcnt");
+        for (const auto& [name, value] : read_table(at.memory + "/memory.oom_control"))
+            if (name == "oom_kill") memory["oom_kill"] = value;
         Json& table = memory["stats"] = Json::object();
         for (const auto& [name, value] : read_table(at.memory + "/memory.stat")) table[name] = value;
     }

@@ -106,8 +106,10 @@ void v2_stats(const std::string& at, Json& out) {
     put(memory, "usage", at + "/memory.current");
     put(memory, "max_usage", at + "/memory.peak");
     put(memory, "limit", at + "/memory.max");
-    for (const auto& [name, value] : read_table(at + "/memory.events"))
+    for (const auto& [name, value] : read_table(at + "/memory.events")) {
         if (name == "max") memory["failcnt"] = value;
+        if (name == "oom_kill") memory["oom_kill"] = value;
+    }
     Json& table = memory["stats"] = Json::object();
     for (const auto& [name, value] : read_table(at + "/memory.stat")) table[name] = value;
     Json& pids = out["pids"] = Json::object();

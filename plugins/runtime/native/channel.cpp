@@ -77,7 +77,9 @@ Result<Channel::Message> Channel::receive(int timeout_ms) const {
     header.msg_control = control;
     header.msg_controllen = sizeof control;
     ssize_t n = 0;
-    while ((n = ::recvmsg(fd_.get(), &header, MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR) continue;
+    // A peer that ended without reading all that was sent to it leaves a reset, told once and ahead of its last words.
+    bool reset = false;
+    while ((n = ::recvmsg(fd_.get(), &header, MSG_CMSG_CLOEXEC)) < 0 && (errno == EINTR || (errno == ECONNRESET && !reset))) reset = reset || errno == ECONNRESET;
     Message message;
     if (n < 0 && errno != ECONNRESET) return fail_errno("hear from a container's process");
     if (n <= 0) return message;

@@ -50,7 +50,8 @@ Result<void> fill_cgroup_directory(int tmpfs, const Cgroups& cgroups, const Moun
         if (::mkdirat(tmpfs, view.name.c_str(), 0755) != 0) return fail_errno("make a directory for cgroup \"" + view.name + "\"");
         GANTRY_TRY(const UniqueFd place, open_at(tmpfs, view.name, O_PATH | O_DIRECTORY | O_NOFOLLOW));
         GANTRY_CHECK(attach_tree(tree.get(), place.get(), view.directory));
-        for (const std::string& alias : view.aliases) (void)::symlinkat(view.name.c_str(), tmpfs, alias.c_str());
+        for (const std::string& alias : view.aliases)
+            if (::symlinkat(view.name.c_str(), tmpfs, alias.c_str()) != 0) return fail_errno("make the link \"" + alias + "\" of cgroup \"" + view.name + "\"");
     }
     return {};
 }

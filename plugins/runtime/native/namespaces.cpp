@@ -14,7 +14,7 @@ namespace gantry::native {
 namespace {
 
 constexpr std::uint64_t flags[namespace_kinds] = {CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUTS, CLONE_NEWUSER, CLONE_NEWCGROUP, 0x80};
-constexpr const char* names[namespace_kinds] = {"pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"};
+constexpr const char* kind_names[namespace_kinds] = {"pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"};
 constexpr const char* files[namespace_kinds] = {"pid", "net", "mnt", "ipc", "uts", "user", "cgroup", "time"};
 
 Result<void> write_map(pid_t pid, const char* file, const std::vector<IdMapping>& map) {
@@ -37,7 +37,7 @@ std::uint64_t clone_flags(const Spec& spec) {
 Result<void> check_namespace(int fd, NamespaceKind kind) {
     const std::size_t index = static_cast<std::size_t>(kind);
     if (!is_filesystem(fd, NSFS_MAGIC) || static_cast<std::uint64_t>(::ioctl(fd, NS_GET_NSTYPE)) != flags[index])
-        return fail(Code::invalid, std::string("the descriptor is not that of a ") + names[index] + " namespace");
+        return fail(Code::invalid, std::string("the descriptor is not that of a ") + kind_names[index] + " namespace");
     return {};
 }
 
@@ -49,7 +49,7 @@ Result<UniqueFd> open_namespace(const std::string& path, NamespaceKind kind) {
 
 Result<void> join_namespace(int fd, NamespaceKind kind) {
     const std::size_t index = static_cast<std::size_t>(kind);
-    if (::setns(fd, static_cast<int>(flags[index])) != 0) return fail_errno(std::string("join the ") + names[index] + " namespace");
+    if (::setns(fd, static_cast<int>(flags[index])) != 0) return fail_errno(std::string("join the ") + kind_names[index] + " namespace");
     return {};
 }
 

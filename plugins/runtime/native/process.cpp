@@ -152,7 +152,8 @@ Result<void> set_up_stdio(const ProcessPlan& plan, const Channel& channel) {
         struct stat about{};
         // The program must be able to open its own pipes by /dev/stdout; files and devices stay as they are.
         const bool own = ::fstat(number, &about) == 0 && (S_ISFIFO(about.st_mode) || S_ISSOCK(about.st_mode) || plan.terminal);
-        if (own && plan.spec.user.uid != 0 && about.st_uid != plan.spec.user.uid) (void)::fchown(number, plan.spec.user.uid, static_cast<gid_t>(-1));
+        if (own && plan.spec.user.uid != 0 && about.st_uid != plan.spec.user.uid && ::fchown(number, plan.spec.user.uid, static_cast<gid_t>(-1)) != 0 && errno != EPERM)
+            return fail_errno("give a standard stream to the container's user");
     }
     close_all_but({0, 1, 2, channel.fd()});
     return {};

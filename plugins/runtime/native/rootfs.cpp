@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "kernel.hpp"
 #include "mount_api.hpp"
@@ -76,6 +77,8 @@ Result<UniqueFd> overlay_tree(const MountPlan& plan) {
         const ssize_t n = ::read(context.get(), words, sizeof words - 1);
         std::string why = n > 2 ? " (" + std::string(words + 2, static_cast<std::size_t>(n - 2)) + ")" : "";
         std::replace(why.begin(), why.end(), '\n', ' ');
+        // Kernels before 6.5 take any option as text and refuse what they do not know only here.
+        if (error == EINVAL) return Error{Code::unsupported, "make the root's overlay by fsconfig" + why + ": " + std::strerror(error), EOPNOTSUPP};
         return fail_errno("make the root's overlay" + why, error);
     }
     UniqueFd tree(::fsmount(context.get(), FSMOUNT_CLOEXEC, read_only(plan) ? MOUNT_ATTR_RDONLY : 0u));

@@ -38,7 +38,7 @@ constexpr Named x86_direct[] = {{"socket", 359}, {"socketpair", 360}, {"bind", 3
                                 {"sendmsg", 370}, {"recvfrom", 371}, {"recvmsg", 372}, {"shutdown", 373}, {"semget", 393}, {"semctl", 394},
                                 {"shmget", 395}, {"shmctl", 396}, {"shmat", 397}, {"shmdt", 398}, {"msgget", 399}, {"msgsnd", 400},
                                 {"msgrcv", 401}, {"msgctl", 402}};
-constexpr std::uint32_t x32_bit = 0x40000000;
+constexpr std::uint32_t x32_number = 0x40000000;
 
 template <std::size_t n>
 std::optional<std::uint32_t> value_of(const Named (&table)[n], std::string_view name) {
@@ -55,7 +55,7 @@ std::optional<std::uint32_t> number_of(std::uint32_t architecture, const std::st
     auto own = value_of(young, name);
     if (!own && architecture == SCMP_ARCH_X86_64 && name == "uretprobe") own = 335;
     if (!own && architecture == SCMP_ARCH_X86_64 && name == "uprobe") own = 336;
-    if (own && x86_64 && architecture == SCMP_ARCH_X32) *own |= x32_bit;
+    if (own && x86_64 && architecture == SCMP_ARCH_X32) *own |= x32_number;
     return own;
 }
 

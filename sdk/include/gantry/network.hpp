@@ -84,7 +84,8 @@ public:
         Endpoint endpoint;
         std::string sandbox_id, interface;
         bool default_gateway = false;
-        int netns = -1;  // borrowed
+        int netns = -1;    // borrowed
+        int netlink = -1;  // borrowed; -1 at times: a NETLINK_ROUTE socket inside netns
     };
     struct Attached {
         std::string mode = "interface";  // "interface", "host", "none"
@@ -140,7 +141,7 @@ const void* NetworkDriver::table_of(std::string_view id) {
         }),
         detail::op<D>([](D& d, Call& c, const Json& j, const Fds& fds) -> Result<Answer> {
             Attach a{network_of(j), endpoint_of(j), member<Json>(j, "sandbox", Json::object()).value("id", ""),
-                     member<std::string>(j, "interface"), member<bool>(j, "default_gateway"), fds.get("netns")};
+                     member<std::string>(j, "interface"), member<bool>(j, "default_gateway"), fds.get("netns"), fds.get("netlink")};
             GANTRY_TRY(Attached r, d.attach(c, a));
             return Answer(Json{{"mode", r.mode}, {"interface", r.interface}, {"mac", r.mac}, {"gateway", r.gateway},
                                {"host_interface", r.host_interface}, {"addresses", r.addresses}, {"mtu", r.mtu}});

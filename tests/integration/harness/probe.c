@@ -143,6 +143,18 @@ static int get(const char* name, int port, const char* path) {
     return 0;
 }
 
+/* Sends every datagram back. */
+static int echo_udp(int port) {
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)}, from;
+    int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (bind(s, (struct sockaddr*)&at, sizeof at) < 0) return tell(-1), 1;
+    for (char data[2048];;) {
+        socklen_t size = sizeof from;
+        ssize_t n = recvfrom(s, data, sizeof data, 0, (struct sockaddr*)&from, &size);
+        if (n >= 0) (void)!sendto(s, data, (size_t)n, 0, (struct sockaddr*)&from, size);
+    }
+}
+
 int main(int argc, char** argv) {
     const char* what = argc > 1 ? argv[1] : "";
     long a = argc > 2 ? strtol(argv[2], NULL, 0) : 0;
@@ -170,6 +182,7 @@ int main(int argc, char** argv) {
         if (address_of(argv[2], &address) < 0) return printf("unknown\n"), 1;
         return puts(inet_ntoa(address)) < 0;
     }
+    if (!strcmp(what, "echo-udp")) return echo_udp((int)a);
     if (!strcmp(what, "groups")) {
         gid_t groups[256];
         int n = getgroups(256, groups);

@@ -159,6 +159,15 @@ Result<std::shared_ptr<const Layer>> LayerTree::make(const std::string& key, con
     mode_t mode = 0755;
     uid_t uid = 0;
     gid_t gid = 0;
+    {
+        std::lock_guard lock(mutex_);
+        if (removing_.contains(parent)) return fail(Code::not_found, "no committed layer " + shown_key(parent) + " to be the parent");
+        ++parents_[parent];
+    }
+    ScopeGuard parent_held([&] {
+        std::lock_guard lock(mutex_);
+        if (--parents_[parent] == 0) parents_.erase(parent);
+    });
     if (!parent.empty()) {
         GANTRY_TRY(auto below, find_committed(parent));
         mode = below->root_mode;
@@ -258,13 +267,36 @@ Result<void> LayerTree::discard(int directory, const std::string& id) {
 Result<void> LayerTree::remove(const std::string& key) {
     const std::string id = id_of(key);
     struct stat info{};
-    if (::fstatat(committed_.get(), id.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) {
-        GANTRY_CHECK(discard(committed_.get(), id));
-        std::lock_guard lock(mutex_);
-        known_.erase(key);
-        return {};
-    }
+    if (::fstatat(committed_.get(), id.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) return remove_committed(key, id);
     return discard(active_.get(), id);
+}
+
+Result<void> LayerTree::remove_committed(const std::string& key, const std::string& id) {
+    {
+        std::lock_guard lock(mutex_);
+        if (parents_.contains(key)) return fail(Code::conflict, "layer " + shown_key(key) + " is there for a layer that is being made");
+        removing_.insert(key);
+        known_.erase(key);
+    }
+    ScopeGuard removed([&] {
+        std::lock_guard lock(mutex_);
+        removing_.erase(key);
+        known_.erase(key);
+    });
+    GANTRY_TRY(const std::string child, child_of(key));
+    if (!child.empty()) return fail(Code::conflict, "layer " + shown_key(key) + " is there for layer " + shown_key(child));
+    return discard(committed_.get(), id);
+}
+
+Result<std::string> LayerTree::child_of(const std::string& parent) {
+    const std::pair<int, const char*> places[] = {{active_.get(), "/state"}, {committed_.get(), "/committed"}};
+    for (const auto& [directory, file] : places) {
+        GANTRY_TRY(auto ids, storage::names_in(directory));
+        for (const std::string& id : ids)
+            if (auto text = storage::read_small(directory, id + file))
+                if (auto layer = parse_state(*text, ""); layer && layer->parent == parent) return layer->key;
+    }
+    return std::string();
 }
 
 Result<std::vector<std::string>> LayerTree::list() {

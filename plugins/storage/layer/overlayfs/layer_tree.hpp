@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -51,6 +52,7 @@ public:
     Result<std::shared_ptr<const Layer>> make(const std::string& key, const std::string& parent, const std::string& state,
                                               const std::map<std::string, std::string>& labels);
     Result<void> commit(const Layer& active, const std::string& name);
+    // A committed layer that others stand on, or are just being made on: GANTRY_CONFLICT.
     Result<void> remove(const std::string& key);
     Result<std::vector<std::string>> list();
     Result<std::int64_t> cleanup();
@@ -62,6 +64,9 @@ private:
     Result<std::shared_ptr<const Layer>> read_active(const std::string& key);
     Result<std::shared_ptr<const Layer>> read_committed(const std::string& id, const std::string& key);
     Result<void> discard(int directory, const std::string& id);
+    Result<void> remove_committed(const std::string& key, const std::string& id);
+    // The key of a layer that stands on `parent`, "" for none.
+    Result<std::string> child_of(const std::string& parent);
     // An empty {fs, work} at ROOT/active/ID; false when ID is there already.
     Result<bool> claim(const std::string& id);
 
@@ -70,6 +75,8 @@ private:
     std::mutex mutex_;  // the members below
     std::unordered_map<std::string, std::shared_ptr<const Layer>> known_;  // committed layers by key
     std::unordered_map<std::string, int> making_;                          // ids being made: cleanup leaves them
+    std::unordered_map<std::string, int> parents_;                         // keys that layers are being made on
+    std::set<std::string> removing_;                                       // committed keys: no layer is begun on them
     std::int64_t serial_ = 0;
     std::unique_ptr<Spares> spares_;  // last: its thread uses the descriptors
 };

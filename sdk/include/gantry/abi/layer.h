@@ -33,8 +33,9 @@ typedef struct gantry_layer { /* [one per object] */
      * the same parent: `key` is removed, GANTRY_OK. Its content is on disk (synced) when the answer comes. */
     gantry_op commit;
 
-    /* {"key"}: any state; already gone is GANTRY_OK. Answers when the key is free; the files may be deleted later
-     * by cleanup. Repeatable. */
+    /* {"key"}: any state; already gone is GANTRY_OK. A committed layer that another one stands on, or is being made
+     * on at this moment: GANTRY_CONFLICT. Answers when the key is free; the files may be deleted later by cleanup.
+     * Repeatable. */
     gantry_op remove;
 
     /* {"key"} -> {"state": "absent"|"active"|"view"|"committed", "parent": "..", "labels": {}}. Read-only. */

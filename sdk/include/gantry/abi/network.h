@@ -28,9 +28,10 @@ typedef struct gantry_network { /* [one per object] */
     gantry_op inspect;
 
     /* {"network", "endpoint", "sandbox": {"id", "kind": "netns"}, "interface": "eth0", "default_gateway": bool,
-     *  "fds": ["netns"]} -> {"interface": "eth0", "mac", "addresses": [..], "gateway": "172.18.0.1"|"", "mtu": n,
+     *  "fds": ["netns", "netlink"]} -> {"interface": "eth0", "mac", "addresses": [..], "gateway": "172.18.0.1"|"", "mtu": n,
      *  "host_interface": "..."}. Gives the sandbox an interface, addressed, up and routed. The same sandbox again
-     * gives the same answer. With "mode": "host"|"none" in the answer of a driver that gives no interface. */
+     * gives the same answer. "netlink" is absent at times: a bound NETLINK_ROUTE socket made inside the namespace,
+     * the driver's alone for this call, which saves it entering. With "mode": "host"|"none" in the answer of a driver that gives no interface. */
     gantry_op attach;
 
     /* {"network", "endpoint", "sandbox": {"id", "gone": bool}, "fds": ["netns"] unless gone}; must succeed when the

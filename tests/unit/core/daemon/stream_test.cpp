@@ -16,7 +16,7 @@ using ServerStream = gantry::test::ServerTest;
 
 namespace {
 
-std::string get(std::string_view target) { return "GET " + std::string(target) + " HTTP/1.1\r\nHost: docker\r\n\r\n"; }
+std::string get_of(std::string_view target) { return "GET " + std::string(target) + " HTTP/1.1\r\nHost: docker\r\n\r\n"; }
 
 std::size_t open_descriptors() { return list_directory("/proc/self/fd")->size(); }
 
@@ -40,7 +40,7 @@ TEST_F(ServerStream, sends_chunks_as_they_are_written_and_keeps_the_connection) 
     start();
     Client client(settings_.socket_path);
     for (int i = 0; i < 2; ++i) {
-        client.send(get("/logs"));
+        client.send(get_of("/logs"));
         const std::string reply = client.read("0\r\n\r\n");
         EXPECT_NE(reply.find("Transfer-Encoding: chunked"), std::string::npos);
         EXPECT_TRUE(reply.ends_with("\r\n\r\n3\r\none\r\n4\r\ntwo!\r\n0\r\n\r\n")) << reply;
@@ -67,7 +67,7 @@ TEST_F(ServerStream, holds_a_writer_back_while_the_client_does_not_read) {
     });
     start();
     Client client(settings_.socket_path);
-    client.send(get("/much"));
+    client.send(get_of("/much"));
     ::usleep(200'000);
     EXPECT_FALSE(ended);
     EXPECT_LT(written, 2u << 20);
@@ -90,7 +90,7 @@ TEST_F(ServerStream, tells_a_writer_that_waits_when_its_client_goes) {
     });
     start();
     Client client(settings_.socket_path);
-    client.send(get("/much"));
+    client.send(get_of("/much"));
     client.read("HTTP", 1000);
     client.close();
     EXPECT_TRUE(becomes_true([&] { return cancelled && told; }));
@@ -114,7 +114,7 @@ TEST_F(ServerStream, notices_that_a_client_has_gone_while_nothing_is_sent) {
     });
     start();
     Client events(settings_.socket_path), wait(settings_.socket_path), pipelined(settings_.socket_path);
-    events.send(get("/events"));
+    events.send(get_of("/events"));
     events.read("\r\n\r\n");
     wait.send("POST /wait HTTP/1.1\r\nHost: docker\r\n\r\n");
     pipelined.send("POST /wait HTTP/1.1\r\nHost: docker\r\n\r\nmore bytes");
@@ -266,11 +266,11 @@ TEST_F(ServerStream, leaves_no_descriptor_behind) {
     router_.add("POST", "/load", [](Request, std::shared_ptr<Responder> r) { r->empty(204); }, Body::streamed);
     router_.add("POST", "/attach", [](Request, std::shared_ptr<Responder> r) { (void)r->hijack("text/plain"); });
     start();
-    exchange(get("/logs"), "0\r\n\r\n");
+    exchange(get_of("/logs"), "0\r\n\r\n");
     const std::size_t before = open_descriptors();
     for (int i = 0; i < 100; ++i) {
         Client a(settings_.socket_path), b(settings_.socket_path), c(settings_.socket_path), d(settings_.socket_path);
-        a.send(get("/logs"));
+        a.send(get_of("/logs"));
         b.send("POST /load HTTP/1.1\r\nHost: docker\r\nContent-Length: 1000\r\n\r\nabc");
         c.send("POST /attach HTTP/1.1\r\nHost: docker\r\n\r\n");
         d.send("POST /attach HTT");
@@ -289,7 +289,7 @@ TEST_F(ServerStream, ends_open_streams_when_the_server_stops) {
     });
     start();
     Client client(settings_.socket_path);
-    client.send(get("/events"));
+    client.send(get_of("/events"));
     client.read("\r\n\r\n");
     ASSERT_TRUE(becomes_true([&] { return has.load(); }));
     const auto begin = std::chrono::steady_clock::now();

@@ -20,13 +20,16 @@ TEST(Target, takes_the_version_off) {
 
 TEST(Target, refuses_versions_in_the_words_of_docker) {
     EXPECT_EQ(parse_target("/v1.57/info").error().text, "client version 1.57 is too new. Maximum supported API version is 1.56");
+    EXPECT_EQ(parse_target("/v1.9999/info").error().text, "client version 1.9999 is too new. Maximum supported API version is 1.56");
     EXPECT_EQ(parse_target("/v2.0/info").error().text, "client version 2.0 is too new. Maximum supported API version is 1.56");
+    EXPECT_EQ(parse_target("/v0.1/info").error().text,
+              "client version 0.1 is too old. Minimum supported API version is 1.24, please upgrade your client to a newer version");
     EXPECT_EQ(parse_target("/v1.23/info").error().text,
               "client version 1.23 is too old. Minimum supported API version is 1.24, please upgrade your client to a newer version");
 }
 
 TEST(Target, leaves_what_only_looks_like_a_version) {
-    for (const char* path : {"/volumes", "/v1/info", "/vx.y/info", "/v1.047/info", "/v1.99999/info", "/version"})
+    for (const char* path : {"/volumes", "/v1/info", "/vx.y/info", "/v1.047/info", "/v1.9999999/info", "/version"})
         EXPECT_EQ(parse_target(path)->path, path);
 }
 

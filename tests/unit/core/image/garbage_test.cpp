@@ -4,7 +4,7 @@ namespace gantry::image {
 namespace {
 
 using Garbage = ImageStoreFixture;
-const auto nobody = [](const std::string&) { return std::string(); };
+const auto unused = [](const std::string&) { return std::string(); };
 
 test::DockerArchive archive_of(const char* tag, const std::string& content) {
     test::DockerArchive archive{{simple_layer("base", "b"), simple_layer("top", content)}};
@@ -19,13 +19,13 @@ TEST_F(Garbage, takes_what_no_image_needs_and_nothing_else) {
     ASSERT_TRUE(load(archive_of("b:1", "2").tar()));
     ASSERT_TRUE(images->collect_garbage({}));
     EXPECT_EQ(layer_keys().size(), 3u);
-    ASSERT_TRUE(images->remove("a:1", false, true, nobody));
+    ASSERT_TRUE(images->remove("a:1", false, true, unused));
     auto freed = images->collect_garbage({});
     ASSERT_TRUE(freed) << freed.error().text;
     EXPECT_GT(*freed, 0);
     EXPECT_EQ(layer_keys().size(), 2u);
     EXPECT_TRUE(images->find("b:1"));
-    ASSERT_TRUE(images->remove("b:1", false, true, nobody));
+    ASSERT_TRUE(images->remove("b:1", false, true, unused));
     ASSERT_TRUE(images->collect_garbage({}));
     expect_empty();
 }
@@ -33,7 +33,7 @@ TEST_F(Garbage, takes_what_no_image_needs_and_nothing_else) {
 TEST_F(Garbage, leaves_layers_that_containers_stand_on) {
     ASSERT_TRUE(load(archive_of("a:1", "1").tar()));
     const auto keys = (*images->find("a:1"))->layers;
-    ASSERT_TRUE(images->remove("a:1", true, true, nobody));
+    ASSERT_TRUE(images->remove("a:1", true, true, unused));
     ASSERT_TRUE(images->collect_garbage({keys[1]}));
     EXPECT_EQ(layer_keys().size(), 2u) << "named by the caller, with what is below";
     ASSERT_TRUE(layers->call("layer/1", "prepare", Json{{"key", "container"}, {"parent", keys[1]}}));
@@ -41,6 +41,21 @@ TEST_F(Garbage, leaves_layers_that_containers_stand_on) {
     EXPECT_EQ(layer_keys().size(), 3u) << "an active layer needs its parents";
     ASSERT_TRUE(layers->call("layer/1", "remove", Json{{"key", "container"}}));
     ASSERT_TRUE(images->collect_garbage({}));
+    expect_empty();
+}
+
+TEST_F(Garbage, tells_when_the_end_of_a_container_will_free_more) {
+    ASSERT_TRUE(load(archive_of("a:1", "1").tar()));
+    const std::string top = (*images->find("a:1"))->top_layer();
+    ASSERT_TRUE(layers->call("layer/1", "prepare", Json{{"key", "container"}, {"parent", top}}));
+    ASSERT_TRUE(images->collect_garbage({}));
+    EXPECT_FALSE(images->has_leftovers()) << "its image is still there";
+    ASSERT_TRUE(images->remove("a:1", true, true, unused));
+    ASSERT_TRUE(images->collect_garbage({}));
+    EXPECT_TRUE(images->has_leftovers());
+    ASSERT_TRUE(layers->call("layer/1", "remove", Json{{"key", "container"}}));
+    ASSERT_TRUE(images->collect_garbage({}));
+    EXPECT_FALSE(images->has_leftovers());
     expect_empty();
 }
 
@@ -81,7 +96,7 @@ TEST_F(Garbage, runs_beside_loads) {
         ASSERT_TRUE(image);
         const auto keys = layer_keys();
         for (const std::string& key : (*image)->layers) EXPECT_TRUE(keys.contains(key));
-        ASSERT_TRUE(images->remove(tag, true, true, nobody));
+        ASSERT_TRUE(images->remove(tag, true, true, unused));
     }
 }
 

@@ -45,6 +45,51 @@ TEST_F(MonitorExec, with_a_terminal_it_is_raw_and_has_a_size) {
     EXPECT_EQ(monitor->resize("e1", 20, 30).error().code, Code::not_found);
 }
 
+TEST_F(MonitorExec, its_client_sees_the_end_only_when_the_engine_knows_the_exit_code) {
+    auto monitor = run(request("c1", "exec sleep 100"));
+    event_delay_ms_ = 100;
+    for (bool terminal : {false, true}) {
+        auto [ours, theirs] = socket_pair();
+        Monitor::Attachment attachment;
+        attachment.client = std::move(theirs);
+        std::string id = terminal ? "e2" : "e1";
+        ASSERT_TRUE(monitor->exec(id, process("exit 9"), terminal, "", std::move(attachment)));
+        EXPECT_EQ(read_until(ours.get()), "");
+        auto event = wait_event("c1", MonitorEvent::Type::exec_exited, 0);
+        ASSERT_TRUE(event);
+        EXPECT_EQ(event->exec_id, id);
+        EXPECT_EQ(event->exit_code, 9);
+    }
+}
+
+TEST_F(MonitorExec, its_client_knows_too_when_the_container_ends) {
+    auto monitor = run(request("c1", "exec sleep 100"));
+    auto [ours, theirs] = socket_pair();
+    Monitor::Attachment attachment;
+    attachment.client = std::move(theirs);
+    ASSERT_TRUE(monitor->exec("e1", process("exec sleep 100"), false, "", std::move(attachment)));
+    event_delay_ms_ = 100;
+    ASSERT_TRUE(monitor->signal(SIGKILL, false));
+    EXPECT_EQ(read_until(ours.get()), "");
+    auto event = wait_event("c1", MonitorEvent::Type::exec_exited, 0);
+    ASSERT_TRUE(event);
+    EXPECT_EQ(event->exit_code, 137);
+}
+
+TEST_F(MonitorExec, an_engine_that_has_gone_holds_no_client) {
+    auto monitor = run(request("c1", "exec sleep 100"));
+    auto [ours, theirs] = socket_pair();
+    Monitor::Attachment attachment;
+    attachment.client = std::move(theirs);
+    ASSERT_TRUE(monitor->exec("e1", process("sleep 0.2; echo end"), false, "", std::move(attachment)));
+    const int monitor_pid = monitor->monitor_pid(), pid = monitor->pid();
+    monitors_.clear();
+    monitor.reset();
+    EXPECT_EQ(unframe(read_until(ours.get())).first, "end\n");
+    ::kill(monitor_pid, SIGKILL);
+    ::kill(pid, SIGKILL);
+}
+
 TEST_F(MonitorExec, without_a_client_its_output_is_discarded) {
     auto monitor = run(request("c1", "exec sleep 100"));
     ASSERT_TRUE(monitor->exec("e1", process("head -c 5000000 /dev/zero; exit 6"), false, "", {}));

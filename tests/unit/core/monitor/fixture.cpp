@@ -6,7 +6,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
+#include <thread>
 
 #include "core/base/files.hpp"
 #include "core/base/ids.hpp"
@@ -33,6 +35,7 @@ void MonitorTest::connect() {
     launcher_.reset();
     Json settings{{"engine", "gtest"}, {"path", {GANTRY_TEST_DRIVERS}}, {"root", root_}, {"log_level", "warn"}, {"runtimes", {{"fake", Json::object()}}}};
     auto connected = Launcher::connect(root_, GANTRY_TEST_LAUNCHER, settings, [this](const std::string& id, const MonitorEvent& event) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(event_delay_ms_));
         {
             std::lock_guard lock(mutex_);
             events_.emplace_back(id, event);

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 
@@ -38,6 +39,7 @@ protected:
     std::mutex mutex_;
     std::condition_variable changed_;
     std::vector<std::pair<std::string, MonitorEvent>> events_;
+    std::atomic<int> event_delay_ms_ = 0;  // how long the engine takes for an event
     std::vector<std::shared_ptr<Monitor>> monitors_;
 };
 

@@ -159,4 +159,16 @@ TEST_F(Publish, has_no_ipv6_and_hears_no_router) {
 }
 
 }  // namespace
+TEST_F(Publish, puts_rules_back_that_somebody_flushed) {
+    ASSERT_TRUE(service->attach("aaaa", "a", "a", "default", {}, {tcp(4000, 80)}));
+    const std::string before = ruleset();
+    run({"nft", "flush", "ruleset"});
+    for (int i = 0; i < 100 && ruleset() != before; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    EXPECT_EQ(ruleset(), before);
+    run({"nft", "flush", "chain", "inet", "gantry_" + engine, "forward"});
+    for (int i = 0; i < 100 && ruleset() != before; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    EXPECT_EQ(ruleset(), before);
+    ASSERT_TRUE(service->detach("aaaa", true));
+}
+
 }  // namespace gantry::network::test

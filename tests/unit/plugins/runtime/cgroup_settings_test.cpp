@@ -1,4 +1,8 @@
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
 
 #include "plugins/runtime/native/cgroups.hpp"
 #include "plugins/runtime/native/spec.hpp"
@@ -46,4 +50,18 @@ TEST(CgroupLayout, is_read_from_mountinfo) {
     const auto pure = parse_layout("30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n");
     EXPECT_TRUE(pure.v1.empty());
     EXPECT_EQ(pure.v2, "/sys/fs/cgroup");
+}
+
+TEST(CgroupStatistics, count_what_was_killed_for_lack_of_memory) {
+    const std::string at = "/tmp/gantry-cgroup-statistics-" + std::to_string(::getpid());
+    std::filesystem::create_directories(at);
+    std::ofstream(at + "/memory.oom_control") << "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n";
+    std::ofstream(at + "/memory.events") << "low 0\nhigh 0\nmax 40\noom 3\noom_kill 1\noom_group_kill 0\n";
+    Json old_style = Json::object(), new_style = Json::object();
+    v1_stats({"", "", at, "", ""}, old_style);
+    v2_stats(at, new_style);
+    std::filesystem::remove_all(at);
+    EXPECT_EQ(old_style["memory"].value("oom_kill", 0), 2);
+    EXPECT_EQ(new_style["memory"].value("oom_kill", 0), 1);
+    EXPECT_EQ(new_style["memory"].value("failcnt", 0), 40);
 }

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -232,4 +233,22 @@ TEST(NativeContainer, clamps_what_the_machine_does_not_allow_and_says_so) {
     EXPECT_GT(std::stol(out), 0);
     EXPECT_LT(std::stol(out), 2000000000);
     EXPECT_FALSE(box.driver.log.empty());
+}
+
+TEST(NativeContainer, is_swept_away_by_a_driver_that_did_not_make_it) {
+    SKIP_UNLESS_ROOT();
+    Box box;
+    box.command("sleep 100 & sleep 100");
+    ASSERT_TRUE(box.create().ok());
+    ASSERT_TRUE(box.start().ok());
+    gantry::test::DriverUnderTest other(box.directory + "/other");
+    EXPECT_EQ(other.call(other.runtime()->remove, {{"id", box.id}, {"cgroup_path", "/../" + box.id}}).status, GANTRY_INVALID);
+    EXPECT_TRUE(cgroup_exists(box.cgroup()));
+    const auto swept = other.call(other.runtime()->remove, {{"id", box.id}, {"cgroup_path", box.cgroup()}});
+    EXPECT_TRUE(swept.ok()) << swept.message();
+    siginfo_t info{};
+    EXPECT_EQ(::waitid(P_PID, static_cast<id_t>(box.pid), &info, WEXITED | WNOHANG | WNOWAIT), 0);
+    EXPECT_EQ(info.si_pid, box.pid) << "it still runs";
+    EXPECT_FALSE(cgroup_exists(box.cgroup()));
+    EXPECT_TRUE(other.call(other.runtime()->remove, {{"id", box.id}, {"cgroup_path", box.cgroup()}}).ok()) << "nothing left is success";
 }

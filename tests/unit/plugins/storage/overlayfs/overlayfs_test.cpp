@@ -225,6 +225,19 @@ TEST_F(Overlayfs, a_large_layer_is_gone_at_once_and_deleted_by_cleanup) {
     EXPECT_TRUE(std::filesystem::is_empty(scratch / "root/drivers/overlayfs/trash"));
 }
 
+TEST_F(Overlayfs, keeps_a_layer_that_others_stand_on) {
+    commit_layer("base", "", TarMaker().file("f").done());
+    commit_layer("top", "base", TarMaker().file("g").done());
+    ok("prepare", {{"key", "container"}, {"parent", "top"}});
+    EXPECT_EQ(code("remove", {{"key", "base"}}), Code::conflict);
+    EXPECT_EQ(code("remove", {{"key", "top"}}), Code::conflict);
+    EXPECT_EQ(state("top"), "committed");
+    ok("remove", {{"key", "container"}});
+    ok("remove", {{"key", "top"}});
+    ok("remove", {{"key", "base"}});
+    EXPECT_EQ(state("base"), "absent");
+}
+
 TEST_F(Overlayfs, prepares_and_removes_quickly) {
     commit_layer("base", "", TarMaker().file("f").done());
     std::vector<double> prepare, remove;
