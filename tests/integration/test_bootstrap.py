@@ -6,8 +6,9 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def shared_engine():
-    from conftest import make_engine
+    from conftest import IMAGE, make_engine
     e = make_engine()
+    e("run", "--rm", IMAGE, "true")  # the default network is made with its first container, and stays
     yield e
     problem = e.destroy()
     assert not problem, problem

@@ -79,13 +79,13 @@ def test_networks_and_volumes(docker):
     assert "bridge" in docker.ok("network", "ls")
     docker.ok("network", "connect", "bridge", "a")
     docker.ok("network", "disconnect", "bridge", "a")
-    docker.ok("volume", "create", "v")
-    docker.ok("run", "--rm", "-v", "v:/mnt", IMAGE, "sh", "-c", "echo x > /mnt/f")
-    assert docker.ok("run", "--rm", "-v", "v:/mnt", IMAGE, "cat", "/mnt/f") == "x"
-    assert "v" in docker.ok("volume", "ls", "-q").split()
+    docker.ok("volume", "create", "data")
+    docker.ok("run", "--rm", "-v", "data:/mnt", IMAGE, "sh", "-c", "echo x > /mnt/f")
+    assert docker.ok("run", "--rm", "-v", "data:/mnt", IMAGE, "cat", "/mnt/f") == "x"
+    assert "data" in docker.ok("volume", "ls", "-q").split()
     docker.ok("rm", "-f", "a")
     docker.ok("network", "rm", "n")
-    docker.ok("volume", "rm", "v")
+    docker.ok("volume", "rm", "data")
 
 
 def test_images(docker):

@@ -33,6 +33,10 @@ bool is_removal(int message) {
 Result<std::unique_ptr<Watcher>> Watcher::create(std::string table, std::function<void()> lost) {
     UniqueFd events(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER));
     if (!events) return fail_errno("open a socket for the notes of nftables");
+    // Without an address of its own a socket is passed over by every broadcast.
+    sockaddr_nl any{};
+    any.nl_family = AF_NETLINK;
+    if (::bind(events.get(), reinterpret_cast<const sockaddr*>(&any), sizeof any) != 0) return fail_errno("bind the socket for the notes of nftables");
     const int group = NFNLGRP_NFTABLES;
     if (::setsockopt(events.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) != 0) return fail_errno("listen to the notes of nftables");
     UniqueFd stop(::eventfd(0, EFD_CLOEXEC));

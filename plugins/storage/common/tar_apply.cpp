@@ -8,6 +8,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "plugins/storage/common/layer_writer.hpp"
@@ -24,6 +25,10 @@ struct Input {
     int fd;
     const std::function<bool()>* cancelled;
     bool was_cancelled = false;
+    std::int64_t total = 0;
+    // Some writers (umoci) end a stream right behind the content of its last file. Docker accepts that, so the rest of
+    // the last block is made up; never where content is missing.
+    bool may_end_early = false;
     std::vector<char> buffer = std::vector<char>(256u << 10);
 
     // Like read(2), but gives up when the call is cancelled.
@@ -47,6 +52,13 @@ struct Input {
         *block = input->buffer.data();
         ssize_t n = input->next();
         if (n < 0) archive_set_error(archive, errno, "read the stream");
+        if (n > 0) input->total += n;
+        constexpr std::int64_t tar_block = 512;
+        if (n == 0 && input->may_end_early && input->total % tar_block != 0) {
+            n = tar_block - input->total % tar_block;
+            std::fill_n(input->buffer.begin(), n, '\0');
+            input->total += n;
+        }
         return n;
     }
 };
@@ -85,13 +97,14 @@ Result<Attributes> attributes_of(struct archive_entry* entry, const ApplyLimits&
 
 class Applier {
 public:
-    Applier(struct archive* archive, const Input& input, const ApplyTarget& target, const ApplyLimits& limits)
+    Applier(struct archive* archive, Input& input, const ApplyTarget& target, const ApplyLimits& limits)
         : archive_(archive), input_(input), limits_(limits), writer_(target.root, target.lowers) {}
 
     Result<std::int64_t> run() {
         struct archive_entry* entry = nullptr;
         for (;;) {
             int status = archive_read_next_header(archive_, &entry);
+            input_.may_end_early = false;
             if (status == ARCHIVE_EOF) break;
             if (status < ARCHIVE_WARN) return tar_error(archive_, input_);
             if (++entries_ > limits_.entries) return fail(Code::exhausted, "more than " + std::to_string(limits_.entries) + " entries");
@@ -159,6 +172,7 @@ private:
             GANTRY_CHECK(write_at(file.get(), static_cast<const char*>(block), length, offset));
             end = offset + static_cast<la_int64_t>(length);
         }
+        input_.may_end_early = true;
         if (end < size && ::ftruncate(file.get(), size) != 0) return fail_errno("make a file of " + std::to_string(size) + " bytes");
         return writer_.finish_file(file, attributes);
     }
@@ -176,7 +190,7 @@ private:
     }
 
     struct archive* archive_;
-    const Input& input_;
+    Input& input_;
     const ApplyLimits& limits_;
     LayerWriter writer_;
     std::int64_t entries_ = 0, bytes_ = 0;

@@ -1,5 +1,8 @@
 #include <gmock/gmock.h>
 
+#include <iterator>
+#include <sstream>
+
 #include "testbed.hpp"
 
 namespace gantry::network::test {
@@ -161,13 +164,21 @@ TEST_F(Publish, has_no_ipv6_and_hears_no_router) {
 }  // namespace
 TEST_F(Publish, puts_rules_back_that_somebody_flushed) {
     ASSERT_TRUE(service->attach("aaaa", "a", "a", "default", {}, {tcp(4000, 80)}));
-    const std::string before = ruleset();
-    run({"nft", "flush", "ruleset"});
-    for (int i = 0; i < 100 && ruleset() != before; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    EXPECT_EQ(ruleset(), before);
-    run({"nft", "flush", "chain", "inet", "gantry_" + engine, "forward"});
-    for (int i = 0; i < 100 && ruleset() != before; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    EXPECT_EQ(ruleset(), before);
+    // nft gives the elements of a set in any order.
+    auto words = [this] {
+        std::string text = ruleset();
+        std::replace(text.begin(), text.end(), ',', ' ');
+        std::istringstream stream(text);
+        return std::multiset<std::string>(std::istream_iterator<std::string>(stream), {});
+    };
+    const auto before = words();
+    for (const std::vector<std::string>& command : {std::vector<std::string>{"nft", "flush", "ruleset"},
+                                                    std::vector<std::string>{"nft", "flush", "chain", "inet", "gantry_" + engine, "forward"}}) {
+        run(command);
+        EXPECT_NE(words(), before);
+        for (int i = 0; i < 100 && words() != before; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        EXPECT_EQ(words(), before);
+    }
     ASSERT_TRUE(service->detach("aaaa", true));
 }
 
