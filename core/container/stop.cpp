@@ -131,6 +131,8 @@ Result<void> ContainerService::pause(const std::string& ref) { return set_paused
 Result<void> ContainerService::unpause(const std::string& ref) { return set_paused(ref, false); }
 
 void ContainerService::stop_all() {
+    // Nothing is brought back by a recovery that is still under way.
+    (void)launcher_ready();
     std::vector<std::thread> workers;
     std::atomic<std::size_t> next{0};
     auto entries = all();

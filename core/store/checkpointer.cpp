@@ -7,6 +7,7 @@
 
 namespace gantry::store {
 namespace {
+constexpr std::int64_t file_reserve = 2 << 20;
 constexpr int tight_log_pages = 16;       // on a full disk the log begins anew as soon as it can
 constexpr int long_log_pages = 1000;      // 4 MiB: worth moving
 constexpr std::int64_t frame_bytes = 4096 + 24;
@@ -40,25 +41,38 @@ Checkpointer::~Checkpointer() {
 
 void Checkpointer::log_has(int pages) {
     if (pages < pages_when_woken_) pages_when_woken_ = 0;  // the log has begun anew
-    bool tight = false;
+    bool tight = false, more = false;
     if (const std::int64_t bytes = pages * frame_bytes; reserved_bytes_ - bytes < least_reserve) {
-        reserved_bytes_ = std::max(reserved_bytes_, reserve_log(path_, bytes));
+        const std::int64_t end = reserve_log(path_, bytes);
+        more = end > reserved_bytes_;
+        reserved_bytes_ = std::max(reserved_bytes_, end);
         tight = reserved_bytes_ - bytes < least_reserve;
     }
-    if (pages - pages_when_woken_ < (tight ? tight_log_pages : long_log_pages)) return;
+    if (!more && pages - pages_when_woken_ < (tight ? tight_log_pages : long_log_pages)) return;
     pages_when_woken_ = pages;
     std::lock_guard lock(mutex_);
     due_ = true;
     wake_.notify_one();
 }
 
+void Checkpointer::make_room() {
+    sqlite3_int64 bytes = file_reserve;
+    {
+        Query pages(*database_, "PRAGMA page_count");
+        if (auto row = pages.step(); row && *row) bytes += pages.integer(0) * 4096;
+    }
+    sqlite3_file_control(database_->handle(), "main", SQLITE_FCNTL_SIZE_HINT, &bytes);
+}
+
 void Checkpointer::work() {
+    make_room();
     std::unique_lock lock(mutex_);
     for (;;) {
         wake_.wait(lock, [this] { return due_ || stop_; });
         if (stop_) return;
         due_ = false;
         lock.unlock();
+        make_room();
         checkpoint();
         lock.lock();
     }

@@ -28,6 +28,8 @@ private:
     Checkpointer(std::unique_ptr<Database> database, std::string path, std::recursive_mutex& writer);
     void work();
     void checkpoint();
+    // Space for what the log has and for some time more: a checkpoint on a full disk must not need any.
+    void make_room();
 
     std::unique_ptr<Database> database_;
     std::string path_;

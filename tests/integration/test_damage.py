@@ -134,8 +134,7 @@ def test_a_damaged_object_is_set_aside(engine, kind, body):
     changed = db.execute("UPDATE objects SET body=? WHERE kind=? AND (name<>'other')", (body, kind)).rowcount
     db.commit()
     db.close()
-    if not changed:
-        pytest.skip(f"no object of kind {kind}: images are kept elsewhere")
+    assert changed
     mark = len(engine.log_text())
     engine.start()
     text = engine.log_text

@@ -53,6 +53,9 @@ class Client(threading.Thread):
         if status is None or status >= 500:
             # Not told: it may have been done, or not. A start that was undone leaves what was there before.
             if may != {"absent"} or operation == "create":
+                # A removal by force stops first.
+                if operation == "remove" and "running" in may:
+                    after = after | {"stopped"}
                 self.may[name] = may | (after if may - {"absent"} or operation == "create" else set())
             time.sleep(0.02)
             return
