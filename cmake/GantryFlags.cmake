@@ -38,10 +38,6 @@ target_compile_options(gantry_flags INTERFACE
   -fstack-protector-strong -fstack-clash-protection -fcf-protection=full
   -fno-delete-null-pointer-checks -fno-strict-overflow -fno-strict-aliasing
   -fno-omit-frame-pointer)
-if(CMAKE_UNITY_BUILD)
-  # Several sources in one go warn of what each alone has not; the dev build, file by file, is the strict one.
-  target_compile_options(gantry_flags INTERFACE -Wno-error -Wno-shadow -Wno-subobject-linkage -Wno-stringop-overread)
-endif()
 target_compile_definitions(gantry_flags INTERFACE _GLIBCXX_ASSERTIONS _FILE_OFFSET_BITS=64 _GNU_SOURCE)
 if(GANTRY_SANITIZE)
   target_compile_options(gantry_flags INTERFACE -fsanitize=${GANTRY_SANITIZE} -fno-sanitize-recover=all -O1)
