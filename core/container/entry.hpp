@@ -14,6 +14,7 @@ struct ContainerService::Entry {
     Container record;
     std::shared_ptr<Monitor> monitor;
     std::vector<Monitor::Attachment> waiting;  // clients that attached before the start
+    int attaching = 0;                         // attaches begun whose connection is not here yet
     struct Waiter {
         std::uint64_t number;
         WaitCondition condition;

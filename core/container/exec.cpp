@@ -142,13 +142,23 @@ Result<void> ContainerService::exec_resize(const std::string& exec_id, int rows,
     return monitor->resize(exec_id, rows, columns);
 }
 
-Result<void> ContainerService::can_attach(const std::string& ref) {
+Result<void> ContainerService::begin_attach(const std::string& ref) {
     GANTRY_TRY(EntryPtr entry, find(ref));
-    Container c = entry->snapshot();
+    std::lock_guard lock(entry->mutex);
+    const Container& c = entry->record;
     if (c.state.status == Status::paused) return fail(Code::conflict, "container " + c.id + " is paused, unpause the container before attach");
     if (c.state.status == Status::restarting) return fail(Code::conflict, "container " + c.id + " is restarting, wait until the container is running");
     if (c.state.status == Status::removing || c.state.status == Status::dead) return fail(Code::conflict, "container " + c.id + " is marked for removal");
+    ++entry->attaching;
     return {};
+}
+
+void ContainerService::abandon_attach(const std::string& ref) {
+    auto entry = find(ref);
+    if (!entry) return;
+    std::lock_guard lock((*entry)->mutex);
+    --(*entry)->attaching;
+    (*entry)->changed.notify_all();
 }
 
 Result<void> ContainerService::attach(const std::string& ref, Monitor::Attachment attachment) {
@@ -156,9 +166,11 @@ Result<void> ContainerService::attach(const std::string& ref, Monitor::Attachmen
     std::shared_ptr<Monitor> monitor;
     {
         std::lock_guard lock(entry->mutex);
+        --entry->attaching;
+        entry->changed.notify_all();
         monitor = entry->record.active() ? entry->monitor : nullptr;
         if (!monitor) {
-            // Not started yet: it is handed over at the start, so that no byte is missed.
+            // Not started yet: it is handed over at the start.
             entry->waiting.push_back(std::move(attachment));
             return {};
         }

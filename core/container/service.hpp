@@ -99,9 +99,12 @@ public:
     // to cancel with.
     Result<std::uint64_t> wait(const std::string& ref, WaitCondition condition, std::function<void(int exit_code, const std::string& error)> done);
     void cancel_wait(const std::string& ref, std::uint64_t number);
+    // In two steps, because a client starts the container as soon as it has the head of the attach's answer: begin_attach
+    // before the connection is hijacked (GANTRY_CONFLICT / NOT_FOUND where it would be refused), attach or abandon_attach
+    // after. A start waits for what was begun, so that no byte is missed.
+    Result<void> begin_attach(const std::string& ref);
     Result<void> attach(const std::string& ref, Monitor::Attachment attachment);
-    // GANTRY_CONFLICT / NOT_FOUND where attach would be refused; before a connection is hijacked.
-    Result<void> can_attach(const std::string& ref);
+    void abandon_attach(const std::string& ref);
     Result<void> resize(const std::string& ref, int rows, int columns);
     Result<Json> top(const std::string& ref, const std::string& ps_arguments);
     Result<Json> stats(const std::string& ref);

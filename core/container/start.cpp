@@ -178,7 +178,9 @@ Result<void> ContainerService::start_locked(const EntryPtr& pointer) {
     }
     start.trace.step("network namespace");
     {
-        std::lock_guard lock(entry.mutex);
+        std::unique_lock lock(entry.mutex);
+        // A client whose attach has been answered but whose connection is still on its way here.
+        entry.changed.wait_for(lock, std::chrono::seconds(5), [&] { return entry.attaching == 0; });
         start.request.attachments = std::exchange(entry.waiting, {});
     }
     GANTRY_FAILPOINT("container.start.before_launch");

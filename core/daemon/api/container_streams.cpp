@@ -57,7 +57,6 @@ void attach(ContainerService& service, const http::Request& request, const Reply
     const std::string& ref = request.parameter("id");
     auto inspected = service.inspect(ref, false);
     if (!inspected) return reply->error(inspected.error());
-    if (auto possible = service.can_attach(ref); !possible) return reply->error(possible.error());
     if (request.query_flag("logs")) return reply->error(fail(Code::unsupported, "attach with logs=1 is not supported: read the logs first, then attach"));
     auto keys = read_detach_keys(request.query_value("detachKeys"));
     if (!keys) return reply->error(keys.error());
@@ -68,8 +67,9 @@ void attach(ContainerService& service, const http::Request& request, const Reply
     attachment.error = request.query_flag("stderr");
     if (terminal) attachment.detach_keys = *keys;
     if (!request.query_flag("stream")) return reply->error(fail(Code::unsupported, "attach without stream=1 is not supported"));
+    if (auto begun = service.begin_attach(ref); !begun) return reply->error(begun.error());
     auto connection = reply->hijack(terminal ? "application/vnd.docker.raw-stream" : "application/vnd.docker.multiplexed-stream");
-    if (!connection) return;
+    if (!connection) return service.abandon_attach(ref);
     attachment.client = std::move(connection->socket);
     attachment.early = std::move(connection->early);
     (void)service.attach((*inspected)["Id"], std::move(attachment));

@@ -227,6 +227,9 @@ void Connection::exchange_over(std::uint64_t exchange, After after) {
 }
 
 void Connection::end_exchange(After after) {
+    // A writer may have met the closed connection before this thread did, and ended: who asked to be told is told.
+    if (output_.gone())
+        for (auto& gone : std::exchange(gone_callbacks_, {})) gone();
     gone_callbacks_.clear();
     if (after == After::close) end_after_answer_ = true;
     if (pump_) end_pump(false);  // answered before the whole body was read

@@ -145,7 +145,13 @@ TEST_P(LogReaderTest, damage_costs_only_what_is_damaged) {
     for (int i = 0; i < 10; ++i) log->write(LogStream::out, "line " + std::to_string(i) + "\n");
     log->flush();
     std::size_t whole = std::filesystem::file_size(file()), entry = whole / 10;
-    damage(static_cast<std::int64_t>(entry * 3 + 1), std::string(8, '\0'));
+    // JSON lines differ in length by their times: there the third is looked for.
+    std::size_t third = entry * 3;
+    if (std::string(GetParam()) == "json-file") {
+        const std::string content = *read_file(file());
+        third = content.rfind('\n', content.find("line 3")) + 1;
+    }
+    damage(static_cast<std::int64_t>(third + 1), std::string(8, '\0'));
     std::string got = text();
     EXPECT_THAT(got, ::testing::HasSubstr("line 2\n"));
     EXPECT_THAT(got, ::testing::HasSubstr("line 4\nline 5\nline 6\nline 7\nline 8\nline 9\n"));
