@@ -42,7 +42,8 @@ std::optional<std::int64_t> parse_rfc3339(std::string_view text) {
     std::int64_t offset = 0;
     if (*rest == '+' || *rest == '-') {
         int hours = 0, minutes = 0, used = 0;
-        if (std::sscanf(rest + 1, "%2d:%2d%n", &hours, &minutes, &used) != 2 || rest[1 + used] != '\0') return std::nullopt;
+        if (std::sscanf(rest + 1, "%2d:%2d%n", &hours, &minutes, &used) != 2 || rest[1 + used] != '\0')
+            return std::nullopt;
         offset = (hours * 3600 + minutes * 60) * (*rest == '+' ? 1 : -1);
     } else if ((*rest == 'Z' || *rest == 'z') && rest[1] == '\0') {
         // UTC

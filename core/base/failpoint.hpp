@@ -23,18 +23,18 @@ std::vector<std::string_view> names();
 
 #ifdef GANTRY_FAILPOINTS
 // In a function that returns Result: a place where a step may fail or the process may die.
-#define GANTRY_FAILPOINT(name)                                                                    \
-    do {                                                                                          \
-        static constinit const char gantry_failpoint_name[] = name;                               \
-        (void)::gantry::failpoint::registered<[] { return std::string_view(name); }>;             \
-        if (auto gantry_hit_ = ::gantry::failpoint::hit(gantry_failpoint_name); !gantry_hit_)     \
-            return std::move(gantry_hit_).error();                                                \
+#define GANTRY_FAILPOINT(name)                                                                \
+    do {                                                                                      \
+        static constinit const char gantry_failpoint_name[] = name;                           \
+        (void)::gantry::failpoint::registered<[] { return std::string_view(name); }>;         \
+        if (auto gantry_hit_ = ::gantry::failpoint::hit(gantry_failpoint_name); !gantry_hit_) \
+            return std::move(gantry_hit_).error();                                            \
     } while (false)
 // The same in a function that cannot fail: only kill, delay and pause have an effect.
-#define GANTRY_FAILPOINT_VOID(name)                                                               \
-    do {                                                                                          \
-        (void)::gantry::failpoint::registered<[] { return std::string_view(name); }>;             \
-        (void)::gantry::failpoint::hit(name);                                                     \
+#define GANTRY_FAILPOINT_VOID(name)                                                   \
+    do {                                                                              \
+        (void)::gantry::failpoint::registered<[] { return std::string_view(name); }>; \
+        (void)::gantry::failpoint::hit(name);                                         \
     } while (false)
 namespace gantry::failpoint {
 template <auto name>

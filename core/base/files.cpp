@@ -21,7 +21,7 @@ Result<void> remove_below(int parent, const char* name, dev_t device) {
     int fd = ::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) return errno == ENOENT ? Result<void>() : fail_errno(std::string("open \"") + name + "\" to remove it");
     Directory directory(::fdopendir(fd), ::closedir);
-    struct stat info{};
+    struct stat info {};
     if (::fstat(fd, &info) == 0 && info.st_dev != device)
         return fail(Code::busy, std::string("remove \"") + name + "\": it is a mount point");
     while (dirent* entry = ::readdir(directory.get())) {
@@ -100,14 +100,15 @@ Result<void> make_directories(const std::string& path, mode_t mode) {
         GANTRY_CHECK(make_directories(path.substr(0, slash), mode));
         if (::mkdir(path.c_str(), mode) == 0) return {};
     }
-    struct stat info{};
+    struct stat info {};
     if (errno == EEXIST && ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) return {};
     return fail_errno("make directory \"" + path + "\"", errno == EEXIST ? ENOTDIR : errno);
 }
 
 Result<void> remove_tree(const std::string& path) {
-    struct stat info{};
-    if (::lstat(path.c_str(), &info) != 0) return errno == ENOENT ? Result<void>() : fail_errno("stat \"" + path + "\"");
+    struct stat info {};
+    if (::lstat(path.c_str(), &info) != 0)
+        return errno == ENOENT ? Result<void>() : fail_errno("stat \"" + path + "\"");
     return remove_below(AT_FDCWD, path.c_str(), info.st_dev);
 }
 

@@ -23,7 +23,8 @@ Result<void> write_all(int fd, std::string_view data);
 enum class Sync { no, yes };
 // Replaces the file in one step (temporary name beside it, rename(2)): a reader or a crash sees the old or the new
 // content, never part. Sync::yes: on disk, with its directory, when it returns.
-Result<void> write_file_atomic(const std::string& path, std::string_view data, mode_t mode = 0600, Sync sync = Sync::no);
+Result<void> write_file_atomic(const std::string& path, std::string_view data, mode_t mode = 0600,
+                               Sync sync = Sync::no);
 // A new or truncated file with this content; not atomic: for files nobody reads yet.
 Result<void> write_file(const std::string& path, std::string_view data, mode_t mode = 0600);
 // Makes the directory and its parents. Present is success.

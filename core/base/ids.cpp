@@ -24,7 +24,9 @@ std::string_view short_id(std::string_view id) {
 }
 
 bool valid_name(std::string_view name) {
-    auto alphanumeric = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); };
+    auto alphanumeric = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    };
     if (name.empty() || name.size() > 255 || !alphanumeric(name[0])) return false;
     for (char c : name)
         if (!alphanumeric(c) && c != '_' && c != '.' && c != '-') return false;

@@ -51,8 +51,10 @@ std::string clean_relative(std::string_view path) {
     std::vector<std::string> kept;
     for (std::string_view part : split(path, '/')) {
         if (part.empty() || part == ".") continue;
-        if (part != "..") kept.emplace_back(part);
-        else if (!kept.empty()) kept.pop_back();
+        if (part != "..")
+            kept.emplace_back(part);
+        else if (!kept.empty())
+            kept.pop_back();
     }
     return join(kept, "/");
 }

@@ -80,9 +80,10 @@ std::optional<std::int64_t> parse_duration(std::string_view text) {
         auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
         if (error != std::errc{}) return std::nullopt;
         text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-        constexpr std::pair<std::string_view, double> units[] = {{"ns", 1},   {"us", 1e3}, {"µs", 1e3}, {"ms", 1e6},
+        constexpr std::pair<std::string_view, double> units[] = {{"ns", 1},  {"us", 1e3}, {"µs", 1e3},  {"ms", 1e6},
                                                                  {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
-        auto unit = std::find_if(std::begin(units), std::end(units), [&](auto& u) { return text.starts_with(u.first); });
+        auto unit =
+            std::find_if(std::begin(units), std::end(units), [&](auto& u) { return text.starts_with(u.first); });
         if (unit == std::end(units)) return std::nullopt;
         text.remove_prefix(unit->first.size());
         total += value * unit->second;

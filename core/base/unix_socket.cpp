@@ -26,7 +26,7 @@ Result<UniqueFd> listen_unix(const std::string& path, int type, mode_t mode, int
     GANTRY_TRY(sockaddr_un address, address_of(path));
     UniqueFd fd(::socket(AF_UNIX, type | SOCK_CLOEXEC, 0));
     if (!fd) return fail_errno("socket");
-    struct stat info{};
+    struct stat info {};
     if (::lstat(path.c_str(), &info) == 0) {
         if (!S_ISSOCK(info.st_mode)) return fail(Code::conflict, "\"" + path + "\" is there and is not a socket");
         ::unlink(path.c_str());

@@ -14,9 +14,12 @@ Result<int> attach(Call& call) {
     auto args = call.parse(flags, exactly(1));
     if (!args) return call.exit_code();
     GANTRY_TRY(Json state, call.client().get("/containers/" + path_escape((*args)[0]) + "/json"));
-    if (!flag_at(state, "State", "Running")) return fail(Code::precondition, "cannot attach to a stopped container, start it first");
-    if (flag_at(state, "State", "Paused")) return fail(Code::precondition, "cannot attach to a paused container, unpause it first");
-    if (flag_at(state, "State", "Restarting")) return fail(Code::precondition, "cannot attach to a restarting container, wait until it is running");
+    if (!flag_at(state, "State", "Running"))
+        return fail(Code::precondition, "cannot attach to a stopped container, start it first");
+    if (flag_at(state, "State", "Paused"))
+        return fail(Code::precondition, "cannot attach to a paused container, unpause it first");
+    if (flag_at(state, "State", "Restarting"))
+        return fail(Code::precondition, "cannot attach to a restarting container, wait until it is running");
     AttachWish wish;
     wish.id = text_at(state, "Id");
     wish.tty = flag_at(state, "Config", "Tty");

@@ -13,7 +13,8 @@ Result<int> bootstrap(Call& call) {
     flags.text(variant, 0, "variant", "Set of packages the image begins with (e.g. \"minbase\", \"essential\")");
     auto args = call.parse(flags, exactly(1));
     if (!args) return call.exit_code();
-    if (suite.empty()) return fail(Code::invalid, "\"--suite\" is required: the release of the distribution, such as \"bookworm\"");
+    if (suite.empty())
+        return fail(Code::invalid, "\"--suite\" is required: the release of the distribution, such as \"bookworm\"");
     Json packages = Json::array();
     for (const std::string& words : include)
         for (std::string_view word : split(words, ','))

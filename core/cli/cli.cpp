@@ -22,7 +22,8 @@ bool has_top(const Command& command, std::string_view word) {
     return false;
 }
 
-int unknown(std::string_view what, std::string_view word, const std::vector<std::string>& known, std::string_view help) {
+int unknown(std::string_view what, std::string_view word, const std::vector<std::string>& known,
+            std::string_view help) {
     std::string text = "gantry: '" + std::string(word) + "' is not a " + std::string(what) + " command.";
     std::string near = nearest(word, known);
     // Short words are near to anything.
@@ -52,7 +53,8 @@ int help(const std::vector<std::string>& words, Client& client) {
         return 0;
     }
     for (const Command& command : commands())
-        if ((words.size() == 1 && has_top(command, words[0])) || (words.size() == 2 && words[0] == command.group && has_name(command, words[1])))
+        if ((words.size() == 1 && has_top(command, words[0])) ||
+            (words.size() == 2 && words[0] == command.group && has_name(command, words[1])))
             return run_command(command, {"--help"}, client);
     std::vector<std::string> none;
     return unknown("gantry", join(words, " "), none, "gantry --help");
@@ -104,18 +106,20 @@ std::optional<std::vector<std::string>> Call::parse(Flags& flags, Count count) {
         return std::nullopt;
     }
     if (!rest) {
-        print_err("gantry: " + rest.error().text + "\n\nUsage:  " + path() + " " + command_.usage + "\n\nRun '" + path() + " --help' for more information\n");
+        print_err("gantry: " + rest.error().text + "\n\nUsage:  " + path() + " " + command_.usage + "\n\nRun '" +
+                  path() + " --help' for more information\n");
         exit_code_ = 125;
         return std::nullopt;
     }
     if (rest->size() >= count.least && rest->size() <= count.most) return std::move(*rest);
     auto arguments = [](std::size_t n) { return std::to_string(n) + (n == 1 ? " argument" : " arguments"); };
-    std::string want = count.most == 0                 ? "accepts no arguments"
-                       : count.least == count.most     ? "requires " + arguments(count.least)
-                       : count.most == any_number      ? "requires at least " + arguments(count.least)
-                       : rest->size() < count.least    ? "requires at least " + arguments(count.least)
-                                                       : "requires at most " + arguments(count.most);
-    print_err("gantry: '" + path() + "' " + want + "\n\nUsage:  " + path() + " " + command_.usage + "\n\nRun '" + path() + " --help' for more information\n");
+    std::string want = count.most == 0              ? "accepts no arguments"
+                       : count.least == count.most  ? "requires " + arguments(count.least)
+                       : count.most == any_number   ? "requires at least " + arguments(count.least)
+                       : rest->size() < count.least ? "requires at least " + arguments(count.least)
+                                                    : "requires at most " + arguments(count.most);
+    print_err("gantry: '" + path() + "' " + want + "\n\nUsage:  " + path() + " " + command_.usage + "\n\nRun '" +
+              path() + " --help' for more information\n");
     exit_code_ = command_.failure;
     return std::nullopt;
 }

@@ -43,7 +43,8 @@ Result<void> send_all(int fd, std::string_view data) {
 }
 
 bool unreserved(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' || c == '~';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+           c == '.' || c == '~';
 }
 
 void escape(std::string& out, std::string_view text, std::string_view keep) {
@@ -89,7 +90,8 @@ Result<Endpoint> Endpoint::parse(std::string_view host) {
         if (endpoint.path.empty()) endpoint.path = default_socket;
         return endpoint;
     }
-    if (host.starts_with("tcp://") || host.starts_with("ssh://") || host.starts_with("http://") || host.starts_with("https://"))
+    if (host.starts_with("tcp://") || host.starts_with("ssh://") || host.starts_with("http://") ||
+        host.starts_with("https://"))
         return fail(Code::unsupported, "host \"" + std::string(host) + "\": only unix:// sockets are supported yet");
     if (host.starts_with("/")) {
         endpoint.path = host;
@@ -127,7 +129,8 @@ Result<void> Connection::send(std::string_view method, std::string_view target, 
     if (upgrade == Upgrade::tcp) text += "Connection: Upgrade\r\nUpgrade: tcp\r\n";
     if (body) {
         std::string content = body->dump(-1, ' ', false, Json::error_handler_t::replace);
-        text += "Content-Type: application/json\r\nContent-Length: " + std::to_string(content.size()) + "\r\n\r\n" + content;
+        text += "Content-Type: application/json\r\nContent-Length: " + std::to_string(content.size()) + "\r\n\r\n" +
+                content;
     } else {
         if (method != "GET" && method != "HEAD") text += "Content-Length: 0\r\n";
         text += "\r\n";
@@ -135,19 +138,21 @@ Result<void> Connection::send(std::string_view method, std::string_view target, 
     return send_all(fd_.get(), text);
 }
 
-Result<void> Connection::send_from(std::string_view method, std::string_view target, int source, std::string_view content_type,
-                                   const std::function<void(std::int64_t)>& progress) {
+Result<void> Connection::send_from(std::string_view method, std::string_view target, int source,
+                                   std::string_view content_type, const std::function<void(std::int64_t)>& progress) {
     parser_ = ResponseParser();
-    struct stat info{};
+    struct stat info {};
     bool sized = ::fstat(source, &info) == 0 && S_ISREG(info.st_mode) && ::lseek(source, 0, SEEK_CUR) == 0;
     std::string pending = request_head(method, target) + "Content-Type: " + std::string(content_type) + "\r\n";
-    pending += sized ? "Content-Length: " + std::to_string(info.st_size) + "\r\n\r\n" : std::string("Transfer-Encoding: chunked\r\n\r\n");
+    pending += sized ? "Content-Length: " + std::to_string(info.st_size) + "\r\n\r\n"
+                     : std::string("Transfer-Encoding: chunked\r\n\r\n");
     std::int64_t left = sized ? info.st_size : -1, sent = 0;
     bool ended = left == 0;
     std::string block(1u << 20, '\0');
     while (!pending.empty() || !ended) {
         if (pending.empty()) {
-            std::size_t want = left >= 0 ? std::min<std::size_t>(block.size(), static_cast<std::size_t>(left)) : block.size();
+            std::size_t want =
+                left >= 0 ? std::min<std::size_t>(block.size(), static_cast<std::size_t>(left)) : block.size();
             ssize_t n = ::read(source, block.data(), want);
             if (n < 0 && errno == EINTR) continue;
             if (n < 0) return fail_errno("read the file to send");
@@ -210,7 +215,8 @@ Result<std::string> Connection::receive_all() {
     for (;;) {
         GANTRY_TRY(std::string piece, receive_some());
         if (piece.empty()) return body;
-        if (body.size() + piece.size() > body_limit) return fail(Code::exhausted, "the daemon's answer is larger than 256 MiB");
+        if (body.size() + piece.size() > body_limit)
+            return fail(Code::exhausted, "the daemon's answer is larger than 256 MiB");
         body += piece;
     }
 }
@@ -240,8 +246,10 @@ Result<Connection> Client::connect() {
     }
     if (fd) return Connection(std::move(fd).value());
     if (fd.error().system_errno == EACCES)
-        return fail(Code::denied, "permission denied while trying to connect to the Gantry daemon socket at " + endpoint_.url());
-    return fail(Code::retry_later, "Cannot connect to the Gantry daemon at " + endpoint_.url() + ". Is the daemon running?");
+        return fail(Code::denied,
+                    "permission denied while trying to connect to the Gantry daemon socket at " + endpoint_.url());
+    return fail(Code::retry_later,
+                "Cannot connect to the Gantry daemon at " + endpoint_.url() + ". Is the daemon running?");
 }
 
 Result<std::string> Client::raw(std::string_view method, std::string_view target, const Json* body) {
@@ -265,7 +273,8 @@ Result<Json> Client::exchange(std::string_view method, std::string_view target, 
     GANTRY_TRY(std::string text, raw(method, target, body));
     if (text.empty()) return Json();
     Json document = parse_json(text);
-    if (document.is_discarded()) return fail(Code::corrupt, "the daemon's answer to " + std::string(target) + " is not JSON");
+    if (document.is_discarded())
+        return fail(Code::corrupt, "the daemon's answer to " + std::string(target) + " is not JSON");
     return document;
 }
 
@@ -273,7 +282,8 @@ Result<Json> Client::get(std::string_view target) { return exchange("GET", targe
 Result<Json> Client::post(std::string_view target, const Json* body) { return exchange("POST", target, body); }
 Result<Json> Client::remove(std::string_view target) { return exchange("DELETE", target, nullptr); }
 
-Result<Connection> Client::open(std::string_view method, std::string_view target, const Json* body, Connection::Upgrade upgrade) {
+Result<Connection> Client::open(std::string_view method, std::string_view target, const Json* body,
+                                Connection::Upgrade upgrade) {
     GANTRY_TRY(Connection connection, connect());
     GANTRY_CHECK(connection.send(method, target, body, upgrade));
     GANTRY_CHECK(connection.receive_head());

@@ -24,7 +24,8 @@ public:
 
     // Sends a request whole. `upgrade`: asks for the raw connection (Upgrade: tcp).
     enum class Upgrade { no = 1, tcp };
-    Result<void> send(std::string_view method, std::string_view target, const Json* body = nullptr, Upgrade upgrade = Upgrade::no);
+    Result<void> send(std::string_view method, std::string_view target, const Json* body = nullptr,
+                      Upgrade upgrade = Upgrade::no);
     // Sends a request whose body is what can be read from `source` (a file with its length, else in chunks). Answer
     // bytes that come meanwhile are taken in, so that neither side waits for the other.
     Result<void> send_from(std::string_view method, std::string_view target, int source, std::string_view content_type,
@@ -45,7 +46,9 @@ public:
     // After an upgrade: bytes that came behind the answer's head.
     std::string take_early() { return std::exchange(early_, {}); }
     // Usable for another request.
-    bool reusable() const { return parser_.done() && parser_.keep_alive() && early_.empty() && parser_.status() != 101; }
+    bool reusable() const {
+        return parser_.done() && parser_.keep_alive() && early_.empty() && parser_.status() != 101;
+    }
     // The answer as a failure if its status is 400 or more: "Error response from daemon: ...". Reads the body.
     Result<void> check_status();
 

@@ -17,14 +17,14 @@ class Call;
 using Handler = Result<int> (*)(Call& call);
 
 struct Command {
-    const char* group;    // "container"; "" for a command without one
-    const char* name;     // "ls"; further names behind commas: "ls,list,ps"
-    const char* top;      // the name without the group: "ps"; "" where there is none
-    const char* usage;    // "[OPTIONS] CONTAINER [CONTAINER...]"
+    const char* group;  // "container"; "" for a command without one
+    const char* name;   // "ls"; further names behind commas: "ls,list,ps"
+    const char* top;    // the name without the group: "ps"; "" where there is none
+    const char* usage;  // "[OPTIONS] CONTAINER [CONTAINER...]"
     const char* summary;
     Handler handler;
     Options options = Options::anywhere;
-    int failure = 1;      // exit code of an Error
+    int failure = 1;  // exit code of an Error
 };
 
 struct Count {

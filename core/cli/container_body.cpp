@@ -19,7 +19,8 @@ Error invalid(std::string text) { return fail(Code::invalid, std::move(text)); }
 template <typename T>
 Result<T> for_flag(Result<T> result, const std::string& value, const char* flag) {
     if (result) return result;
-    return fail(result.error().code, "invalid argument \"" + value + "\" for \"" + flag + "\" flag: " + result.error().text);
+    return fail(result.error().code,
+                "invalid argument \"" + value + "\" for \"" + flag + "\" flag: " + result.error().text);
 }
 
 void set_text(Json& object, const char* key, const std::string& value) {
@@ -64,10 +65,15 @@ private:
         bool out = attached && o_.attach.empty(), error = out, in = attached && o_.interactive && o_.attach.empty();
         for (const std::string& word : o_.attach) {
             std::string stream = to_lower(word);
-            if (stream == "stdin") in = true;
-            else if (stream == "stdout") out = true;
-            else if (stream == "stderr") error = true;
-            else return invalid("invalid argument \"" + word + "\" for \"-a, --attach\" flag: valid streams are STDIN, STDOUT and STDERR");
+            if (stream == "stdin")
+                in = true;
+            else if (stream == "stdout")
+                out = true;
+            else if (stream == "stderr")
+                error = true;
+            else
+                return invalid("invalid argument \"" + word +
+                               "\" for \"-a, --attach\" flag: valid streams are STDIN, STDOUT and STDERR");
         }
         config_["AttachStdin"] = in;
         config_["AttachStdout"] = out;
@@ -87,7 +93,8 @@ private:
         if (flags_.given("stop-timeout")) config_["StopTimeout"] = o_.stop_timeout;
         if (!o_.restart.empty()) {
             GANTRY_TRY(host_["RestartPolicy"], for_flag(parse_restart(o_.restart), o_.restart, "--restart"));
-            if (o_.remove && text_at(host_, "RestartPolicy", "Name") != "no" && text_at(host_, "RestartPolicy", "Name") != "")
+            if (o_.remove && text_at(host_, "RestartPolicy", "Name") != "no" &&
+                text_at(host_, "RestartPolicy", "Name") != "")
                 return invalid("conflicting options: cannot specify both --restart and --rm");
         }
         set_flag(host_, "AutoRemove", o_.remove);
@@ -103,22 +110,25 @@ private:
         if (!annotations.empty()) host_["Annotations"] = std::move(annotations);
         set_text(host_, "Runtime", o_.runtime);
         if (o_.pull != "always" && o_.pull != "missing" && o_.pull != "never")
-            return invalid("invalid pull option: '" + o_.pull + "': must be one of \"always\", \"missing\" or \"never\"");
+            return invalid("invalid pull option: '" + o_.pull +
+                           "': must be one of \"always\", \"missing\" or \"never\"");
         return {};
     }
 
     Result<void> health() {
-        bool given = !o_.health_command.empty() || o_.health_interval || o_.health_timeout || o_.health_start_period || o_.health_start_interval ||
-                     o_.health_retries;
+        bool given = !o_.health_command.empty() || o_.health_interval || o_.health_timeout || o_.health_start_period ||
+                     o_.health_start_interval || o_.health_retries;
         if (o_.no_healthcheck) {
             if (given) return invalid("--no-healthcheck conflicts with --health-* options");
             config_["Healthcheck"]["Test"] = Json::array({"NONE"});
             return {};
         }
         if (!given) return {};
-        for (const auto& [value, name] : {std::pair(o_.health_interval, "--health-interval"), std::pair(o_.health_timeout, "--health-timeout"),
-                                          std::pair(o_.health_retries, "--health-retries"), std::pair(o_.health_start_period, "--health-start-period"),
-                                          std::pair(o_.health_start_interval, "--health-start-interval")})
+        for (const auto& [value, name] :
+             {std::pair(o_.health_interval, "--health-interval"), std::pair(o_.health_timeout, "--health-timeout"),
+              std::pair(o_.health_retries, "--health-retries"),
+              std::pair(o_.health_start_period, "--health-start-period"),
+              std::pair(o_.health_start_interval, "--health-start-interval")})
             if (value < 0) return invalid(std::string(name) + " cannot be negative");
         Json& check = config_["Healthcheck"];
         check = Json::object();
@@ -137,7 +147,8 @@ private:
             GANTRY_TRY(auto mappings, for_flag(parse_publish(word), word, "-p, --publish"));
             for (const PortMapping& mapping : mappings) {
                 exposed[mapping.container] = Json::object();
-                bindings[mapping.container].push_back(Json{{"HostIp", mapping.host_address}, {"HostPort", mapping.host_port}});
+                bindings[mapping.container].push_back(
+                    Json{{"HostIp", mapping.host_address}, {"HostPort", mapping.host_port}});
             }
         }
         for (const std::string& word : o_.expose) {
@@ -161,15 +172,25 @@ private:
             std::string key = to_lower(field.substr(0, equals));
             if (equals == std::string::npos) return invalid("invalid network: invalid field " + field);
             std::string value = field.substr(equals + 1);
-            if (key == "name") name = value;
-            else if (key == "alias") settings["Aliases"].push_back(value);
-            else if (key == "ip") settings["IPAMConfig"]["IPv4Address"] = value;
-            else if (key == "ip6") settings["IPAMConfig"]["IPv6Address"] = value;
-            else if (key == "mac-address") settings["MacAddress"] = value;
-            else if (key == "link-local-ip") settings["IPAMConfig"]["LinkLocalIPs"].push_back(value);
-            else if (key == "driver-opt") settings["DriverOpts"][value.substr(0, value.find('='))] = value.find('=') == std::string::npos ? std::string() : value.substr(value.find('=') + 1);
-            else if (key == "gw-priority" && parse_int(value)) settings["GwPriority"] = *parse_int(value);
-            else return invalid("invalid network: invalid field value for " + key + ": \"" + value + "\"");
+            if (key == "name")
+                name = value;
+            else if (key == "alias")
+                settings["Aliases"].push_back(value);
+            else if (key == "ip")
+                settings["IPAMConfig"]["IPv4Address"] = value;
+            else if (key == "ip6")
+                settings["IPAMConfig"]["IPv6Address"] = value;
+            else if (key == "mac-address")
+                settings["MacAddress"] = value;
+            else if (key == "link-local-ip")
+                settings["IPAMConfig"]["LinkLocalIPs"].push_back(value);
+            else if (key == "driver-opt")
+                settings["DriverOpts"][value.substr(0, value.find('='))] =
+                    value.find('=') == std::string::npos ? std::string() : value.substr(value.find('=') + 1);
+            else if (key == "gw-priority" && parse_int(value))
+                settings["GwPriority"] = *parse_int(value);
+            else
+                return invalid("invalid network: invalid field value for " + key + ": \"" + value + "\"");
         }
         if (name.empty()) return invalid("network name/id is not specified");
         return std::pair(name, settings);
@@ -181,7 +202,8 @@ private:
             GANTRY_TRY(auto wish, network(word));
             wishes.push_back(std::move(wish));
         }
-        bool further = !o_.aliases.empty() || !o_.network_ip.empty() || !o_.network_ip6.empty() || !o_.mac_address.empty() || !o_.link_local_ips.empty();
+        bool further = !o_.aliases.empty() || !o_.network_ip.empty() || !o_.network_ip6.empty() ||
+                       !o_.mac_address.empty() || !o_.link_local_ips.empty();
         if (wishes.empty() && further) wishes.emplace_back("default", Json::object());
         if (!wishes.empty()) {
             Json& first = wishes[0].second;
@@ -194,7 +216,9 @@ private:
         }
         for (auto& [name, settings] : wishes) {
             bool special = name == "none" || name.starts_with("container:");
-            if (special && wishes.size() > 1) return invalid("conflicting options: cannot attach both user-defined and non-user-defined network-modes");
+            if (special && wishes.size() > 1)
+                return invalid(
+                    "conflicting options: cannot attach both user-defined and non-user-defined network-modes");
             if (endpoints_.contains(name)) return invalid("network \"" + name + "\" is specified multiple times");
             if (wishes.size() > 1 || !settings.empty()) endpoints_[name] = std::move(settings);
         }
@@ -208,8 +232,10 @@ private:
     Result<void> names() {
         for (const std::string& address : o_.dns) {
             in6_addr space{};
-            if (::inet_pton(AF_INET, address.c_str(), &space) != 1 && ::inet_pton(AF_INET6, address.c_str(), &space) != 1)
-                return invalid("invalid argument \"" + address + "\" for \"--dns\" flag: " + address + " is not an ip address");
+            if (::inet_pton(AF_INET, address.c_str(), &space) != 1 &&
+                ::inet_pton(AF_INET6, address.c_str(), &space) != 1)
+                return invalid("invalid argument \"" + address + "\" for \"--dns\" flag: " + address +
+                               " is not an ip address");
         }
         set_list(host_, "Dns", o_.dns);
         set_list(host_, "DnsSearch", o_.dns_search);
@@ -224,8 +250,10 @@ private:
     Result<void> storage() {
         for (const std::string& word : o_.volumes) {
             GANTRY_TRY(VolumeArgument volume, parse_volume(word));
-            if (volume.anonymous) config_["Volumes"][volume.text] = Json::object();
-            else host_["Binds"].push_back(volume.text);
+            if (volume.anonymous)
+                config_["Volumes"][volume.text] = Json::object();
+            else
+                host_["Binds"].push_back(volume.text);
         }
         for (const std::string& word : o_.mounts) {
             GANTRY_TRY(Json mount, for_flag(parse_mount(word), word, "--mount"));
@@ -245,7 +273,8 @@ private:
     }
 
     Result<void> devices() {
-        if (flags_.given("gpus")) return fail(Code::unsupported, "--gpus is not supported: name the devices with --device");
+        if (flags_.given("gpus"))
+            return fail(Code::unsupported, "--gpus is not supported: name the devices with --device");
         Json cdi = Json::array();
         for (const std::string& word : o_.devices) {
             if (is_cdi_device(word)) {
@@ -282,7 +311,8 @@ private:
                 auto profile = read_file(path, 4u << 20);
                 if (!profile) return invalid("opening seccomp profile (" + path + ") failed: " + profile.error().text);
                 Json document = parse_json(*profile);
-                if (document.is_discarded()) return invalid("compacting json for seccomp profile (" + path + ") failed: it is not JSON");
+                if (document.is_discarded())
+                    return invalid("compacting json for seccomp profile (" + path + ") failed: it is not JSON");
                 word = "seccomp=" + document.dump();
             }
             options.push_back(std::move(word));
@@ -307,10 +337,14 @@ private:
     Result<void> throttle(const char* key, const std::vector<std::string>& words, const char* flag, bool bytes) {
         for (const std::string& word : words) {
             std::size_t colon = word.rfind(':');
-            auto rate = colon == std::string::npos ? std::nullopt : bytes ? parse_size(word.substr(colon + 1)) : parse_int(word.substr(colon + 1));
+            auto rate = colon == std::string::npos ? std::nullopt
+                        : bytes                    ? parse_size(word.substr(colon + 1))
+                                                   : parse_int(word.substr(colon + 1));
             if (!rate || *rate < 0 || !word.starts_with("/dev/"))
-                return invalid("invalid argument \"" + word + "\" for \"" + flag + "\" flag: want <device-path>:<number>[<unit>]");
-            host_[key].push_back(Json{{"Path", word.substr(0, colon)}, {flag == std::string_view("--blkio-weight-device") ? "Weight" : "Rate", *rate}});
+                return invalid("invalid argument \"" + word + "\" for \"" + flag +
+                               "\" flag: want <device-path>:<number>[<unit>]");
+            host_[key].push_back(Json{{"Path", word.substr(0, colon)},
+                                      {flag == std::string_view("--blkio-weight-device") ? "Weight" : "Rate", *rate}});
         }
         return {};
     }
@@ -321,7 +355,8 @@ private:
         set_number(host_, "MemoryReservation", o_.memory_reservation);
         if (o_.memory_swappiness != -1) {
             if (o_.memory_swappiness < 0 || o_.memory_swappiness > 100)
-                return invalid("invalid value: " + std::to_string(o_.memory_swappiness) + ". valid memory swappiness range is 0-100");
+                return invalid("invalid value: " + std::to_string(o_.memory_swappiness) +
+                               ". valid memory swappiness range is 0-100");
             host_["MemorySwappiness"] = o_.memory_swappiness;
         }
         set_number(host_, "NanoCpus", o_.nano_cpus);
@@ -359,7 +394,8 @@ private:
 
 }  // namespace
 
-Result<Json> ContainerOptions::body(const Flags& flags, const std::string& image, const std::vector<std::string>& command, bool attached) const {
+Result<Json> ContainerOptions::body(const Flags& flags, const std::string& image,
+                                    const std::vector<std::string>& command, bool attached) const {
     return Builder(*this, flags).build(image, command, attached);
 }
 

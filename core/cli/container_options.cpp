@@ -6,7 +6,8 @@
 namespace gantry::cli {
 namespace {
 
-void size(Flags& flags, std::int64_t& target, char letter, const char* name, const char* help, bool signed_value = false) {
+void size(Flags& flags, std::int64_t& target, char letter, const char* name, const char* help,
+          bool signed_value = false) {
     flags.custom(
         [&target, signed_value](std::string_view value) -> Result<void> {
             if (signed_value && value == "-1") {
@@ -54,11 +55,13 @@ void declare_identity(ContainerOptions& o, Flags& flags) {
     flags.text(o.domainname, 0, "domainname", "Container NIS domain name");
     flags.list(o.labels, 'l', "label", "Set meta data on a container");
     flags.list(o.label_files, 0, "label-file", "Read in a line delimited file of labels");
-    flags.list(o.annotations, 0, "annotation", "Add an annotation to the container (passed through to the OCI runtime)", "map");
+    flags.list(o.annotations, 0, "annotation", "Add an annotation to the container (passed through to the OCI runtime)",
+               "map");
     flags.text(o.cidfile, 0, "cidfile", "Write the container ID to the file");
     flags.text(o.platform, 0, "platform", "Set platform if server is multi-platform capable");
     flags.text(o.pull, 0, "pull", "Pull image before creating (\"always\", \"missing\", \"never\")");
-    flags.boolean(o.remove, 0, "rm", "Automatically remove the container and its associated anonymous volumes when it exits");
+    flags.boolean(o.remove, 0, "rm",
+                  "Automatically remove the container and its associated anonymous volumes when it exits");
     flags.text(o.runtime, 0, "runtime", "Runtime to use for this container");
 }
 
@@ -116,7 +119,8 @@ void declare_security(ContainerOptions& o, Flags& flags) {
 
 void declare_resources(ContainerOptions& o, Flags& flags) {
     size(flags, o.memory, 'm', "memory", "Memory limit");
-    size(flags, o.memory_swap, 0, "memory-swap", "Swap limit equal to memory plus swap: '-1' to enable unlimited swap", true);
+    size(flags, o.memory_swap, 0, "memory-swap", "Swap limit equal to memory plus swap: '-1' to enable unlimited swap",
+         true);
     size(flags, o.memory_reservation, 0, "memory-reservation", "Memory soft limit");
     flags.integer(o.memory_swappiness, 0, "memory-swappiness", "Tune container memory swappiness (0 to 100)");
     size(flags, o.shm_size, 0, "shm-size", "Size of /dev/shm");
@@ -134,7 +138,8 @@ void declare_resources(ContainerOptions& o, Flags& flags) {
     flags.text(o.cpuset_cpus, 0, "cpuset-cpus", "CPUs in which to allow execution (0-3, 0,1)");
     flags.text(o.cpuset_mems, 0, "cpuset-mems", "MEMs in which to allow execution (0-3, 0,1)");
     flags.integer(o.pids_limit, 0, "pids-limit", "Tune container pids limit (set -1 for unlimited)");
-    flags.integer(o.blkio_weight, 0, "blkio-weight", "Block IO (relative weight), between 10 and 1000, or 0 to disable");
+    flags.integer(o.blkio_weight, 0, "blkio-weight",
+                  "Block IO (relative weight), between 10 and 1000, or 0 to disable");
     flags.list(o.weight_devices, 0, "blkio-weight-device", "Block IO weight (relative device weight)");
     flags.list(o.read_bps, 0, "device-read-bps", "Limit read rate (bytes per second) from a device");
     flags.list(o.write_bps, 0, "device-write-bps", "Limit write rate (bytes per second) to a device");
@@ -150,8 +155,10 @@ void declare_rest(ContainerOptions& o, Flags& flags) {
     flags.text(o.health_command, 0, "health-cmd", "Command to run to check health");
     duration(flags, o.health_interval, "health-interval", "Time between running the check (ms|s|m|h)");
     duration(flags, o.health_timeout, "health-timeout", "Maximum time to allow one check to run (ms|s|m|h)");
-    duration(flags, o.health_start_period, "health-start-period", "Start period for the container to initialize before starting health-retries countdown (ms|s|m|h)");
-    duration(flags, o.health_start_interval, "health-start-interval", "Time between running the check during the start period (ms|s|m|h)");
+    duration(flags, o.health_start_period, "health-start-period",
+             "Start period for the container to initialize before starting health-retries countdown (ms|s|m|h)");
+    duration(flags, o.health_start_interval, "health-start-interval",
+             "Time between running the check during the start period (ms|s|m|h)");
     flags.integer(o.health_retries, 0, "health-retries", "Consecutive failures needed to report unhealthy");
     flags.boolean(o.no_healthcheck, 0, "no-healthcheck", "Disable any container-specified HEALTHCHECK");
 }

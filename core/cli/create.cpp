@@ -13,7 +13,8 @@ namespace gantry::cli {
 std::string with_tag(const std::string& reference) {
     std::size_t slash = reference.rfind('/');
     std::string_view last = std::string_view(reference).substr(slash == std::string::npos ? 0 : slash + 1);
-    return last.find(':') != std::string_view::npos || last.find('@') != std::string_view::npos ? reference : reference + ":latest";
+    return last.find(':') != std::string_view::npos || last.find('@') != std::string_view::npos ? reference
+                                                                                                : reference + ":latest";
 }
 
 int start_failure_code(const Error& error) {
@@ -45,7 +46,9 @@ Result<std::string> create_container(Client& client, const ContainerOptions& opt
     if (!options.cidfile.empty()) {
         auto file = open_file(options.cidfile, O_WRONLY | O_CREAT | O_EXCL, 0644);
         if (!file && file.error().system_errno == EEXIST)
-            return fail(Code::conflict, "container ID file found, make sure the other container isn't running or delete " + options.cidfile);
+            return fail(
+                Code::conflict,
+                "container ID file found, make sure the other container isn't running or delete " + options.cidfile);
         if (!file) return fail(file.error().code, "failed to create the container ID file: " + file.error().text);
         id_file = std::move(*file);
     }

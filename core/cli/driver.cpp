@@ -12,7 +12,8 @@ Result<int> driver_ls(Call& call) {
     std::string format;
     Flags flags;
     flags.boolean(quiet, 'q', "quiet", "Only display driver names");
-    flags.text(format, 0, "format", "Format output using a custom template: 'table', 'table TEMPLATE', 'json' or 'TEMPLATE'");
+    flags.text(format, 0, "format",
+               "Format output using a custom template: 'table', 'table TEMPLATE', 'json' or 'TEMPLATE'");
     auto args = call.parse(flags, exactly(0));
     if (!args) return call.exit_code();
     GANTRY_TRY(Json list, call.client().get("/gantry/drivers"));
@@ -24,7 +25,9 @@ Result<int> driver_ls(Call& call) {
                                 {"Kind", text_at(driver, "kind")},
                                 {"Version", text_at(driver, "version")},
                                 {"Isolation", text_at(driver, "isolation")},
-                                {"State", !problem.empty() ? "refused: " + problem : flag_at(driver, "loaded") ? "loaded" : "not loaded"},
+                                {"State", !problem.empty()            ? "refused: " + problem
+                                          : flag_at(driver, "loaded") ? "loaded"
+                                                                      : "not loaded"},
                                 {"Summary", text_at(driver, "summary")},
                                 {"File", text_at(driver, "file")}});
         }
@@ -73,7 +76,8 @@ Result<int> driver_check(Call& call) {
     if (checks.is_array())
         for (const Json& check : checks) {
             std::string message = text_at(check, "message");
-            text += std::string(flag_at(check, "ok") ? "ok    " : "FAIL  ") + text_at(check, "name") + (message.empty() ? "" : ": " + message) + "\n";
+            text += std::string(flag_at(check, "ok") ? "ok    " : "FAIL  ") + text_at(check, "name") +
+                    (message.empty() ? "" : ": " + message) + "\n";
         }
     bool good = flag_at(answer, "ok");
     print_out(text + path + (good ? ": would be loaded\n" : ": would be refused\n"));

@@ -28,10 +28,13 @@ std::string event_time(std::int64_t ns) {
 std::string event_line(const Json& event) {
     std::int64_t ns = number_at(event, "timeNano");
     if (ns == 0) ns = number_at(event, "time") * 1000000000;
-    std::string text = event_time(ns) + " " + text_at(event, "Type") + " " + text_at(event, "Action") + " " + text_at(event, "Actor", "ID"), attributes;
+    std::string text = event_time(ns) + " " + text_at(event, "Type") + " " + text_at(event, "Action") + " " +
+                       text_at(event, "Actor", "ID"),
+                attributes;
     const Json& known = member(event, "Actor", "Attributes");
     if (known.is_object())
-        for (const auto& [key, value] : known.items()) attributes += (attributes.empty() ? "" : ", ") + key + "=" + as_text(value);
+        for (const auto& [key, value] : known.items())
+            attributes += (attributes.empty() ? "" : ", ") + key + "=" + as_text(value);
     return text + (attributes.empty() ? "" : " (" + attributes + ")") + "\n";
 }
 

@@ -37,7 +37,10 @@ Result<int> exec(Call& call) {
     GANTRY_TRY(std::vector<std::string> variables, read_environment(environment_files, environment));
     Client& client = call.client();
 
-    Json body{{"AttachStdin", interactive && !detach}, {"AttachStdout", !detach}, {"AttachStderr", !detach}, {"Tty", tty},
+    Json body{{"AttachStdin", interactive && !detach},
+              {"AttachStdout", !detach},
+              {"AttachStderr", !detach},
+              {"Tty", tty},
               {"Cmd", std::vector<std::string>(args->begin() + 1, args->end())}};
     if (privileged) body["Privileged"] = true;
     if (!user.empty()) body["User"] = user;

@@ -79,10 +79,12 @@ Result<void> Flags::apply(Flag& flag, std::string_view shown, std::string_view v
     flag.given = true;
     auto done = flag.set(value);
     if (done) return {};
-    return fail(Code::invalid, "invalid argument \"" + std::string(value) + "\" for \"" + std::string(shown) + "\" flag: " + done.error().text);
+    return fail(Code::invalid, "invalid argument \"" + std::string(value) + "\" for \"" + std::string(shown) +
+                                   "\" flag: " + done.error().text);
 }
 
-Result<std::size_t> Flags::parse_long(std::string_view word, const std::vector<std::string>& arguments, std::size_t at) {
+Result<std::size_t> Flags::parse_long(std::string_view word, const std::vector<std::string>& arguments,
+                                      std::size_t at) {
     std::size_t equals = word.find('=');
     std::string_view name = word.substr(0, equals);
     Flag* flag = find(name);
@@ -94,7 +96,8 @@ Result<std::size_t> Flags::parse_long(std::string_view word, const std::vector<s
         std::vector<std::string> known{"help"};
         for (const Flag& candidate : flags_) known.emplace_back(candidate.name);
         std::string near = nearest(name, known);
-        return fail(Code::invalid, "unknown flag: --" + std::string(name) + (near.empty() ? "" : " (did you mean --" + near + "?)"));
+        return fail(Code::invalid,
+                    "unknown flag: --" + std::string(name) + (near.empty() ? "" : " (did you mean --" + near + "?)"));
     }
     std::string shown = std::string(flag->letter ? std::string("-") + flag->letter + ", " : "") + "--" + flag->name;
     if (equals != std::string_view::npos) {
@@ -110,7 +113,8 @@ Result<std::size_t> Flags::parse_long(std::string_view word, const std::vector<s
     return at + 2;
 }
 
-Result<std::size_t> Flags::parse_short(std::string_view letters, const std::vector<std::string>& arguments, std::size_t at) {
+Result<std::size_t> Flags::parse_short(std::string_view letters, const std::vector<std::string>& arguments,
+                                       std::size_t at) {
     std::string_view all = letters;
     while (!letters.empty()) {
         Flag* flag = find(letters[0]);
@@ -119,7 +123,8 @@ Result<std::size_t> Flags::parse_short(std::string_view letters, const std::vect
                 help_asked_ = true;
                 return at + 1;
             }
-            return fail(Code::invalid, std::string("unknown shorthand flag: '") + letters[0] + "' in -" + std::string(all));
+            return fail(Code::invalid,
+                        std::string("unknown shorthand flag: '") + letters[0] + "' in -" + std::string(all));
         }
         std::string shown = std::string("-") + flag->letter + ", --" + flag->name;
         letters.remove_prefix(1);
@@ -136,7 +141,8 @@ Result<std::size_t> Flags::parse_short(std::string_view letters, const std::vect
             return at + 1;
         }
         if (at + 1 >= arguments.size())
-            return fail(Code::invalid, std::string("flag needs an argument: '") + flag->letter + "' in -" + std::string(all));
+            return fail(Code::invalid,
+                        std::string("flag needs an argument: '") + flag->letter + "' in -" + std::string(all));
         GANTRY_CHECK(apply(*flag, shown, arguments[at + 1]));
         return at + 2;
     }

@@ -21,7 +21,8 @@ public:
     // Each takes: where the value goes, the letter (0: none), the name, the help text.
     void boolean(bool& target, char letter, const char* name, const char* help);
     void text(std::string& target, char letter, const char* name, const char* help, const char* type = "string");
-    void list(std::vector<std::string>& target, char letter, const char* name, const char* help, const char* type = "list");
+    void list(std::vector<std::string>& target, char letter, const char* name, const char* help,
+              const char* type = "list");
     void integer(std::int64_t& target, char letter, const char* name, const char* help, const char* type = "int");
     // Any other type: `set` says what is wrong with a value.
     void custom(Set set, char letter, const char* name, const char* type, const char* help);
@@ -56,7 +57,8 @@ private:
     Flag* find(char letter);
     Result<void> apply(Flag& flag, std::string_view shown, std::string_view value);
     Result<std::size_t> parse_long(std::string_view word, const std::vector<std::string>& arguments, std::size_t at);
-    Result<std::size_t> parse_short(std::string_view letters, const std::vector<std::string>& arguments, std::size_t at);
+    Result<std::size_t> parse_short(std::string_view letters, const std::vector<std::string>& arguments,
+                                    std::size_t at);
 
     std::vector<Flag> flags_;
     bool help_asked_ = false;

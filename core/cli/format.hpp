@@ -13,7 +13,9 @@ namespace gantry::cli {
 // Rows of cells under heads, each column as wide as its widest cell and three blanks, ten at least (Docker's layout).
 class Table {
 public:
-    explicit Table(std::vector<std::string> heads, std::size_t least_width = 10) : least_width_(least_width) { rows_.push_back(std::move(heads)); }
+    explicit Table(std::vector<std::string> heads, std::size_t least_width = 10) : least_width_(least_width) {
+        rows_.push_back(std::move(heads));
+    }
     Table() = default;
     // A line break or escape sequence in a cell is shown as an escape: a row stays one line.
     void add(std::vector<std::string> row);
@@ -26,8 +28,8 @@ private:
 
 // A list: what each field is called in a heading and in which order the table shows them.
 struct ListShape {
-    std::vector<std::string> columns;                              // fields of the table: {"ID", "Image", ...}
-    std::vector<std::pair<std::string, std::string>> headings;     // {"ID", "CONTAINER ID"}; others: upper case
+    std::vector<std::string> columns;                           // fields of the table: {"ID", "Image", ...}
+    std::vector<std::pair<std::string, std::string>> headings;  // {"ID", "CONTAINER ID"}; others: upper case
 };
 
 // `format`: "" or "table" (the shape's columns), "json" (one object a line), "table TEMPLATE", "TEMPLATE".

@@ -19,7 +19,8 @@ std::string section(std::string_view title, const Lines& lines) {
     std::size_t width = 0;
     for (const auto& line : lines) width = std::max(width, line.first.size());
     std::string text = "\n" + std::string(title) + ":\n";
-    for (const auto& [name, summary] : lines) text += "  " + name + std::string(width - name.size() + 3, ' ') + summary + "\n";
+    for (const auto& [name, summary] : lines)
+        text += "  " + name + std::string(width - name.size() + 3, ' ') + summary + "\n";
     return text;
 }
 
@@ -45,12 +46,15 @@ std::string main_help() {
             if (first_name(command.top) == name) often.emplace_back(name, command.summary);
     for (const Command& command : commands()) {
         std::string name = first_name(command.top);
-        if (!name.empty() && std::find(std::begin(common), std::end(common), name) == std::end(common)) others.emplace_back(name, command.summary);
+        if (!name.empty() && std::find(std::begin(common), std::end(common), name) == std::end(common))
+            others.emplace_back(name, command.summary);
     }
     std::sort(others.begin(), others.end());
-    return "Usage:  gantry [OPTIONS] COMMAND\n\nA container engine with drivers for networks, storage and runtimes\n" + section("Common Commands", often) +
-           section("Management Commands", management) + section("Commands", others) +
-           "\nGlobal Options:\n  -H, --host string   Daemon socket to connect to (unix:///path/to/socket)\n  -v, --version       Print version information and quit\n"
+    return "Usage:  gantry [OPTIONS] COMMAND\n\nA container engine with drivers for networks, storage and runtimes\n" +
+           section("Common Commands", often) + section("Management Commands", management) +
+           section("Commands", others) +
+           "\nGlobal Options:\n  -H, --host string   Daemon socket to connect to (unix:///path/to/socket)\n  -v, "
+           "--version       Print version information and quit\n"
            "\nRun 'gantry COMMAND --help' for more information on a command.\n";
 }
 
@@ -62,15 +66,17 @@ std::string group_help(std::string_view group) {
     for (const Command& command : commands())
         if (group == command.group && *command.name) lines.emplace_back(first_name(command.name), command.summary);
     std::sort(lines.begin(), lines.end());
-    return "Usage:  gantry " + std::string(group) + " COMMAND\n\n" + summary + "\n" + section("Commands", lines) + "\nRun 'gantry " + std::string(group) +
-           " COMMAND --help' for more information on a command.\n";
+    return "Usage:  gantry " + std::string(group) + " COMMAND\n\n" + summary + "\n" + section("Commands", lines) +
+           "\nRun 'gantry " + std::string(group) + " COMMAND --help' for more information on a command.\n";
 }
 
 std::string command_help(const Command& command, const std::string& path, const Flags& flags) {
-    std::string text = "Usage:  " + path + (*command.usage ? " " : "") + command.usage + "\n\n" + command.summary + "\n";
+    std::string text =
+        "Usage:  " + path + (*command.usage ? " " : "") + command.usage + "\n\n" + command.summary + "\n";
     std::vector<std::string> aliases;
     if (*command.group && *command.name)
-        for (std::string_view name : split(command.name, ',')) aliases.push_back("gantry " + std::string(command.group) + " " + std::string(name));
+        for (std::string_view name : split(command.name, ','))
+            aliases.push_back("gantry " + std::string(command.group) + " " + std::string(name));
     if (*command.top)
         for (std::string_view name : split(command.top, ',')) aliases.push_back("gantry " + std::string(name));
     if (aliases.size() > 1) text += "\nAliases:\n  " + join(aliases, ", ") + "\n";

@@ -9,10 +9,14 @@
 namespace gantry::cli {
 namespace {
 
-Json image_row(const Json& image, const std::string& repository, const std::string& tag, const std::string& digest, bool shortened) {
+Json image_row(const Json& image, const std::string& repository, const std::string& tag, const std::string& digest,
+               bool shortened) {
     std::string id = text_at(image, "Id");
-    std::int64_t containers = number_at(image, "Containers"), shared = number_at(image, "SharedSize"), size = number_at(image, "Size");
-    auto size_or_none = [](std::int64_t bytes) { return bytes < 0 ? std::string("N/A") : human_size(static_cast<double>(bytes)); };
+    std::int64_t containers = number_at(image, "Containers"), shared = number_at(image, "SharedSize"),
+                 size = number_at(image, "Size");
+    auto size_or_none = [](std::int64_t bytes) {
+        return bytes < 0 ? std::string("N/A") : human_size(static_cast<double>(bytes));
+    };
     return Json{{"ID", shortened ? short_image_id(id) : id},
                 {"Repository", repository},
                 {"Tag", tag},
@@ -53,7 +57,8 @@ void add_rows(std::vector<Json>& rows, const Json& image, bool shortened, bool d
             if (!digests) break;
         }
     if (names.empty()) names.push_back({"<none>", "<none>", "<none>"});
-    for (const auto& [repository, tag, digest] : names) rows.push_back(image_row(image, repository, tag, digest, shortened));
+    for (const auto& [repository, tag, digest] : names)
+        rows.push_back(image_row(image, repository, tag, digest, shortened));
 }
 
 }  // namespace
@@ -67,7 +72,8 @@ Result<int> images(Call& call) {
     flags.boolean(quiet, 'q', "quiet", "Only show image IDs");
     flags.boolean(no_trunc, 0, "no-trunc", "Don't truncate output");
     flags.boolean(digests, 0, "digests", "Show digests");
-    flags.text(format, 0, "format", "Format output using a custom template: 'table', 'table TEMPLATE', 'json' or 'TEMPLATE'");
+    flags.text(format, 0, "format",
+               "Format output using a custom template: 'table', 'table TEMPLATE', 'json' or 'TEMPLATE'");
     flags.list(filters, 'f', "filter", "Filter output based on conditions provided", "filter");
     auto args = call.parse(flags, between(0, 1));
     if (!args) return call.exit_code();
@@ -82,7 +88,11 @@ Result<int> images(Call& call) {
     if (list.is_array())
         for (const Json& image : list) add_rows(rows, image, !no_trunc, digests);
     ListShape shape{{"Repository", "Tag", "ID", "CreatedSince", "Size"},
-                    {{"ID", "IMAGE ID"}, {"CreatedSince", "CREATED"}, {"CreatedAt", "CREATED AT"}, {"SharedSize", "SHARED SIZE"}, {"UniqueSize", "UNIQUE SIZE"}}};
+                    {{"ID", "IMAGE ID"},
+                     {"CreatedSince", "CREATED"},
+                     {"CreatedAt", "CREATED AT"},
+                     {"SharedSize", "SHARED SIZE"},
+                     {"UniqueSize", "UNIQUE SIZE"}}};
     if (digests) shape.columns.insert(shape.columns.begin() + 2, "Digest");
     if (quiet) format = "{{.ID}}";
     GANTRY_TRY(std::string text, format_list(rows, shape, format));
@@ -111,7 +121,8 @@ Result<int> rmi(Call& call) {
         if (removed->is_array())
             for (const Json& entry : *removed) {
                 bool deleted = entry.is_object() && entry.contains("Deleted");
-                text += (text.empty() ? "" : "\n") + (deleted ? "Deleted: " + text_at(entry, "Deleted") : "Untagged: " + text_at(entry, "Untagged"));
+                text += (text.empty() ? "" : "\n") +
+                        (deleted ? "Deleted: " + text_at(entry, "Deleted") : "Untagged: " + text_at(entry, "Untagged"));
             }
         return text;
     });
@@ -124,7 +135,8 @@ Result<int> history(Call& call) {
     flags.boolean(quiet, 'q', "quiet", "Only show image IDs");
     flags.boolean(no_trunc, 0, "no-trunc", "Don't truncate output");
     flags.boolean(human, 'H', "human", "Print sizes and dates in human readable format");
-    flags.text(format, 0, "format", "Format output using a custom template: 'table', 'table TEMPLATE', 'json' or 'TEMPLATE'");
+    flags.text(format, 0, "format",
+               "Format output using a custom template: 'table', 'table TEMPLATE', 'json' or 'TEMPLATE'");
     auto args = call.parse(flags, exactly(1));
     if (!args) return call.exit_code();
     GANTRY_TRY(Json list, call.client().get("/images/" + path_escape((*args)[0]) + "/history"));
@@ -142,7 +154,10 @@ Result<int> history(Call& call) {
                                 {"Comment", text_at(entry, "Comment")}});
         }
     ListShape shape{{"ID", "CreatedSince", "CreatedBy", "Size", "Comment"},
-                    {{"ID", "IMAGE"}, {"CreatedSince", human ? "CREATED" : "CREATED AT"}, {"CreatedBy", "CREATED BY"}, {"CreatedAt", "CREATED AT"}}};
+                    {{"ID", "IMAGE"},
+                     {"CreatedSince", human ? "CREATED" : "CREATED AT"},
+                     {"CreatedBy", "CREATED BY"},
+                     {"CreatedAt", "CREATED AT"}}};
     if (quiet) format = "{{.ID}}";
     GANTRY_TRY(std::string text, format_list(rows, shape, format));
     print_out(text);
@@ -157,8 +172,9 @@ Result<int> tag(Call& call) {
     std::size_t colon = target.rfind(':');
     if (target.find('@') != std::string::npos)
         return fail(Code::invalid, "refusing to create a tag with a digest reference: \"" + target + "\"");
-    GANTRY_TRY(Json done, call.client().post("/images/" + path_escape((*args)[0]) + "/tag" +
-                                             query({{"repo", target.substr(0, colon)}, {"tag", target.substr(colon + 1)}})));
+    GANTRY_TRY(Json done,
+               call.client().post("/images/" + path_escape((*args)[0]) + "/tag" +
+                                  query({{"repo", target.substr(0, colon)}, {"tag", target.substr(colon + 1)}})));
     return 0;
 }
 

@@ -10,14 +10,19 @@ struct Kind {
     const char* before;
     const char* after;
 };
-constexpr Kind kinds[] = {{"container", "/containers/", "/json"}, {"image", "/images/", "/json"}, {"network", "/networks/", ""}, {"volume", "/volumes/", ""}};
+constexpr Kind kinds[] = {{"container", "/containers/", "/json"},
+                          {"image", "/images/", "/json"},
+                          {"network", "/networks/", ""},
+                          {"volume", "/volumes/", ""}};
 
 // The object's JSON as the daemon wrote it.
-Result<std::string> fetch(Client& client, std::string_view type, const std::string& name, const std::string& parameters) {
+Result<std::string> fetch(Client& client, std::string_view type, const std::string& name,
+                          const std::string& parameters) {
     for (const Kind& kind : kinds) {
         if (!type.empty() && type != kind.name) continue;
         std::string target = kind.before + path_escape(name) + kind.after;
-        if (kind.name == std::string_view("container") || kind.name == std::string_view("network")) target += parameters;
+        if (kind.name == std::string_view("container") || kind.name == std::string_view("network"))
+            target += parameters;
         auto text = client.raw("GET", target);
         if (text || !type.empty() || text.error().code != Code::not_found) return text;
     }
@@ -29,14 +34,17 @@ Result<int> show(Call& call, std::string type, bool type_is_fixed) {
     bool size = false, verbose = false;
     Flags flags;
     flags.text(format, 'f', "format", "Format output using a custom template: 'json' or 'TEMPLATE'");
-    if (!type_is_fixed || type == "container") flags.boolean(size, 's', "size", "Display total file sizes if the type is container");
+    if (!type_is_fixed || type == "container")
+        flags.boolean(size, 's', "size", "Display total file sizes if the type is container");
     if (!type_is_fixed) flags.text(type, 0, "type", "Only inspect objects of the given type");
     if (type == "network") flags.boolean(verbose, 'v', "verbose", "Verbose output for diagnostics");
     auto args = call.parse(flags, at_least(1));
     if (!args) return call.exit_code();
     bool known = type.empty();
     for (const Kind& kind : kinds) known = known || type == kind.name;
-    if (!known) return fail(Code::invalid, "\"" + type + "\" is not a valid value for --type: want container, image, network or volume");
+    if (!known)
+        return fail(Code::invalid,
+                    "\"" + type + "\" is not a valid value for --type: want container, image, network or volume");
     std::string all, errors;
     for (const std::string& name : *args) {
         auto text = fetch(call.client(), type, name, query({{size ? "size" : "verbose", size || verbose ? "1" : "0"}}));

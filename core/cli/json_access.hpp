@@ -35,11 +35,17 @@ inline double as_real(const Json& value) { return value.is_number() ? value.get<
 inline bool as_flag(const Json& value) { return value.is_boolean() && value.get<bool>(); }
 
 template <typename... Keys>
-std::string text_at(const Json& object, Keys... keys) { return as_text(member(object, keys...)); }
+std::string text_at(const Json& object, Keys... keys) {
+    return as_text(member(object, keys...));
+}
 template <typename... Keys>
-std::int64_t number_at(const Json& object, Keys... keys) { return as_number(member(object, keys...)); }
+std::int64_t number_at(const Json& object, Keys... keys) {
+    return as_number(member(object, keys...));
+}
 template <typename... Keys>
-bool flag_at(const Json& object, Keys... keys) { return as_flag(member(object, keys...)); }
+bool flag_at(const Json& object, Keys... keys) {
+    return as_flag(member(object, keys...));
+}
 
 // Parses; null-valued result with ok == false is told apart by is_discarded().
 inline Json parse_json(std::string_view text) { return Json::parse(text, nullptr, false); }

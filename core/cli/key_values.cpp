@@ -27,7 +27,8 @@ Result<std::vector<std::string>> lines_of(const std::string& path) {
         std::string_view name = line.substr(0, line.find('='));
         if (name.empty()) return fail(Code::invalid, "no variable name on line '" + std::string(line) + "'");
         if (name.find_first_of(" \t") != std::string_view::npos)
-            return fail(Code::invalid, "invalid env file (" + path + "): variable '" + std::string(name) + "' contains whitespaces");
+            return fail(Code::invalid,
+                        "invalid env file (" + path + "): variable '" + std::string(name) + "' contains whitespaces");
         lines.emplace_back(line);
     }
     return lines;
@@ -43,7 +44,8 @@ void add_variable(std::vector<std::string>& all, const std::string& word) {
 
 }  // namespace
 
-Result<std::vector<std::string>> read_environment(const std::vector<std::string>& files, const std::vector<std::string>& given) {
+Result<std::vector<std::string>> read_environment(const std::vector<std::string>& files,
+                                                  const std::vector<std::string>& given) {
     std::vector<std::string> all;
     for (const std::string& file : files) {
         GANTRY_TRY(std::vector<std::string> lines, lines_of(file));
@@ -88,22 +90,28 @@ Result<Json> parse_ulimit(std::string_view specification) {
     std::size_t equals = specification.find('=');
     if (equals == std::string_view::npos) return fail(Code::invalid, "invalid ulimit argument: " + text);
     std::string name(specification.substr(0, equals));
-    static constexpr std::string_view known[] = {"core",  "cpu",     "data",     "fsize", "locks",  "memlock", "msgqueue", "nice",
-                                                 "nofile", "nproc", "rss", "rtprio", "rttime", "sigpending", "stack"};
-    if (std::find(std::begin(known), std::end(known), name) == std::end(known)) return fail(Code::invalid, "invalid ulimit type: " + name);
+    static constexpr std::string_view known[] = {"core",    "cpu",      "data",   "fsize",      "locks",
+                                                 "memlock", "msgqueue", "nice",   "nofile",     "nproc",
+                                                 "rss",     "rtprio",   "rttime", "sigpending", "stack"};
+    if (std::find(std::begin(known), std::end(known), name) == std::end(known))
+        return fail(Code::invalid, "invalid ulimit type: " + name);
     std::vector<std::string_view> parts = split(specification.substr(equals + 1), ':');
-    if (parts.size() > 2) return fail(Code::invalid, "too many limit value arguments - " + text + ", can only have up to two, `soft[:hard]`");
+    if (parts.size() > 2)
+        return fail(Code::invalid,
+                    "too many limit value arguments - " + text + ", can only have up to two, `soft[:hard]`");
     auto soft = parse_int(parts[0]);
     auto hard = parts.size() == 2 ? parse_int(parts[1]) : soft;
     if (!soft || !hard) return fail(Code::invalid, "invalid ulimit value: " + text);
     if (*hard >= 0 && (*soft > *hard || *soft < 0))
-        return fail(Code::invalid, "ulimit soft limit must be less than or equal to hard limit: " + std::to_string(*soft) + " > " + std::to_string(*hard));
+        return fail(Code::invalid, "ulimit soft limit must be less than or equal to hard limit: " +
+                                       std::to_string(*soft) + " > " + std::to_string(*hard));
     return Json{{"Name", name}, {"Soft", *soft}, {"Hard", *hard}};
 }
 
 Result<std::int64_t> parse_cpus(std::string_view text) {
     std::size_t dot = text.find('.');
-    std::string_view whole = text.substr(0, dot), part = dot == std::string_view::npos ? std::string_view() : text.substr(dot + 1);
+    std::string_view whole = text.substr(0, dot),
+                     part = dot == std::string_view::npos ? std::string_view() : text.substr(dot + 1);
     bool digits = text.find_first_not_of("0123456789.") == std::string_view::npos && !(whole.empty() && part.empty());
     if (!digits || part.find('.') != std::string_view::npos || whole.size() > 9)
         return fail(Code::invalid, "failed to parse " + std::string(text) + " as a rational number");
@@ -122,13 +130,17 @@ Result<Json> parse_restart(std::string_view text) {
         return fail(Code::invalid, "invalid restart policy format: no policy provided before colon");
     if (!name.empty() && std::find(known.begin(), known.end(), name) == known.end()) {
         std::string near = nearest(name, known);
-        return fail(Code::invalid, "invalid restart policy: unknown policy '" + name + "'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'" +
+        return fail(Code::invalid, "invalid restart policy: unknown policy '" + name +
+                                       "'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'" +
                                        (near.empty() ? "" : " (did you mean '" + near + "'?)"));
     }
     if (colon != std::string_view::npos) {
         auto count = parse_int(text.substr(colon + 1));
-        if (!count || *count < 0) return fail(Code::invalid, "invalid restart policy format: maximum retry count must be an integer");
-        if (name != "on-failure") return fail(Code::invalid, "invalid restart policy: maximum retry count can only be used with 'on-failure'");
+        if (!count || *count < 0)
+            return fail(Code::invalid, "invalid restart policy format: maximum retry count must be an integer");
+        if (name != "on-failure")
+            return fail(Code::invalid,
+                        "invalid restart policy: maximum retry count can only be used with 'on-failure'");
         policy["MaximumRetryCount"] = *count;
     }
     return policy;
@@ -137,11 +149,13 @@ Result<Json> parse_restart(std::string_view text) {
 Result<std::string> parse_extra_host(std::string_view text) {
     std::size_t at = text.find('=');
     if (at == std::string_view::npos) at = text.find(':');
-    if (at == std::string_view::npos || at == 0) return fail(Code::invalid, "bad format for add-host: \"" + std::string(text) + "\"");
+    if (at == std::string_view::npos || at == 0)
+        return fail(Code::invalid, "bad format for add-host: \"" + std::string(text) + "\"");
     std::string name(text.substr(0, at)), address(text.substr(at + 1));
     if (address.starts_with("[") && address.ends_with("]")) address = address.substr(1, address.size() - 2);
     in6_addr space{};
-    if (address != "host-gateway" && ::inet_pton(AF_INET, address.c_str(), &space) != 1 && ::inet_pton(AF_INET6, address.c_str(), &space) != 1)
+    if (address != "host-gateway" && ::inet_pton(AF_INET, address.c_str(), &space) != 1 &&
+        ::inet_pton(AF_INET6, address.c_str(), &space) != 1)
         return fail(Code::invalid, "invalid IP address in add-host: \"" + address + "\"");
     return name + ":" + address;
 }
@@ -151,7 +165,8 @@ Result<std::string> parse_filters(const std::vector<std::string>& given) {
     Json filters = Json::object();
     for (const std::string& word : given) {
         std::size_t equals = word.find('=');
-        if (equals == std::string::npos || equals == 0) return fail(Code::invalid, "invalid filter '" + word + "': want key=value");
+        if (equals == std::string::npos || equals == 0)
+            return fail(Code::invalid, "invalid filter '" + word + "': want key=value");
         std::string key = to_lower(trim(word.substr(0, equals)));
         if (!filters.contains(key)) filters[key] = Json::array();
         filters[key].push_back(std::string(trim(word.substr(equals + 1))));

@@ -10,7 +10,8 @@
 namespace gantry::cli {
 
 // Variables in Docker's order: files first, then -e. A name without "=" takes the value it has here, or is left out.
-Result<std::vector<std::string>> read_environment(const std::vector<std::string>& files, const std::vector<std::string>& given);
+Result<std::vector<std::string>> read_environment(const std::vector<std::string>& files,
+                                                  const std::vector<std::string>& given);
 // Labels of files and of -l as an object; a key without "=" has the value "".
 Result<Json> read_labels(const std::vector<std::string>& files, const std::vector<std::string>& given);
 // {"a": "b"} of "a=b" words; `what` names the option in an error.

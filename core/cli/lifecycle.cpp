@@ -5,7 +5,9 @@
 namespace gantry::cli {
 namespace {
 
-std::string target(const std::string& name, std::string_view verb) { return "/containers/" + path_escape(name) + "/" + std::string(verb); }
+std::string target(const std::string& name, std::string_view verb) {
+    return "/containers/" + path_escape(name) + "/" + std::string(verb);
+}
 
 // A POST without a body for every container named, whose name is printed.
 int post_each(Call& call, const std::vector<std::string>& names, const std::string& verb) {

@@ -22,8 +22,9 @@ Result<bool> boolean_of(const std::string& key, std::string_view value) {
 // Options that belong to one type of mount may not stand with another.
 Result<void> check_mixed(const Json& mount) {
     std::string type = mount.value("Type", std::string());
-    for (const auto& [member, name, owner] : {std::tuple("BindOptions", "bind-*", "bind"), std::tuple("VolumeOptions", "volume-*", "volume"),
-                                              std::tuple("TmpfsOptions", "tmpfs-*", "tmpfs"), std::tuple("ImageOptions", "image-*", "image")})
+    for (const auto& [member, name, owner] :
+         {std::tuple("BindOptions", "bind-*", "bind"), std::tuple("VolumeOptions", "volume-*", "volume"),
+          std::tuple("TmpfsOptions", "tmpfs-*", "tmpfs"), std::tuple("ImageOptions", "image-*", "image")})
         if (mount.contains(member) && type != owner)
             return wrong_mount(std::string("cannot mix '") + name + "' options with mount type '" + type + "'");
     return {};
@@ -63,11 +64,17 @@ Result<void> apply_special(Json& mount, const std::string& key, const std::strin
         mount["BindOptions"][key == "bind-nonrecursive" ? "NonRecursive" : "CreateMountpoint"] = on;
     } else if (key == "bind-recursive") {
         Json& bind = mount["BindOptions"];
-        if (value == "enabled") bind["NonRecursive"] = false;
-        else if (value == "disabled") bind["NonRecursive"] = true;
-        else if (value == "writable") bind["ReadOnlyNonRecursive"] = true;
-        else if (value == "readonly") bind["ReadOnlyForceRecursive"] = true;
-        else return wrong_mount("invalid value for bind-recursive: " + value + " (must be \"enabled\", \"disabled\", \"writable\", or \"readonly\")");
+        if (value == "enabled")
+            bind["NonRecursive"] = false;
+        else if (value == "disabled")
+            bind["NonRecursive"] = true;
+        else if (value == "writable")
+            bind["ReadOnlyNonRecursive"] = true;
+        else if (value == "readonly")
+            bind["ReadOnlyForceRecursive"] = true;
+        else
+            return wrong_mount("invalid value for bind-recursive: " + value +
+                               " (must be \"enabled\", \"disabled\", \"writable\", or \"readonly\")");
     } else if (key == "volume-nocopy") {
         GANTRY_TRY(bool on, boolean_of(key, value));
         mount["VolumeOptions"]["NoCopy"] = on;
@@ -75,7 +82,8 @@ Result<void> apply_special(Json& mount, const std::string& key, const std::strin
         mount["VolumeOptions"]["Subpath"] = value;
     } else if (key == "volume-label" || key == "volume-opt") {
         std::size_t equals = value.find('=');
-        Json& target = key == "volume-label" ? mount["VolumeOptions"]["Labels"] : mount["VolumeOptions"]["DriverConfig"]["Options"];
+        Json& target = key == "volume-label" ? mount["VolumeOptions"]["Labels"]
+                                             : mount["VolumeOptions"]["DriverConfig"]["Options"];
         target[value.substr(0, equals)] = equals == std::string::npos ? std::string() : value.substr(equals + 1);
     } else if (key == "volume-driver") {
         mount["VolumeOptions"]["DriverConfig"]["Name"] = value;
@@ -90,12 +98,30 @@ Result<void> apply_special(Json& mount, const std::string& key, const std::strin
             return wrong_mount("invalid value for " + key + ": " + value);
         mount["TmpfsOptions"]["Mode"] = std::stoi(value, nullptr, 8);
     } else {
-        static const std::vector<std::string> keys{
-            "type", "source", "src", "target", "dst", "destination", "readonly", "ro", "consistency", "bind-propagation", "bind-nonrecursive",
-            "bind-recursive", "bind-create-src", "volume-nocopy", "volume-subpath", "volume-label", "volume-opt", "volume-driver", "image-subpath",
-            "tmpfs-size", "tmpfs-mode"};
+        static const std::vector<std::string> keys{"type",
+                                                   "source",
+                                                   "src",
+                                                   "target",
+                                                   "dst",
+                                                   "destination",
+                                                   "readonly",
+                                                   "ro",
+                                                   "consistency",
+                                                   "bind-propagation",
+                                                   "bind-nonrecursive",
+                                                   "bind-recursive",
+                                                   "bind-create-src",
+                                                   "volume-nocopy",
+                                                   "volume-subpath",
+                                                   "volume-label",
+                                                   "volume-opt",
+                                                   "volume-driver",
+                                                   "image-subpath",
+                                                   "tmpfs-size",
+                                                   "tmpfs-mode"};
         std::string near = nearest(key, keys);
-        return wrong_mount("unexpected key '" + key + "' in '" + field + "'" + (near.empty() ? "" : " (did you mean '" + near + "'?)"));
+        return wrong_mount("unexpected key '" + key + "' in '" + field + "'" +
+                           (near.empty() ? "" : " (did you mean '" + near + "'?)"));
     }
     return {};
 }
@@ -116,9 +142,12 @@ Result<std::vector<std::string>> split_csv(std::string_view text) {
     for (std::size_t i = 0; i < text.size(); ++i) {
         char c = text[i];
         if (quoted) {
-            if (c != '"') field += c;
-            else if (i + 1 < text.size() && text[i + 1] == '"') field += text[++i];
-            else quoted = false;
+            if (c != '"')
+                field += c;
+            else if (i + 1 < text.size() && text[i + 1] == '"')
+                field += text[++i];
+            else
+                quoted = false;
         } else if (c == '"' && field.empty() && !was_quoted) {
             quoted = was_quoted = true;
         } else if (c == '"') {
@@ -143,11 +172,14 @@ Result<VolumeArgument> parse_volume(std::string_view specification) {
     for (std::string_view part : parts)
         if (part.empty()) return wrong_mount("invalid spec: " + text + ": empty section between colons");
     if (parts.size() == 1) {
-        if (!text.starts_with("/")) return wrong_mount("invalid volume specification: '" + text + "': \"" + text + "\" is not an absolute path");
+        if (!text.starts_with("/"))
+            return wrong_mount("invalid volume specification: '" + text + "': \"" + text +
+                               "\" is not an absolute path");
         return VolumeArgument{true, text};
     }
     if (!parts[1].starts_with("/"))
-        return wrong_mount("invalid volume specification: '" + text + "': invalid mount config: mount path must be absolute");
+        return wrong_mount("invalid volume specification: '" + text +
+                           "': invalid mount config: mount path must be absolute");
     std::string bind = absolute_path(parts[0]) + ":" + std::string(parts[1]);
     if (parts.size() == 3) bind += ":" + std::string(parts[2]);
     return VolumeArgument{false, bind};
@@ -161,7 +193,8 @@ Result<Json> parse_mount(std::string_view specification) {
     for (const std::string& field : fields) {
         std::size_t equals = field.find('=');
         std::string key = to_lower(field.substr(0, equals));
-        if (equals == std::string::npos && !is_switch(key)) return wrong_mount("invalid field '" + field + "' must be a key=value pair");
+        if (equals == std::string::npos && !is_switch(key))
+            return wrong_mount("invalid field '" + field + "' must be a key=value pair");
         std::string value = equals == std::string::npos ? "true" : field.substr(equals + 1);
         bool known = false;
         GANTRY_CHECK(apply_common(mount, key, value, known));
@@ -171,14 +204,16 @@ Result<Json> parse_mount(std::string_view specification) {
     if (type.empty()) return wrong_mount("type is required");
     if (mount.value("Target", std::string()).empty()) return wrong_mount("target is required");
     GANTRY_CHECK(check_mixed(mount));
-    if (type == "bind" && mount.contains("Source")) mount["Source"] = absolute_path(mount.value("Source", std::string()));
+    if (type == "bind" && mount.contains("Source"))
+        mount["Source"] = absolute_path(mount.value("Source", std::string()));
     return mount;
 }
 
 bool is_cdi_device(std::string_view specification) {
     std::size_t equals = specification.find('=');
     std::size_t slash = specification.find('/');
-    return !specification.starts_with("/") && equals != std::string_view::npos && slash != std::string_view::npos && slash < equals;
+    return !specification.starts_with("/") && equals != std::string_view::npos && slash != std::string_view::npos &&
+           slash < equals;
 }
 
 Result<Json> parse_device(std::string_view specification) {
@@ -186,15 +221,18 @@ Result<Json> parse_device(std::string_view specification) {
     auto is_mode = [](std::string_view text) {
         return !text.empty() && text.size() <= 3 && text.find_first_not_of("rwm") == std::string_view::npos;
     };
-    if (parts[0].empty() || parts.size() > 3) return wrong_mount("invalid device specification: " + std::string(specification));
+    if (parts[0].empty() || parts.size() > 3)
+        return wrong_mount("invalid device specification: " + std::string(specification));
     std::string host(parts[0]), inside = host, mode = "rwm";
     if (parts.size() == 3) {
         inside = parts[1];
         mode = parts[2];
         if (!is_mode(mode)) return wrong_mount("bad mode specified: " + mode);
     } else if (parts.size() == 2) {
-        if (is_mode(parts[1])) mode = parts[1];
-        else inside = parts[1];
+        if (is_mode(parts[1]))
+            mode = parts[1];
+        else
+            inside = parts[1];
     }
     if (!inside.starts_with("/")) return wrong_mount("bad format for path: " + std::string(specification));
     return Json{{"PathOnHost", host}, {"PathInContainer", inside}, {"CgroupPermissions", mode}};

@@ -18,7 +18,8 @@ bool inside(const std::string& subnet, const std::string& address) {
     int family = network.find(':') == std::string::npos ? AF_INET : AF_INET6;
     unsigned char a[16] = {}, b[16] = {};
     if (::inet_pton(family, network.c_str(), a) != 1 || ::inet_pton(family, single.c_str(), b) != 1) return false;
-    auto bits = subnet.find('/') == std::string::npos ? std::optional<std::int64_t>(family == AF_INET ? 32 : 128) : parse_int(subnet.substr(subnet.find('/') + 1));
+    auto bits = subnet.find('/') == std::string::npos ? std::optional<std::int64_t>(family == AF_INET ? 32 : 128)
+                                                      : parse_int(subnet.substr(subnet.find('/') + 1));
     if (!bits || *bits < 0 || *bits > (family == AF_INET ? 32 : 128)) return false;
     auto whole = static_cast<std::size_t>(*bits / 8);
     if (std::memcmp(a, b, whole) != 0) return false;
@@ -29,8 +30,8 @@ bool inside(const std::string& subnet, const std::string& address) {
 }
 
 // Each range, gateway and auxiliary address belongs to the subnet it lies in.
-Result<Json> ipam_configs(const std::vector<std::string>& subnets, const std::vector<std::string>& ranges, const std::vector<std::string>& gateways,
-                          const std::vector<std::string>& auxiliary) {
+Result<Json> ipam_configs(const std::vector<std::string>& subnets, const std::vector<std::string>& ranges,
+                          const std::vector<std::string>& gateways, const std::vector<std::string>& auxiliary) {
     if (subnets.size() < ranges.size() || subnets.size() < gateways.size())
         return fail(Code::invalid, "every ip-range or gateway must have a corresponding subnet");
     Json configs = Json::array();
@@ -41,19 +42,24 @@ Result<Json> ipam_configs(const std::vector<std::string>& subnets, const std::ve
         return fail(Code::invalid, std::string("no matching subnet for ") + what + " " + address);
     };
     for (const std::string& range : ranges) {
-        GANTRY_TRY(Json* config, place(range, "range"));
-        if (config->contains("IPRange")) return fail(Code::invalid, "cannot configure multiple ranges (" + range + ", " + text_at(*config, "IPRange") + ") on the same subnet");
+        GANTRY_TRY(Json * config, place(range, "range"));
+        if (config->contains("IPRange"))
+            return fail(Code::invalid, "cannot configure multiple ranges (" + range + ", " +
+                                           text_at(*config, "IPRange") + ") on the same subnet");
         (*config)["IPRange"] = range;
     }
     for (const std::string& gateway : gateways) {
-        GANTRY_TRY(Json* config, place(gateway, "gateway"));
-        if (config->contains("Gateway")) return fail(Code::invalid, "cannot configure multiple gateways (" + gateway + ", " + text_at(*config, "Gateway") + ") for the same subnet");
+        GANTRY_TRY(Json * config, place(gateway, "gateway"));
+        if (config->contains("Gateway"))
+            return fail(Code::invalid, "cannot configure multiple gateways (" + gateway + ", " +
+                                           text_at(*config, "Gateway") + ") for the same subnet");
         (*config)["Gateway"] = gateway;
     }
     for (const std::string& word : auxiliary) {
         std::size_t equals = word.find('=');
-        if (equals == std::string::npos) return fail(Code::invalid, "invalid value \"" + word + "\" for --aux-address: want name=address");
-        GANTRY_TRY(Json* config, place(word.substr(equals + 1), "aux-address"));
+        if (equals == std::string::npos)
+            return fail(Code::invalid, "invalid value \"" + word + "\" for --aux-address: want name=address");
+        GANTRY_TRY(Json * config, place(word.substr(equals + 1), "aux-address"));
         (*config)["AuxiliaryAddresses"][word.substr(0, equals)] = word.substr(equals + 1);
     }
     return configs;
@@ -117,28 +123,32 @@ Result<int> network_ls(Call& call) {
     Flags flags;
     flags.boolean(quiet, 'q', "quiet", "Only display network IDs");
     flags.boolean(no_trunc, 0, "no-trunc", "Do not truncate the output");
-    flags.text(format, 0, "format", "Format output using a custom template: 'table', 'table TEMPLATE', 'json' or 'TEMPLATE'");
+    flags.text(format, 0, "format",
+               "Format output using a custom template: 'table', 'table TEMPLATE', 'json' or 'TEMPLATE'");
     flags.list(filters, 'f', "filter", "Provide filter values (e.g. \"driver=bridge\")", "filter");
     auto args = call.parse(flags, exactly(0));
     if (!args) return call.exit_code();
     GANTRY_TRY(std::string wanted, parse_filters(filters));
-    GANTRY_TRY(Json list, call.client().get("/networks" + (wanted.empty() ? std::string() : query({{"filters", wanted}}))));
+    GANTRY_TRY(Json list,
+               call.client().get("/networks" + (wanted.empty() ? std::string() : query({{"filters", wanted}}))));
     std::vector<Json> rows;
     if (list.is_array())
         for (const Json& network : list) {
             std::string id = text_at(network, "Id");
-            rows.push_back(Json{{"ID", no_trunc ? id : id.substr(0, 12)},
-                                {"Name", text_at(network, "Name")},
-                                {"Driver", text_at(network, "Driver")},
-                                {"Scope", text_at(network, "Scope")},
-                                {"IPv4", flag_at(network, "EnableIPv4") ? "true" : "false"},
-                                {"IPv6", flag_at(network, "EnableIPv6") ? "true" : "false"},
-                                {"Internal", flag_at(network, "Internal") ? "true" : "false"},
-                                {"Labels", labels_text(member(network, "Labels"))},
-                                {"CreatedAt", text_at(network, "Created")},
-                                {"__labels", member(network, "Labels").is_object() ? member(network, "Labels") : Json::object()}});
+            rows.push_back(
+                Json{{"ID", no_trunc ? id : id.substr(0, 12)},
+                     {"Name", text_at(network, "Name")},
+                     {"Driver", text_at(network, "Driver")},
+                     {"Scope", text_at(network, "Scope")},
+                     {"IPv4", flag_at(network, "EnableIPv4") ? "true" : "false"},
+                     {"IPv6", flag_at(network, "EnableIPv6") ? "true" : "false"},
+                     {"Internal", flag_at(network, "Internal") ? "true" : "false"},
+                     {"Labels", labels_text(member(network, "Labels"))},
+                     {"CreatedAt", text_at(network, "Created")},
+                     {"__labels", member(network, "Labels").is_object() ? member(network, "Labels") : Json::object()}});
         }
-    std::sort(rows.begin(), rows.end(), [](const Json& a, const Json& b) { return text_at(a, "Name") < text_at(b, "Name"); });
+    std::sort(rows.begin(), rows.end(),
+              [](const Json& a, const Json& b) { return text_at(a, "Name") < text_at(b, "Name"); });
     ListShape shape{{"ID", "Name", "Driver", "Scope"}, {{"ID", "NETWORK ID"}, {"CreatedAt", "CREATED AT"}}};
     if (quiet) format = "{{.ID}}";
     GANTRY_TRY(std::string text, format_list(rows, shape, format));

@@ -8,7 +8,8 @@ namespace {
 std::vector<std::string> bindings_of(const Json& list) {
     std::vector<std::string> all;
     if (list.is_array())
-        for (const Json& binding : list) all.push_back(join_host_port(text_at(binding, "HostIp"), text_at(binding, "HostPort")));
+        for (const Json& binding : list)
+            all.push_back(join_host_port(text_at(binding, "HostIp"), text_at(binding, "HostPort")));
     return all;
 }
 

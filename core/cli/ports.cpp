@@ -40,7 +40,8 @@ Result<std::string> protocol_of(std::string_view& specification) {
     std::size_t slash = specification.rfind('/');
     if (slash == std::string_view::npos) return std::string("tcp");
     std::string protocol = to_lower(specification.substr(slash + 1));
-    if (protocol != "tcp" && protocol != "udp" && protocol != "sctp") return fail(Code::invalid, "invalid proto: " + protocol);
+    if (protocol != "tcp" && protocol != "udp" && protocol != "sctp")
+        return fail(Code::invalid, "invalid proto: " + protocol);
     specification = specification.substr(0, slash);
     return protocol;
 }
@@ -89,7 +90,8 @@ Result<std::vector<PortMapping>> parse_publish(std::string_view specification) {
         outside = port_range(host);
         if (!outside) return fail(Code::invalid, "invalid hostPort: " + host);
         if (outside->size() != inside->size() && inside->size() != 0)
-            return fail(Code::invalid, "invalid ranges specified for container and host Ports: " + container + " and " + host);
+            return fail(Code::invalid,
+                        "invalid ranges specified for container and host Ports: " + container + " and " + host);
     }
     std::vector<PortMapping> mappings;
     for (int i = 0; i <= inside->size(); ++i) {
@@ -108,11 +110,13 @@ Result<std::vector<PortMapping>> parse_publish(std::string_view specification) {
 
 Result<std::vector<std::string>> parse_expose(std::string_view specification) {
     std::string_view rest = specification;
-    if (rest.find(':') != std::string_view::npos) return fail(Code::invalid, "invalid port format for --expose: " + std::string(specification));
+    if (rest.find(':') != std::string_view::npos)
+        return fail(Code::invalid, "invalid port format for --expose: " + std::string(specification));
     GANTRY_TRY(std::string protocol, protocol_of(rest));
     auto range = port_range(rest);
     if (!range || range->first == 0)
-        return fail(Code::invalid, "invalid range format for --expose: " + std::string(specification) + ", error: invalid port");
+        return fail(Code::invalid,
+                    "invalid range format for --expose: " + std::string(specification) + ", error: invalid port");
     std::vector<std::string> ports;
     for (int port = range->first; port <= range->last; ++port) ports.push_back(std::to_string(port) + "/" + protocol);
     return ports;
@@ -130,7 +134,8 @@ std::string show_ports(const Json& ports) {
     std::vector<Entry> entries;
     if (ports.is_array())
         for (const Json& port : ports)
-            entries.push_back({number_at(port, "PrivatePort"), number_at(port, "PublicPort"), text_at(port, "IP"), text_at(port, "Type")});
+            entries.push_back({number_at(port, "PrivatePort"), number_at(port, "PublicPort"), text_at(port, "IP"),
+                               text_at(port, "Type")});
     std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
         return std::tie(a.inside, a.address, a.outside, a.type) < std::tie(b.inside, b.address, b.outside, b.type);
     });
@@ -138,10 +143,12 @@ std::string show_ports(const Json& ports) {
     std::vector<std::string> shown, mapped;
     for (const Entry& entry : entries) {
         if (!entry.address.empty() && entry.outside != entry.inside) {
-            mapped.push_back(join_host_port(entry.address, std::to_string(entry.outside)) + "->" + std::to_string(entry.inside) + "/" + entry.type);
+            mapped.push_back(join_host_port(entry.address, std::to_string(entry.outside)) + "->" +
+                             std::to_string(entry.inside) + "/" + entry.type);
             continue;
         }
-        auto group = std::find_if(groups.begin(), groups.end(), [&](const Group& g) { return g.address == entry.address && g.type == entry.type; });
+        auto group = std::find_if(groups.begin(), groups.end(),
+                                  [&](const Group& g) { return g.address == entry.address && g.type == entry.type; });
         if (group == groups.end()) {
             groups.push_back({entry.address, entry.type, entry.inside, entry.inside});
         } else if (entry.inside == group->last + 1) {

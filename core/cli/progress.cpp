@@ -33,7 +33,8 @@ Result<void> ProgressView::show(const Json& record) {
         write_(printable(stream.ends_with("\n") ? stream : stream + "\n"));
         return {};
     }
-    std::string status = printable(text_at(record, "status"), Breaks::escape), id = printable(text_at(record, "id"), Breaks::escape), moving = bar(member(record, "progressDetail"));
+    std::string status = printable(text_at(record, "status"), Breaks::escape),
+                id = printable(text_at(record, "id"), Breaks::escape), moving = bar(member(record, "progressDetail"));
     if (status.empty()) return {};
     if (target_ == Target::terminal && !id.empty()) {
         show_in_place(id, id + ": " + status + (moving.empty() ? "" : " " + moving));
@@ -76,9 +77,10 @@ Result<void> for_each_record(Connection& answer, const std::function<Result<void
 }
 
 Result<void> show_progress(Connection& answer, int to, Verbosity verbosity) {
-    ProgressView view(is_terminal(to) ? ProgressView::Target::terminal : ProgressView::Target::lines, [&](std::string_view text) {
-        if (verbosity == Verbosity::normal) (void)write_all(to, text);
-    });
+    ProgressView view(is_terminal(to) ? ProgressView::Target::terminal : ProgressView::Target::lines,
+                      [&](std::string_view text) {
+                          if (verbosity == Verbosity::normal) (void)write_all(to, text);
+                      });
     return for_each_record(answer, [&](const Json& record) { return view.show(record); });
 }
 

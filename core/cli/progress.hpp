@@ -17,7 +17,8 @@ namespace gantry::cli {
 class ProgressView {
 public:
     enum class Target { lines = 1, terminal };
-    ProgressView(Target target, std::function<void(std::string_view)> write) : target_(target), write_(std::move(write)) {}
+    ProgressView(Target target, std::function<void(std::string_view)> write)
+        : target_(target), write_(std::move(write)) {}
     // GANTRY_INTERNAL: the record is an error; the text is the daemon's.
     Result<void> show(const Json& record);
 

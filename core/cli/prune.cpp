@@ -23,7 +23,7 @@ struct Prune {
     const char* deleted;  // member of the answer with names
     const char* heading;
     const char* warning;
-    bool reclaims;        // the answer says how many bytes were freed
+    bool reclaims;  // the answer says how many bytes were freed
 };
 
 Result<int> prune(Call& call, const Prune& what, bool has_all, const char* all_filter, const char* all_value) {
@@ -38,35 +38,50 @@ Result<int> prune(Call& call, const Prune& what, bool has_all, const char* all_f
     if (all) filters.push_back(std::string(all_filter) + "=" + all_value);
     GANTRY_TRY(std::string wanted, parse_filters(filters));
     if (!force && !confirmed(what.warning)) return 0;
-    GANTRY_TRY(Json answer, call.client().post(what.target + (wanted.empty() ? std::string() : query({{"filters", wanted}}))));
+    GANTRY_TRY(Json answer,
+               call.client().post(what.target + (wanted.empty() ? std::string() : query({{"filters", wanted}}))));
     const Json& deleted = member(answer, what.deleted);
     std::string text;
     if (deleted.is_array())
         for (const Json& entry : deleted) {
-            if (!entry.is_object()) text += as_text(entry) + "\n";
-            else text += entry.contains("Deleted") ? "deleted: " + text_at(entry, "Deleted") + "\n" : "untagged: " + text_at(entry, "Untagged") + "\n";
+            if (!entry.is_object())
+                text += as_text(entry) + "\n";
+            else
+                text += entry.contains("Deleted") ? "deleted: " + text_at(entry, "Deleted") + "\n"
+                                                  : "untagged: " + text_at(entry, "Untagged") + "\n";
         }
     if (!text.empty()) print_out(std::string(what.heading) + ":\n" + text + "\n");
-    if (what.reclaims) print_out("Total reclaimed space: " + human_size(as_real(member(answer, "SpaceReclaimed"))) + "\n");
+    if (what.reclaims)
+        print_out("Total reclaimed space: " + human_size(as_real(member(answer, "SpaceReclaimed"))) + "\n");
     return 0;
 }
 
 }  // namespace
 
 Result<int> container_prune(Call& call) {
-    return prune(call, {"/containers/prune", "ContainersDeleted", "Deleted Containers", "This will remove all stopped containers.", true}, false, "", "");
+    return prune(call,
+                 {"/containers/prune", "ContainersDeleted", "Deleted Containers",
+                  "This will remove all stopped containers.", true},
+                 false, "", "");
 }
 Result<int> image_prune(Call& call) {
-    return prune(call, {"/images/prune", "ImagesDeleted", "Deleted Images", "This will remove all dangling images (with -a: all images that no container uses).", true},
+    return prune(call,
+                 {"/images/prune", "ImagesDeleted", "Deleted Images",
+                  "This will remove all dangling images (with -a: all images that no container uses).", true},
                  true, "dangling", "false");
 }
 Result<int> network_prune(Call& call) {
-    return prune(call, {"/networks/prune", "NetworksDeleted", "Deleted Networks", "This will remove all custom networks not used by at least one container.", false},
+    return prune(call,
+                 {"/networks/prune", "NetworksDeleted", "Deleted Networks",
+                  "This will remove all custom networks not used by at least one container.", false},
                  false, "", "");
 }
 Result<int> volume_prune(Call& call) {
-    return prune(call, {"/volumes/prune", "VolumesDeleted", "Deleted Volumes", "This will remove anonymous local volumes (with -a: all volumes) not used by at least one container.", true},
-                 true, "all", "true");
+    return prune(
+        call,
+        {"/volumes/prune", "VolumesDeleted", "Deleted Volumes",
+         "This will remove anonymous local volumes (with -a: all volumes) not used by at least one container.", true},
+        true, "all", "true");
 }
 
 }  // namespace gantry::cli

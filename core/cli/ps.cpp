@@ -43,7 +43,8 @@ std::int64_t local_volumes(const Json& mounts) {
 }  // namespace
 
 Json container_row(const Json& container, bool shortened) {
-    std::string id = text_at(container, "Id"), image = text_at(container, "Image"), command = text_at(container, "Command");
+    std::string id = text_at(container, "Id"), image = text_at(container, "Image"),
+                command = text_at(container, "Command");
     if (shortened && image.starts_with("sha256:")) image = short_image_id(image);
     if (shortened) command = shorten(command, 20);
     double changed = as_real(member(container, "SizeRw")), all = as_real(member(container, "SizeRootFs"));
@@ -87,7 +88,8 @@ Result<int> ps(Call& call) {
     flags.boolean(size, 's', "size", "Display total file sizes");
     flags.boolean(no_trunc, 0, "no-trunc", "Don't truncate output");
     flags.integer(last, 'n', "last", "Show n last created containers (includes all states)");
-    flags.text(format, 0, "format", "Format output using a custom template: 'table', 'table TEMPLATE', 'json' or 'TEMPLATE'");
+    flags.text(format, 0, "format",
+               "Format output using a custom template: 'table', 'table TEMPLATE', 'json' or 'TEMPLATE'");
     flags.list(filters, 'f', "filter", "Filter output based on conditions provided", "filter");
     auto args = call.parse(flags, exactly(0));
     if (!args) return call.exit_code();
@@ -103,7 +105,11 @@ Result<int> ps(Call& call) {
     std::vector<Json> rows;
     if (list.is_array())
         for (const Json& container : list) rows.push_back(container_row(container, !no_trunc));
-    ListShape shape{{"ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names"}, {{"ID", "CONTAINER ID"}, {"RunningFor", "CREATED"}, {"CreatedAt", "CREATED AT"}, {"LocalVolumes", "LOCAL VOLUMES"}}};
+    ListShape shape{{"ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names"},
+                    {{"ID", "CONTAINER ID"},
+                     {"RunningFor", "CREATED"},
+                     {"CreatedAt", "CREATED AT"},
+                     {"LocalVolumes", "LOCAL VOLUMES"}}};
     if (size) shape.columns.push_back("Size");
     if (quiet) format = "{{.ID}}";
     GANTRY_TRY(std::string text, format_list(rows, shape, format));

@@ -22,7 +22,8 @@ Result<int> exit_code_of(Connection& wait) {
     Json answer = parse_json(body);
     std::string message = text_at(answer, "Error", "Message");
     if (!message.empty()) return fail(Code::internal, message);
-    if (!member(answer, "StatusCode").is_number()) return fail(Code::corrupt, "the daemon's answer about the container's end is not understood");
+    if (!member(answer, "StatusCode").is_number())
+        return fail(Code::corrupt, "the daemon's answer about the container's end is not understood");
     return static_cast<int>(number_at(answer, "StatusCode"));
 }
 
@@ -70,7 +71,8 @@ Result<int> run_attached(Client& client, const AttachWish& wish) {
     stream.end = &wait;
     GANTRY_TRY(StreamEnd end, run_stream(client, stream, signals));
     if (end == StreamEnd::detached) return 0;
-    if (end == StreamEnd::connection_lost) return fail(Code::internal, "lost the connection to the daemon; the container was not stopped");
+    if (end == StreamEnd::connection_lost)
+        return fail(Code::internal, "lost the connection to the daemon; the container was not stopped");
     return exit_code_of(wait);
 }
 
@@ -85,11 +87,13 @@ Result<int> run(Call& call) {
     flags.text(detach_keys, 0, "detach-keys", "Override the key sequence for detaching a container");
     auto args = call.parse(flags, at_least(1));
     if (!args) return call.exit_code();
-    if (detach && !options.attach.empty()) return fail(Code::invalid, "conflicting options: cannot specify both --attach and --detach");
+    if (detach && !options.attach.empty())
+        return fail(Code::invalid, "conflicting options: cannot specify both --attach and --detach");
     GANTRY_TRY(Json body, options.body(flags, (*args)[0], {args->begin() + 1, args->end()}, !detach));
     GANTRY_CHECK(check_tty(flag_at(body, "AttachStdin"), options.tty));
     GANTRY_CHECK(DetachKeys::parse(detach_keys));
-    if (auto size = terminal_size(); size && options.tty) body["HostConfig"]["ConsoleSize"] = {size->rows, size->columns};
+    if (auto size = terminal_size(); size && options.tty)
+        body["HostConfig"]["ConsoleSize"] = {size->rows, size->columns};
 
     auto id = create_container(call.client(), options, body);
     if (!id) return call.refuse(id.error().text, start_failure_code(id.error()));

@@ -12,7 +12,8 @@ namespace {
 Result<UniqueFd> process_of(const Connection& connection) {
     ucred peer{};
     socklen_t size = sizeof peer;
-    if (::getsockopt(connection.fd(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return fail_errno("ask who the daemon is");
+    if (::getsockopt(connection.fd(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
+        return fail_errno("ask who the daemon is");
     UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, peer.pid, 0)));
     if (!process) return fail_errno("open the daemon's process " + std::to_string(peer.pid));
     return process;
@@ -24,7 +25,8 @@ Result<int> shutdown(Call& call) {
     bool containers = false;
     std::int64_t seconds = 300;
     Flags flags;
-    flags.boolean(containers, 0, "containers", "Stop all containers too, and remove what the engine made in the kernel");
+    flags.boolean(containers, 0, "containers",
+                  "Stop all containers too, and remove what the engine made in the kernel");
     flags.integer(seconds, 't', "timeout", "Seconds to wait for the daemon to end");
     auto args = call.parse(flags, exactly(0));
     if (!args) return call.exit_code();
@@ -39,7 +41,8 @@ Result<int> shutdown(Call& call) {
     pollfd ended{process.get(), POLLIN, 0};
     int ready = ::poll(&ended, 1, static_cast<int>(std::clamp<std::int64_t>(seconds, 0, 86400) * 1000));
     if (ready < 0) return fail_errno("wait for the daemon to end");
-    if (ready == 0) return fail(Code::deadline, "the daemon has not ended after " + std::to_string(seconds) + " seconds");
+    if (ready == 0)
+        return fail(Code::deadline, "the daemon has not ended after " + std::to_string(seconds) + " seconds");
     return 0;
 }
 

@@ -31,8 +31,9 @@ std::string find_daemon() {
 Result<void> start_daemon() {
     std::string program = find_daemon();
     if (program.empty())
-        return fail(Code::not_found, std::string("Cannot connect to the Gantry daemon at unix://") + default_socket +
-                                         ". Is the daemon running? (no gantryd beside this program, in /usr/lib/gantry or /usr/bin)");
+        return fail(Code::not_found,
+                    std::string("Cannot connect to the Gantry daemon at unix://") + default_socket +
+                        ". Is the daemon running? (no gantryd beside this program, in /usr/lib/gantry or /usr/bin)");
     posix_spawn_file_actions_t actions;
     ::posix_spawn_file_actions_init(&actions);
     ::posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);

@@ -18,8 +18,10 @@ std::string percent(double value) {
 }
 
 double cpu_percent(const Json& now, const Json& before) {
-    double used = as_real(member(now, "cpu_stats", "cpu_usage", "total_usage")) - as_real(member(before, "cpu_stats", "cpu_usage", "total_usage"));
-    double passed = as_real(member(now, "cpu_stats", "system_cpu_usage")) - as_real(member(before, "cpu_stats", "system_cpu_usage"));
+    double used = as_real(member(now, "cpu_stats", "cpu_usage", "total_usage")) -
+                  as_real(member(before, "cpu_stats", "cpu_usage", "total_usage"));
+    double passed = as_real(member(now, "cpu_stats", "system_cpu_usage")) -
+                    as_real(member(before, "cpu_stats", "system_cpu_usage"));
     double cpus = as_real(member(now, "cpu_stats", "online_cpus"));
     return used > 0 && passed > 0 ? used / passed * std::max(cpus, 1.0) * 100 : 0;
 }
@@ -90,12 +92,18 @@ Result<int> stats(Call& call) {
     flags.boolean(all, 'a', "all", "Show all containers (default shows just running)");
     flags.boolean(no_stream, 0, "no-stream", "Disable streaming stats and only pull the first result");
     flags.boolean(no_trunc, 0, "no-trunc", "Do not truncate output");
-    flags.text(format, 0, "format", "Format output using a custom template: 'table', 'table TEMPLATE', 'json' or 'TEMPLATE'");
+    flags.text(format, 0, "format",
+               "Format output using a custom template: 'table', 'table TEMPLATE', 'json' or 'TEMPLATE'");
     auto args = call.parse(flags, at_least(0));
     if (!args) return call.exit_code();
     Client& client = call.client();
     ListShape shape{{"ID", "Name", "CPUPerc", "MemUsage", "MemPerc", "NetIO", "BlockIO", "PIDs"},
-                    {{"ID", "CONTAINER ID"}, {"CPUPerc", "CPU %"}, {"MemUsage", "MEM USAGE / LIMIT"}, {"MemPerc", "MEM %"}, {"NetIO", "NET I/O"}, {"BlockIO", "BLOCK I/O"}}};
+                    {{"ID", "CONTAINER ID"},
+                     {"CPUPerc", "CPU %"},
+                     {"MemUsage", "MEM USAGE / LIMIT"},
+                     {"MemPerc", "MEM %"},
+                     {"NetIO", "NET I/O"},
+                     {"BlockIO", "BLOCK I/O"}}};
     // Use of the CPU is the difference of two samples, so the first round shows nothing.
     std::map<std::string, Json> before;
     bool in_place = !no_stream && is_terminal(1);

@@ -14,8 +14,9 @@ namespace gantry::cli {
 namespace {
 
 constexpr std::pair<int, const char*> proxied_signals[] = {
-    {SIGHUP, "HUP"},   {SIGINT, "INT"},   {SIGQUIT, "QUIT"}, {SIGABRT, "ABRT"}, {SIGUSR1, "USR1"}, {SIGUSR2, "USR2"}, {SIGALRM, "ALRM"},
-    {SIGTERM, "TERM"}, {SIGCONT, "CONT"}, {SIGTSTP, "TSTP"}, {SIGIO, "IO"},     {SIGPWR, "PWR"},   {SIGVTALRM, "VTALRM"}};
+    {SIGHUP, "HUP"},   {SIGINT, "INT"},   {SIGQUIT, "QUIT"},    {SIGABRT, "ABRT"}, {SIGUSR1, "USR1"},
+    {SIGUSR2, "USR2"}, {SIGALRM, "ALRM"}, {SIGTERM, "TERM"},    {SIGCONT, "CONT"}, {SIGTSTP, "TSTP"},
+    {SIGIO, "IO"},     {SIGPWR, "PWR"},   {SIGVTALRM, "VTALRM"}};
 
 }  // namespace
 
@@ -45,8 +46,10 @@ Result<void> Demultiplexer::push(std::string_view data) {
             continue;
         }
         std::size_t take = std::min<std::size_t>(left_, data.size());
-        if (stream_ == 3) message_.append(data.substr(0, take));
-        else GANTRY_CHECK(write_(stream_ == 2 ? 2 : 1, data.substr(0, take)));
+        if (stream_ == 3)
+            message_.append(data.substr(0, take));
+        else
+            GANTRY_CHECK(write_(stream_ == 2 ? 2 : 1, data.substr(0, take)));
         left_ -= static_cast<std::uint32_t>(take);
         data.remove_prefix(take);
         if (stream_ == 3 && left_ == 0) return fail(Code::internal, "error from daemon in stream: " + message_);
@@ -100,7 +103,8 @@ private:
     Result<void> turn() {
         enum { input, out, end, signal, count };
         pollfd ready[count] = {{reading_input_ && to_send_.empty() ? 0 : -1, POLLIN, 0},
-                               {output_open_ ? wish_.stdio->fd() : -1, static_cast<short>(to_send_.empty() ? POLLIN : POLLIN | POLLOUT), 0},
+                               {output_open_ ? wish_.stdio->fd() : -1,
+                                static_cast<short>(to_send_.empty() ? POLLIN : POLLIN | POLLOUT), 0},
                                {waiting_ ? wish_.end->fd() : -1, POLLIN, 0},
                                {signals_.fd(), POLLIN, 0}};
         if (waiting_ && wish_.end->answer().done()) {
@@ -115,8 +119,10 @@ private:
         // The loop goes on until both are through, so that no output is lost behind the end.
         if (ready[end].revents) {
             auto more = wish_.end->receive_ready();
-            if (!more) lost_ = true;
-            else waiting_ = *more;
+            if (!more)
+                lost_ = true;
+            else
+                waiting_ = *more;
         }
         return {};
     }
@@ -183,7 +189,8 @@ private:
         auto size = terminal_size();
         if (!wish_.tty || !size || wish_.resize_target.empty()) return;
         // Best effort as in Docker: the container may have ended, or be about to start.
-        (void)client_.post(wish_.resize_target + query({{"h", std::to_string(size->rows)}, {"w", std::to_string(size->columns)}}));
+        (void)client_.post(wish_.resize_target +
+                           query({{"h", std::to_string(size->rows)}, {"w", std::to_string(size->columns)}}));
     }
 
     Client& client_;

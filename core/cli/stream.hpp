@@ -31,14 +31,14 @@ private:
 Result<void> write_out(int fd, std::string_view data);
 
 struct StreamWish {
-    bool tty = false;                 // raw stream, terminal size is passed on
-    bool input = false;               // standard input is sent
-    bool proxy_signals = false;       // signals go to the container
+    bool tty = false;            // raw stream, terminal size is passed on
+    bool input = false;          // standard input is sent
+    bool proxy_signals = false;  // signals go to the container
     std::string detach_keys;
-    std::string resize_target;        // "/containers/ID/resize"; "" : no resizing
-    std::string kill_target;          // "/containers/ID/kill"
-    Connection* stdio = nullptr;      // upgraded; null: only the end is awaited
-    Connection* end = nullptr;        // `wait`, head may be outstanding; null: the end of stdio is the end
+    std::string resize_target;    // "/containers/ID/resize"; "" : no resizing
+    std::string kill_target;      // "/containers/ID/kill"
+    Connection* stdio = nullptr;  // upgraded; null: only the end is awaited
+    Connection* end = nullptr;    // `wait`, head may be outstanding; null: the end of stdio is the end
 };
 
 enum class StreamEnd { finished = 1, detached, connection_lost };

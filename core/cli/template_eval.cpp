@@ -23,8 +23,10 @@ std::string json_text(const Json& value) {
     if (!value.is_object()) return value.dump(-1, ' ', false, Json::error_handler_t::replace);
     Json shown = value;
     for (auto it = shown.begin(); it != shown.end();)
-        if (it.key().starts_with("__")) it = shown.erase(it);
-        else ++it;
+        if (it.key().starts_with("__"))
+            it = shown.erase(it);
+        else
+            ++it;
     return shown.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -44,9 +46,13 @@ Result<Json> index_of(const Json& base, const std::vector<Json>& keys) {
             if (!key.is_number_integer()) return wrong("cannot index slice/array with \"" + go_text(key) + "\"");
             auto at = key.get<std::int64_t>();
             std::size_t size = value.is_array() ? value.size() : value.get_ref<const std::string&>().size();
-            if (at < 0 || static_cast<std::size_t>(at) >= size) return wrong("index out of range: " + std::to_string(at));
-            if (value.is_array()) value = Json(value[static_cast<std::size_t>(at)]);
-            else value = static_cast<int>(static_cast<unsigned char>(value.get_ref<const std::string&>()[static_cast<std::size_t>(at)]));
+            if (at < 0 || static_cast<std::size_t>(at) >= size)
+                return wrong("index out of range: " + std::to_string(at));
+            if (value.is_array())
+                value = Json(value[static_cast<std::size_t>(at)]);
+            else
+                value = static_cast<int>(
+                    static_cast<unsigned char>(value.get_ref<const std::string&>()[static_cast<std::size_t>(at)]));
             continue;
         }
         if (value.is_null()) return wrong("index of untyped nil");
@@ -71,7 +77,8 @@ std::string printf_text(const std::vector<Json>& args) {
             continue;
         }
         std::size_t end = i + 1;
-        while (end < format.size() && std::string_view("-+ #0123456789.").find(format[end]) != std::string_view::npos) ++end;
+        while (end < format.size() && std::string_view("-+ #0123456789.").find(format[end]) != std::string_view::npos)
+            ++end;
         if (end >= format.size()) break;
         char verb = format[end];
         std::string_view spec(format.data() + i + 1, end - i - 1);
@@ -83,10 +90,12 @@ std::string printf_text(const std::vector<Json>& args) {
             std::string c_spec = "%" + std::string(spec.substr(0, 12));
             if (verb == 'f') {
                 std::size_t dot = c_spec.find('.');
-                int digits = dot == std::string::npos ? 6 : static_cast<int>(parse_int(c_spec.substr(dot + 1)).value_or(6));
+                int digits =
+                    dot == std::string::npos ? 6 : static_cast<int>(parse_int(c_spec.substr(dot + 1)).value_or(6));
                 std::snprintf(number, sizeof number, "%.*f", std::clamp(digits, 0, 40), value.get<double>());
             } else if (verb == 'x') {
-                std::snprintf(number, sizeof number, "%llx", static_cast<unsigned long long>(value.get<std::int64_t>()));
+                std::snprintf(number, sizeof number, "%llx",
+                              static_cast<unsigned long long>(value.get<std::int64_t>()));
             } else {
                 std::snprintf(number, sizeof number, "%lld", static_cast<long long>(value.get<std::int64_t>()));
             }
@@ -95,10 +104,13 @@ std::string printf_text(const std::vector<Json>& args) {
         bool left = spec.starts_with("-");
         std::string_view digits = left ? spec.substr(1) : spec;
         bool zero = digits.starts_with("0");
-        auto width = static_cast<std::size_t>(std::clamp<std::int64_t>(parse_int(digits.substr(0, digits.find('.'))).value_or(0), 0, 1000));
+        auto width = static_cast<std::size_t>(
+            std::clamp<std::int64_t>(parse_int(digits.substr(0, digits.find('.'))).value_or(0), 0, 1000));
         if (text.size() < width) {
-            if (left) text.append(width - text.size(), ' ');
-            else text.insert(0, width - text.size(), zero && value.is_number() ? '0' : ' ');
+            if (left)
+                text.append(width - text.size(), ' ');
+            else
+                text.insert(0, width - text.size(), zero && value.is_number() ? '0' : ' ');
         }
         out += text;
         i = end;
@@ -170,8 +182,10 @@ private:
         for (const std::string& name : pipeline.declares) {
             auto known = std::find_if(variables_.rbegin(), variables_.rend(), [&](auto& v) { return v.first == name; });
             if (pipeline.assigns && known == variables_.rend()) return wrong("undefined variable \"" + name + "\"");
-            if (pipeline.assigns) known->second = *value;
-            else variables_.emplace_back(name, *value);
+            if (pipeline.assigns)
+                known->second = *value;
+            else
+                variables_.emplace_back(name, *value);
         }
         return *value;
     }
@@ -212,7 +226,8 @@ private:
             GANTRY_TRY(group, evaluate(*operand.group, dot));
             value = &group;
         } else if (!operand.variable.empty()) {
-            auto found = std::find_if(variables_.rbegin(), variables_.rend(), [&](auto& v) { return v.first == operand.variable; });
+            auto found = std::find_if(variables_.rbegin(), variables_.rend(),
+                                      [&](auto& v) { return v.first == operand.variable; });
             if (found == variables_.rend()) return wrong("undefined variable \"" + operand.variable + "\"");
             value = &found->second;
         }
@@ -220,7 +235,8 @@ private:
             if (value->is_null()) return wrong("nil data; no entry for key \"" + field + "\"");
             if (!value->is_object()) return wrong("can't evaluate field " + field + " in type " + value->type_name());
             auto found = value->find(field);
-            if (found == value->end() || field.starts_with("__")) return wrong("map has no entry for key \"" + field + "\"");
+            if (found == value->end() || field.starts_with("__"))
+                return wrong("map has no entry for key \"" + field + "\"");
             value = &*found;
         }
         return *value;
@@ -229,7 +245,8 @@ private:
     Result<Json> call(const std::string& name, const std::vector<Json>& args) {
         auto need = [&](std::size_t count) -> Result<void> {
             if (args.size() == count) return {};
-            return wrong("wrong number of args for " + name + ": want " + std::to_string(count) + " got " + std::to_string(args.size()));
+            return wrong("wrong number of args for " + name + ": want " + std::to_string(count) + " got " +
+                         std::to_string(args.size()));
         };
         if (name == "json") {
             GANTRY_CHECK(need(1));
@@ -238,7 +255,9 @@ private:
         if (name == "index" || name == "and" || name == "or" || name == "eq") {
             if (args.empty()) return wrong("wrong number of args for " + name + ": want at least 1 got 0");
             if (name == "index") return index_of(args[0], {args.begin() + 1, args.end()});
-            if (name == "eq") return Json(std::any_of(args.begin() + 1, args.end(), [&](const Json& b) { return compare(args[0], b) == 0; }));
+            if (name == "eq")
+                return Json(
+                    std::any_of(args.begin() + 1, args.end(), [&](const Json& b) { return compare(args[0], b) == 0; }));
             for (const Json& arg : args)
                 if (truthy(arg) == (name == "or")) return arg;
             return args.back();
@@ -246,7 +265,11 @@ private:
         if (name == "ne" || name == "lt" || name == "le" || name == "gt" || name == "ge") {
             GANTRY_CHECK(need(2));
             int order = compare(args[0], args[1]);
-            return Json(name == "ne" ? order != 0 : name == "lt" ? order < 0 : name == "le" ? order <= 0 : name == "gt" ? order > 0 : order >= 0);
+            return Json(name == "ne"   ? order != 0
+                        : name == "lt" ? order < 0
+                        : name == "le" ? order <= 0
+                        : name == "gt" ? order > 0
+                                       : order >= 0);
         }
         if (name == "print" || name == "println") {
             std::string text;
@@ -263,14 +286,17 @@ private:
             GANTRY_CHECK(need(1));
             if (name == "not") return Json(!truthy(args[0]));
             if (name == "len") {
-                if (!args[0].is_string() && !args[0].is_structured()) return wrong("len of type " + std::string(args[0].type_name()));
+                if (!args[0].is_string() && !args[0].is_structured())
+                    return wrong("len of type " + std::string(args[0].type_name()));
                 return Json(args[0].is_string() ? args[0].get_ref<const std::string&>().size() : args[0].size());
             }
             std::string text = go_text(args[0]);
             bool word_start = true;
             for (char& c : text) {
-                if ((name == "upper" || (name == "title" && word_start)) && c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-                else if (name == "lower" && c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+                if ((name == "upper" || (name == "title" && word_start)) && c >= 'a' && c <= 'z')
+                    c = static_cast<char>(c - 'a' + 'A');
+                else if (name == "lower" && c >= 'A' && c <= 'Z')
+                    c = static_cast<char>(c - 'A' + 'a');
                 word_start = c == ' ' || c == '\t' || c == '\n';
             }
             return Json(text);
@@ -300,7 +326,12 @@ private:
         }
         if (name == "pad") {
             GANTRY_CHECK(need(3));
-            auto blanks = [&](const Json& n) { return std::string(static_cast<std::size_t>(n.is_number_integer() ? std::clamp<std::int64_t>(n.get<std::int64_t>(), 0, 1000) : 0), ' '); };
+            auto blanks = [&](const Json& n) {
+                return std::string(
+                    static_cast<std::size_t>(
+                        n.is_number_integer() ? std::clamp<std::int64_t>(n.get<std::int64_t>(), 0, 1000) : 0),
+                    ' ');
+            };
             return Json(blanks(args[1]) + go_text(args[0]) + blanks(args[2]));
         }
         return wrong("function \"" + name + "\" not defined");
@@ -329,13 +360,16 @@ std::string go_text(const Json& value) {
     case Json::value_t::string: return value.get_ref<const std::string&>();
     case Json::value_t::array: {
         std::string text = "[";
-        for (const Json& item : value) text += (text.size() > 1 ? " " : "") + (item.is_null() ? std::string("<nil>") : go_text(item));
+        for (const Json& item : value)
+            text += (text.size() > 1 ? " " : "") + (item.is_null() ? std::string("<nil>") : go_text(item));
         return text + "]";
     }
     case Json::value_t::object: {
         std::string text = "map[";
         for (const auto& [key, item] : value.items())
-            if (!key.starts_with("__")) text += (text.size() > 4 ? " " : "") + key + ":" + (item.is_null() ? std::string("<nil>") : go_text(item));
+            if (!key.starts_with("__"))
+                text +=
+                    (text.size() > 4 ? " " : "") + key + ":" + (item.is_null() ? std::string("<nil>") : go_text(item));
         return text + "]";
     }
     default: return value.dump(-1, ' ', false, Json::error_handler_t::replace);

@@ -8,7 +8,9 @@ constexpr int depth_limit = 64;
 
 Error cannot_parse(std::string text) { return fail(Code::invalid, "template parsing error: " + std::move(text)); }
 
-bool word_char(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; }
+bool word_char(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
 
 // Reads the inside of one {{ }}.
 class ActionReader {
@@ -16,7 +18,8 @@ public:
     explicit ActionReader(std::string_view text) : rest_(text) {}
 
     void skip_blanks() {
-        while (!rest_.empty() && (rest_[0] == ' ' || rest_[0] == '\t' || rest_[0] == '\n' || rest_[0] == '\r')) rest_.remove_prefix(1);
+        while (!rest_.empty() && (rest_[0] == ' ' || rest_[0] == '\t' || rest_[0] == '\n' || rest_[0] == '\r'))
+            rest_.remove_prefix(1);
     }
     bool at_end() {
         skip_blanks();
@@ -103,8 +106,10 @@ private:
         if (c == '"' || c == '`' || c == '\'') return literal_text(c);
         if (c == '.') {
             operand.kind = Operand::Kind::path;
-            if (rest_.size() > 1 && word_char(rest_[1])) operand.fields = fields();
-            else rest_.remove_prefix(1);
+            if (rest_.size() > 1 && word_char(rest_[1]))
+                operand.fields = fields();
+            else
+                rest_.remove_prefix(1);
             return operand;
         }
         if (c == '$') {
@@ -117,8 +122,10 @@ private:
         if ((c >= '0' && c <= '9') || ((c == '-' || c == '+') && rest_.size() > 1)) return literal_number();
         std::string word = take_word();
         if (word.empty()) return cannot_parse(std::string("unexpected character '") + c + "'");
-        if (word == "true" || word == "false") operand.literal = word == "true";
-        else if (word == "nil") operand.literal = nullptr;
+        if (word == "true" || word == "false")
+            operand.literal = word == "true";
+        else if (word == "nil")
+            operand.literal = nullptr;
         else {
             operand.kind = Operand::Kind::function;
             operand.function = std::move(word);
@@ -154,7 +161,9 @@ private:
         if (rest_.empty()) return cannot_parse("unterminated quoted string");
         rest_.remove_prefix(1);
         Operand operand;
-        operand.literal = quote == '\'' && text.size() == 1 ? Json(static_cast<int>(static_cast<unsigned char>(text[0]))) : Json(text);
+        operand.literal = quote == '\'' && text.size() == 1
+                              ? Json(static_cast<int>(static_cast<unsigned char>(text[0])))
+                              : Json(text);
         return operand;
     }
 
@@ -194,7 +203,10 @@ private:
             std::size_t open = rest_.find("{{");
             std::string text(rest_.substr(0, open));
             bool trim_after = open != std::string_view::npos && rest_.substr(open + 2).starts_with("- ");
-            if (trim_left_) text.erase(0, text.find_first_not_of(" \t\r\n") == std::string::npos ? text.size() : text.find_first_not_of(" \t\r\n"));
+            if (trim_left_)
+                text.erase(0, text.find_first_not_of(" \t\r\n") == std::string::npos
+                                  ? text.size()
+                                  : text.find_first_not_of(" \t\r\n"));
             if (trim_after) text.erase(text.find_last_not_of(" \t\r\n") + 1);
             trim_left_ = false;
             if (!text.empty()) {
@@ -221,8 +233,10 @@ private:
         for (std::size_t i = 0; i < rest_.size(); ++i) {
             char c = rest_[i];
             if (quote) {
-                if (c == '\\' && quote != '`') ++i;
-                else if (c == quote) quote = 0;
+                if (c == '\\' && quote != '`')
+                    ++i;
+                else if (c == quote)
+                    quote = 0;
                 continue;
             }
             if (c == '"' || c == '`') quote = c;
@@ -250,7 +264,10 @@ private:
         }
         auto node = std::make_unique<Template::Node>();
         using Kind = Template::Node::Kind;
-        node->kind = word == "if" ? Kind::branch : word == "range" ? Kind::loop : word == "with" ? Kind::scope : Kind::print;
+        node->kind = word == "if"      ? Kind::branch
+                     : word == "range" ? Kind::loop
+                     : word == "with"  ? Kind::scope
+                                       : Kind::print;
         if (node->kind != Kind::print) reader.take_word();
         if (reader.at_end()) return cannot_parse("missing value for " + (word.empty() ? std::string("command") : word));
         GANTRY_TRY(node->pipeline, reader.pipeline(depth));

@@ -15,8 +15,8 @@ struct Operand {
     enum class Kind { literal = 1, path, function, group };
     Kind kind = Kind::literal;
     Json literal;
-    std::string variable;            // "" : the dot; "$" : the root; "$x"
-    std::vector<std::string> fields; // of a path, or behind a group
+    std::string variable;             // "" : the dot; "$" : the root; "$x"
+    std::vector<std::string> fields;  // of a path, or behind a group
     std::string function;
     std::shared_ptr<Pipeline> group;
 };

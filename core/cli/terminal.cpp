@@ -39,10 +39,15 @@ Result<DetachKeys> DetachKeys::parse(std::string_view text) {
             continue;
         }
         char c = key.starts_with("ctrl-") && key.size() == 6 ? key[5] : '\0';
-        if (c >= 'a' && c <= 'z') keys.sequence_ += static_cast<char>(c - 'a' + 1);
-        else if (c == '@') keys.sequence_ += '\0';
-        else if (c >= '[' && c <= '_') keys.sequence_ += static_cast<char>(c - '[' + 27);
-        else return fail(Code::invalid, "invalid detach keys (" + std::string(text) + "): unknown key \"" + std::string(key) + "\"");
+        if (c >= 'a' && c <= 'z')
+            keys.sequence_ += static_cast<char>(c - 'a' + 1);
+        else if (c == '@')
+            keys.sequence_ += '\0';
+        else if (c >= '[' && c <= '_')
+            keys.sequence_ += static_cast<char>(c - '[' + 27);
+        else
+            return fail(Code::invalid,
+                        "invalid detach keys (" + std::string(text) + "): unknown key \"" + std::string(key) + "\"");
     }
     return keys;
 }

@@ -78,7 +78,8 @@ std::string short_image_id(std::string_view id) {
 std::string api_timestamp(std::string_view text) {
     auto stamp = [](std::int64_t ns) {
         char out[48];
-        std::snprintf(out, sizeof out, "%lld.%09lld", static_cast<long long>(ns / 1000000000), static_cast<long long>(ns % 1000000000));
+        std::snprintf(out, sizeof out, "%lld.%09lld", static_cast<long long>(ns / 1000000000),
+                      static_cast<long long>(ns % 1000000000));
         return std::string(out);
     };
     if (auto span = parse_duration(text); span && text != "0") return stamp(wall_clock_ns() - *span);

@@ -32,7 +32,8 @@ Result<int> version(Call& call) {
     flags.text(format, 'f', "format", "Format output using a custom template: 'json' or 'TEMPLATE'");
     auto args = call.parse(flags, exactly(0));
     if (!args) return call.exit_code();
-    std::string text = "Client:\n" + line("Version", GANTRY_VERSION, 1) + line("API version", api_version, 1) + line("OS/Arch", "linux/" + architecture(), 1);
+    std::string text = "Client:\n" + line("Version", GANTRY_VERSION, 1) + line("API version", api_version, 1) +
+                       line("OS/Arch", "linux/" + architecture(), 1);
     if (client_only && format.empty()) {
         print_out(text);
         return 0;
@@ -41,15 +42,21 @@ Result<int> version(Call& call) {
     Result<Json> answer = client_only ? Result<Json>(Json()) : call.client().get("/version");
     if (answer) server = *answer;
     if (!format.empty()) {
-        Json both{{"Client", {{"Version", GANTRY_VERSION}, {"ApiVersion", api_version}, {"Os", "linux"}, {"Arch", architecture()}}}, {"Server", server}};
+        Json both{
+            {"Client",
+             {{"Version", GANTRY_VERSION}, {"ApiVersion", api_version}, {"Os", "linux"}, {"Arch", architecture()}}},
+            {"Server", server}};
         GANTRY_TRY(std::string shown, format_one(both, format));
         print_out(shown + "\n");
     } else {
         if (answer)
-            text += "\nServer:\n Engine:\n" + line("Version", text_at(server, "Version"), 2) +
-                    line("API version", text_at(server, "ApiVersion") + " (minimum version " + text_at(server, "MinAPIVersion") + ")", 2) +
-                    line("Git commit", text_at(server, "GitCommit"), 2) + line("Built", text_at(server, "BuildTime"), 2) +
-                    line("OS/Arch", text_at(server, "Os") + "/" + text_at(server, "Arch"), 2) + line("Kernel", text_at(server, "KernelVersion"), 2);
+            text +=
+                "\nServer:\n Engine:\n" + line("Version", text_at(server, "Version"), 2) +
+                line("API version",
+                     text_at(server, "ApiVersion") + " (minimum version " + text_at(server, "MinAPIVersion") + ")", 2) +
+                line("Git commit", text_at(server, "GitCommit"), 2) + line("Built", text_at(server, "BuildTime"), 2) +
+                line("OS/Arch", text_at(server, "Os") + "/" + text_at(server, "Arch"), 2) +
+                line("Kernel", text_at(server, "KernelVersion"), 2);
         print_out(text);
     }
     if (!answer) return answer.error();

@@ -17,7 +17,9 @@ Result<int> volume_create(Call& call) {
     flags.list(labels, 0, "label", "Set metadata for a volume");
     auto args = call.parse(flags, between(0, 1));
     if (!args) return call.exit_code();
-    if (!args->empty() && !name.empty()) return fail(Code::invalid, "conflicting options: cannot specify a volume-name through both --name and as a positional arg");
+    if (!args->empty() && !name.empty())
+        return fail(Code::invalid,
+                    "conflicting options: cannot specify a volume-name through both --name and as a positional arg");
     if (!args->empty()) name = (*args)[0];
     Json body = Json::object();
     if (!name.empty()) body["Name"] = name;
@@ -37,24 +39,28 @@ Result<int> volume_ls(Call& call) {
     std::vector<std::string> filters;
     Flags flags;
     flags.boolean(quiet, 'q', "quiet", "Only display volume names");
-    flags.text(format, 0, "format", "Format output using a custom template: 'table', 'table TEMPLATE', 'json' or 'TEMPLATE'");
+    flags.text(format, 0, "format",
+               "Format output using a custom template: 'table', 'table TEMPLATE', 'json' or 'TEMPLATE'");
     flags.list(filters, 'f', "filter", "Provide filter values (e.g. \"dangling=true\")", "filter");
     auto args = call.parse(flags, exactly(0));
     if (!args) return call.exit_code();
     GANTRY_TRY(std::string wanted, parse_filters(filters));
-    GANTRY_TRY(Json answer, call.client().get("/volumes" + (wanted.empty() ? std::string() : query({{"filters", wanted}}))));
+    GANTRY_TRY(Json answer,
+               call.client().get("/volumes" + (wanted.empty() ? std::string() : query({{"filters", wanted}}))));
     for (const Json& warning : member(answer, "Warnings")) print_err("WARNING: " + as_text(warning) + "\n");
     std::vector<Json> rows;
     const Json& list = member(answer, "Volumes");
     if (list.is_array())
         for (const Json& volume : list)
-            rows.push_back(Json{{"Name", text_at(volume, "Name")},
-                                {"Driver", text_at(volume, "Driver")},
-                                {"Scope", text_at(volume, "Scope")},
-                                {"Mountpoint", text_at(volume, "Mountpoint")},
-                                {"Labels", labels_text(member(volume, "Labels"))},
-                                {"__labels", member(volume, "Labels").is_object() ? member(volume, "Labels") : Json::object()}});
-    std::sort(rows.begin(), rows.end(), [](const Json& a, const Json& b) { return text_at(a, "Name") < text_at(b, "Name"); });
+            rows.push_back(
+                Json{{"Name", text_at(volume, "Name")},
+                     {"Driver", text_at(volume, "Driver")},
+                     {"Scope", text_at(volume, "Scope")},
+                     {"Mountpoint", text_at(volume, "Mountpoint")},
+                     {"Labels", labels_text(member(volume, "Labels"))},
+                     {"__labels", member(volume, "Labels").is_object() ? member(volume, "Labels") : Json::object()}});
+    std::sort(rows.begin(), rows.end(),
+              [](const Json& a, const Json& b) { return text_at(a, "Name") < text_at(b, "Name"); });
     ListShape shape{{"Driver", "Name"}, {{"Name", "VOLUME NAME"}}};
     if (quiet) format = "{{.Name}}";
     GANTRY_TRY(std::string text, format_list(rows, shape, format));

@@ -17,8 +17,9 @@ constexpr std::size_t largest_file = 1u << 20;
 using Names = std::vector<std::string>;
 
 const Names& top_keys() {
-    static const Names keys = {"name", "drivers", "default", "log_level", "log", "address_pools", "dns", "socket_group",
-                               "shutdown_timeout", "stop_timeout", "pids_limit", "events_kept"};
+    static const Names keys = {"name",          "drivers",    "default",      "log_level",        "log",
+                               "address_pools", "dns",        "socket_group", "shutdown_timeout", "stop_timeout",
+                               "pids_limit",    "events_kept"};
     return keys;
 }
 
@@ -26,26 +27,31 @@ void read_name(Reader& reader, const Json& json, Config& config) {
     reader.text(json, "", "name", &config.name);
     bool sound = config.name.size() <= 20;
     for (char c : config.name) sound = sound && ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-');
-    if (!sound || config.name.starts_with('-')) reader.problem("/name", "found \"" + config.name + "\", must be at most 20 of a-z, 0-9 and \"-\"");
+    if (!sound || config.name.starts_with('-'))
+        reader.problem("/name", "found \"" + config.name + "\", must be at most 20 of a-z, 0-9 and \"-\"");
 }
 
 void read_driver_path(Reader& reader, const Json& drivers, Config& config) {
     reader.texts(drivers, "/drivers", "path", &config.driver_path);
     for (std::size_t i = 0; i < config.driver_path.size(); ++i)
         if (!config.driver_path[i].starts_with('/'))
-            reader.problem("/drivers/path/" + std::to_string(i), "found \"" + config.driver_path[i] + "\", must be an absolute path");
+            reader.problem("/drivers/path/" + std::to_string(i),
+                           "found \"" + config.driver_path[i] + "\", must be an absolute path");
 }
 
 void read_driver(Reader& reader, const std::string& name, const Json& json, Config& config) {
     static const Names keys = {"use", "options", "isolation"};
     static const Names isolations = {"in-process", "process"};
     const std::string pointer = "/drivers/" + name;
-    if (!valid_name(name)) return reader.problem(pointer, "a driver's name begins with a letter or digit and has letters, digits, \"_\", \".\" and \"-\"");
+    if (!valid_name(name))
+        return reader.problem(
+            pointer, "a driver's name begins with a letter or digit and has letters, digits, \"_\", \".\" and \"-\"");
     if (!reader.object(json, pointer, keys)) return;
     driver::Wanted wanted;
     wanted.name = name;
     reader.text(json, pointer, "use", &wanted.use);
-    if (!wanted.use.empty() && !valid_name(wanted.use)) reader.problem(pointer + "/use", "found \"" + wanted.use + "\", must be the name of a driver");
+    if (!wanted.use.empty() && !valid_name(wanted.use))
+        reader.problem(pointer + "/use", "found \"" + wanted.use + "\", must be the name of a driver");
     if (auto options = json.find("options"); options != json.end()) {
         if (reader.object(*options, pointer + "/options", {})) wanted.options = *options;
     }
@@ -69,10 +75,15 @@ void read_defaults(Reader& reader, const Json& json, Config& config) {
     auto found = json.find("default");
     if (found == json.end() || !reader.object(*found, "/default", keys)) return;
     Defaults& d = config.defaults;
-    for (auto [key, member] : {std::pair{"network", &d.network}, {"volume", &d.volume}, {"layer", &d.layer}, {"runtime", &d.runtime},
-                               {"host_network", &d.host_network}, {"none_network", &d.none_network}}) {
+    for (auto [key, member] : {std::pair{"network", &d.network},
+                               {"volume", &d.volume},
+                               {"layer", &d.layer},
+                               {"runtime", &d.runtime},
+                               {"host_network", &d.host_network},
+                               {"none_network", &d.none_network}}) {
         reader.text(*found, "/default", key, member);
-        if (!valid_name(*member)) reader.problem(std::string("/default/") + key, "found \"" + *member + "\", must be the name of a driver");
+        if (!valid_name(*member))
+            reader.problem(std::string("/default/") + key, "found \"" + *member + "\", must be the name of a driver");
     }
 }
 
@@ -89,7 +100,8 @@ void read_log(Reader& reader, const Json& json, Config& config) {
         if (bytes && *bytes >= 4096 && *bytes <= (std::int64_t{1} << 40))
             config.log.max_size = *bytes;
         else
-            reader.problem("/log/max-size", "found " + found_in_words(*size) + ", must be a size from 4k to 1t such as \"20m\"");
+            reader.problem("/log/max-size",
+                           "found " + found_in_words(*size) + ", must be a size from 4k to 1t such as \"20m\"");
     }
     std::int64_t files = config.log.max_file;
     reader.number(*found, "/log", "max-file", 1, 1000, &files);
@@ -102,7 +114,8 @@ std::optional<int> prefix_of(const std::string& base) {
     if (slash == std::string::npos) return std::nullopt;
     in_addr address{};
     auto length = parse_int(std::string_view(base).substr(slash + 1));
-    if (::inet_pton(AF_INET, base.substr(0, slash).c_str(), &address) != 1 || !length || *length < 1 || *length > 30) return std::nullopt;
+    if (::inet_pton(AF_INET, base.substr(0, slash).c_str(), &address) != 1 || !length || *length < 1 || *length > 30)
+        return std::nullopt;
     const std::uint32_t mask = ~std::uint32_t{0} << (32 - *length);
     if ((ntohl(address.s_addr) & ~mask) != 0) return std::nullopt;
     return static_cast<int>(*length);
@@ -112,7 +125,9 @@ void read_pools(Reader& reader, const Json& json, Config& config) {
     static const Names keys = {"base", "size"};
     auto found = json.find("address_pools");
     if (found == json.end()) return;
-    if (!found->is_array() || found->empty()) return reader.problem("/address_pools", "found " + found_in_words(*found) + ", must be a list of {\"base\", \"size\"}");
+    if (!found->is_array() || found->empty())
+        return reader.problem("/address_pools",
+                              "found " + found_in_words(*found) + ", must be a list of {\"base\", \"size\"}");
     config.address_pools.clear();
     for (std::size_t i = 0; i < found->size(); ++i) {
         const std::string pointer = "/address_pools/" + std::to_string(i);
@@ -121,8 +136,9 @@ void read_pools(Reader& reader, const Json& json, Config& config) {
         reader.text((*found)[i], pointer, "base", &base);
         auto prefix = prefix_of(base);
         if (!prefix) {
-            reader.problem((*found)[i].contains("base") ? pointer + "/base" : pointer,
-                           "found \"" + base + "\", \"base\" must be an IPv4 network such as \"172.16.0.0/12\", host bits zero");
+            reader.problem(
+                (*found)[i].contains("base") ? pointer + "/base" : pointer,
+                "found \"" + base + "\", \"base\" must be an IPv4 network such as \"172.16.0.0/12\", host bits zero");
             continue;
         }
         std::int64_t size = 24;
@@ -135,7 +151,8 @@ void read_dns(Reader& reader, const Json& json, Config& config) {
     reader.texts(json, "", "dns", &config.dns);
     for (std::size_t i = 0; i < config.dns.size(); ++i) {
         in6_addr ignored{};
-        if (::inet_pton(AF_INET, config.dns[i].c_str(), &ignored) != 1 && ::inet_pton(AF_INET6, config.dns[i].c_str(), &ignored) != 1)
+        if (::inet_pton(AF_INET, config.dns[i].c_str(), &ignored) != 1 &&
+            ::inet_pton(AF_INET6, config.dns[i].c_str(), &ignored) != 1)
             reader.problem("/dns/" + std::to_string(i), "found \"" + config.dns[i] + "\", must be an IP address");
     }
 }
@@ -147,7 +164,8 @@ void read_numbers(Reader& reader, const Json& json, Config& config) {
     config.shutdown_timeout = static_cast<int>(shutdown);
     config.stop_timeout = static_cast<int>(stop);
     reader.number(json, "", "pids_limit", -1, 4'194'304, &config.pids_limit);
-    if (config.pids_limit == 0) reader.problem("/pids_limit", "found the number 0, must be -1 for no limit, or at least 1");
+    if (config.pids_limit == 0)
+        reader.problem("/pids_limit", "found the number 0, must be -1 for no limit, or at least 1");
     reader.number(json, "", "events_kept", 1, 10'000'000, &config.events_kept);
 }
 
@@ -170,13 +188,15 @@ std::vector<std::string> check(std::string_view text, const std::string& file, C
         json = Json::parse(text, nullptr, true, true);
     } catch (const Json::parse_error& e) {
         const Place place = place_of(text, e.byte > 0 ? e.byte - 1 : 0);
-        return {file + ":" + std::to_string(place.line) + ":" + std::to_string(place.column) + ": " + syntax_message(e.what())};
+        return {file + ":" + std::to_string(place.line) + ":" + std::to_string(place.column) + ": " +
+                syntax_message(e.what())};
     } catch (const Json::exception& e) {
         return {file + ":1:1: " + e.what()};
     }
     Reader reader(text, file);
     if (reader.locator().too_deep()) return {file + ":1:1: nested deeper than any configuration is"};
-    if (!reader.locator().twice().empty()) reader.problem(reader.locator().twice(), "the key stands twice in one object");
+    if (!reader.locator().twice().empty())
+        reader.problem(reader.locator().twice(), "the key stands twice in one object");
     if (!reader.object(json, "", top_keys())) return reader.problems();
     static const Names levels = {"error", "warn", "info", "debug"};
     read_name(reader, json, *config);
@@ -201,7 +221,9 @@ Result<Config> load(const std::string& path, Missing missing) {
     const std::vector<std::string> problems = check(*text, path, &config);
     if (problems.empty()) return config;
     const std::size_t more = problems.size() - 1;
-    return fail(Code::invalid, problems[0] + (more ? " (and " + std::to_string(more) + (more == 1 ? " more problem)" : " more problems)") : ""));
+    return fail(Code::invalid,
+                problems[0] +
+                    (more ? " (and " + std::to_string(more) + (more == 1 ? " more problem)" : " more problems)") : ""));
 }
 
 std::string engine_name(const Config& config, const std::string& root) {

@@ -25,18 +25,18 @@ struct Log {
 };
 
 struct Config {
-    std::string name;                        // "": engine_name() makes one
-    std::vector<std::string> driver_path;    // directories beside those of the installation, absolute
+    std::string name;                      // "": engine_name() makes one
+    std::vector<std::string> driver_path;  // directories beside those of the installation, absolute
     std::vector<driver::Wanted> drivers;
     Defaults defaults;
     std::string log_level = "info";
     Log log;
     std::vector<std::pair<std::string, int>> address_pools = {{"172.16.0.0/12", 20}, {"192.168.0.0/16", 24}};
-    std::vector<std::string> dns;            // name servers for containers; empty: the host's
-    std::string socket_group;                // "": root
-    int shutdown_timeout = 15;               // seconds for containers when the whole engine ends
-    int stop_timeout = 10;                   // seconds between a stop's signal and SIGKILL
-    std::int64_t pids_limit = 4096;          // of a container that names none; -1: no limit
+    std::vector<std::string> dns;    // name servers for containers; empty: the host's
+    std::string socket_group;        // "": root
+    int shutdown_timeout = 15;       // seconds for containers when the whole engine ends
+    int stop_timeout = 10;           // seconds between a stop's signal and SIGKILL
+    std::int64_t pids_limit = 4096;  // of a container that names none; -1: no limit
     std::int64_t events_kept = 10'000;
 };
 

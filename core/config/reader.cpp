@@ -30,7 +30,8 @@ bool Reader::object(const Json& json, const std::string& pointer, std::span<cons
     for (const auto& [key, value] : json.items()) {
         if (known.empty() || std::find(known.begin(), known.end(), key) != known.end()) continue;
         const std::string near = nearest(key, known);
-        problem(pointer + "/" + key, "unknown key; " + (near.empty() ? "known are " + join(known, ", ") : "did you mean \"" + near + "\"?"));
+        problem(pointer + "/" + key,
+                "unknown key; " + (near.empty() ? "known are " + join(known, ", ") : "did you mean \"" + near + "\"?"));
     }
     return true;
 }
@@ -38,11 +39,13 @@ bool Reader::object(const Json& json, const std::string& pointer, std::span<cons
 void Reader::text(const Json& json, const std::string& pointer, const char* key, std::string* out) {
     auto found = json.find(key);
     if (found == json.end()) return;
-    if (!found->is_string()) return problem(pointer + "/" + key, "found " + found_in_words(*found) + ", must be a text");
+    if (!found->is_string())
+        return problem(pointer + "/" + key, "found " + found_in_words(*found) + ", must be a text");
     *out = found->get<std::string>();
 }
 
-void Reader::choice(const Json& json, const std::string& pointer, const char* key, std::span<const std::string> allowed, std::string* out) {
+void Reader::choice(const Json& json, const std::string& pointer, const char* key, std::span<const std::string> allowed,
+                    std::string* out) {
     auto found = json.find(key);
     if (found == json.end()) return;
     if (found->is_string() && std::find(allowed.begin(), allowed.end(), found->get<std::string>()) != allowed.end()) {
@@ -54,14 +57,16 @@ void Reader::choice(const Json& json, const std::string& pointer, const char* ke
                                      (near.empty() ? "" : "; did you mean \"" + near + "\"?"));
 }
 
-void Reader::number(const Json& json, const std::string& pointer, const char* key, std::int64_t least, std::int64_t most, std::int64_t* out) {
+void Reader::number(const Json& json, const std::string& pointer, const char* key, std::int64_t least,
+                    std::int64_t most, std::int64_t* out) {
     auto found = json.find(key);
     if (found == json.end()) return;
-    const bool fits = found->is_number_integer() && !(found->is_number_unsigned() && found->get<std::uint64_t>() > INT64_MAX) &&
+    const bool fits = found->is_number_integer() &&
+                      !(found->is_number_unsigned() && found->get<std::uint64_t>() > INT64_MAX) &&
                       found->get<std::int64_t>() >= least && found->get<std::int64_t>() <= most;
     if (!fits)
-        return problem(pointer + "/" + key, "found " + found_in_words(*found) + ", must be a whole number from " + std::to_string(least) + " to " +
-                                                std::to_string(most));
+        return problem(pointer + "/" + key, "found " + found_in_words(*found) + ", must be a whole number from " +
+                                                std::to_string(least) + " to " + std::to_string(most));
     *out = found->get<std::int64_t>();
 }
 
@@ -73,7 +78,8 @@ void Reader::texts(const Json& json, const std::string& pointer, const char* key
     std::vector<std::string> all;
     for (std::size_t i = 0; i < found->size(); ++i) {
         const Json& item = (*found)[i];
-        if (!item.is_string()) return problem(here + "/" + std::to_string(i), "found " + found_in_words(item) + ", must be a text");
+        if (!item.is_string())
+            return problem(here + "/" + std::to_string(i), "found " + found_in_words(item) + ", must be a text");
         all.push_back(item.get<std::string>());
     }
     *out = std::move(all);

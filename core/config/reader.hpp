@@ -25,8 +25,10 @@ public:
     // The members below: absent or of a wrong kind leaves *out as it is.
     void text(const Json& json, const std::string& pointer, const char* key, std::string* out);
     // One of `allowed`.
-    void choice(const Json& json, const std::string& pointer, const char* key, std::span<const std::string> allowed, std::string* out);
-    void number(const Json& json, const std::string& pointer, const char* key, std::int64_t least, std::int64_t most, std::int64_t* out);
+    void choice(const Json& json, const std::string& pointer, const char* key, std::span<const std::string> allowed,
+                std::string* out);
+    void number(const Json& json, const std::string& pointer, const char* key, std::int64_t least, std::int64_t most,
+                std::int64_t* out);
     // A list of strings.
     void texts(const Json& json, const std::string& pointer, const char* key, std::vector<std::string>* out);
 

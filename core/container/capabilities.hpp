@@ -14,7 +14,9 @@ const std::vector<std::string>& default_capabilities();
 const std::vector<std::string>& all_capabilities();
 // The set after --cap-add and --cap-drop ("ALL", with or without "CAP_", any case). Unknown name: GANTRY_INVALID in
 // Docker's words with the nearest. A name this machine cannot give is left out and put into *withheld.
-Result<std::vector<std::string>> effective_capabilities(const std::vector<std::string>& base, const std::vector<std::string>& add,
-                                                        const std::vector<std::string>& drop, std::vector<std::string>* withheld);
+Result<std::vector<std::string>> effective_capabilities(const std::vector<std::string>& base,
+                                                        const std::vector<std::string>& add,
+                                                        const std::vector<std::string>& drop,
+                                                        std::vector<std::string>* withheld);
 
 }  // namespace gantry::container

@@ -8,8 +8,10 @@
 namespace gantry::container {
 namespace {
 constexpr std::pair<Status, std::string_view> status_names[] = {
-    {Status::created, "created"},   {Status::running, "running"},   {Status::paused, "paused"}, {Status::restarting, "restarting"},
-    {Status::removing, "removing"}, {Status::exited, "exited"},     {Status::dead, "dead"},
+    {Status::created, "created"},   {Status::running, "running"},
+    {Status::paused, "paused"},     {Status::restarting, "restarting"},
+    {Status::removing, "removing"}, {Status::exited, "exited"},
+    {Status::dead, "dead"},
 };
 }  // namespace
 
@@ -26,10 +28,20 @@ Result<Status> parse_status(std::string_view text) {
 }
 
 void to_json(Json& j, const MountPoint& m) {
-    j = {{"type", m.type},           {"name", m.name},         {"driver", m.driver},           {"source", m.source},
-         {"destination", m.destination}, {"mode", m.mode},     {"propagation", m.propagation}, {"writable", m.writable},
-         {"recursive", m.recursive}, {"create_source", m.create_source}, {"copy", m.copy},     {"anonymous", m.anonymous},
-         {"subpath", m.subpath},     {"tmpfs_options", m.tmpfs_options}};
+    j = {{"type", m.type},
+         {"name", m.name},
+         {"driver", m.driver},
+         {"source", m.source},
+         {"destination", m.destination},
+         {"mode", m.mode},
+         {"propagation", m.propagation},
+         {"writable", m.writable},
+         {"recursive", m.recursive},
+         {"create_source", m.create_source},
+         {"copy", m.copy},
+         {"anonymous", m.anonymous},
+         {"subpath", m.subpath},
+         {"tmpfs_options", m.tmpfs_options}};
 }
 
 void from_json(const Json& j, MountPoint& m) {
@@ -50,9 +62,16 @@ void from_json(const Json& j, MountPoint& m) {
 }
 
 void to_json(Json& j, const State& s) {
-    j = {{"status", name_of(s.status)}, {"pid", s.pid},           {"exit_code", s.exit_code},         {"oom_killed", s.oom_killed},
-         {"error", s.error},            {"started", s.started_ns}, {"finished", s.finished_ns},       {"restart_count", s.restart_count},
-         {"stopped_by_user", s.stopped_by_user}, {"boot_id", s.boot_id}};
+    j = {{"status", name_of(s.status)},
+         {"pid", s.pid},
+         {"exit_code", s.exit_code},
+         {"oom_killed", s.oom_killed},
+         {"error", s.error},
+         {"started", s.started_ns},
+         {"finished", s.finished_ns},
+         {"restart_count", s.restart_count},
+         {"stopped_by_user", s.stopped_by_user},
+         {"boot_id", s.boot_id}};
 }
 
 void from_json(const Json& j, State& s) {
@@ -70,10 +89,11 @@ void from_json(const Json& j, State& s) {
 }
 
 Json Container::to_body() const {
-    return {{"created", created_ns}, {"image", image},         {"image_id", image_id}, {"platform", platform}, {"config", config},
-            {"host_config", host_config}, {"endpoints", endpoints}, {"path", path},    {"args", args},         {"mounts", mounts},
-            {"runtime", runtime},    {"layer_driver", layer_driver}, {"layer", layer}, {"state", state},
-            {"health", health}};
+    return {{"created", created_ns},  {"image", image},     {"image_id", image_id},
+            {"platform", platform},   {"config", config},   {"host_config", host_config},
+            {"endpoints", endpoints}, {"path", path},       {"args", args},
+            {"mounts", mounts},       {"runtime", runtime}, {"layer_driver", layer_driver},
+            {"layer", layer},         {"state", state},     {"health", health}};
 }
 
 Result<Container> Container::from_body(const std::string& id, const std::string& name, const Json& body) {
@@ -96,7 +116,8 @@ Result<Container> Container::from_body(const std::string& id, const std::string&
         c.layer = body.at("layer");
         c.state = body.at("state");
         c.health = body.value("health", Json::object());
-        if (!c.config.is_object() || !c.host_config.is_object()) return fail(Code::corrupt, "its configuration is not an object");
+        if (!c.config.is_object() || !c.host_config.is_object())
+            return fail(Code::corrupt, "its configuration is not an object");
         return c;
     } catch (const Json::exception& e) {
         return fail(Code::corrupt, e.what());
@@ -124,7 +145,8 @@ Result<int> parse_signal(std::string_view text) {
         if (const char* known = ::sigabbrev_np(number); known && to_lower(known) == name) return number;
     if (name.starts_with("rtmin") || name.starts_with("rtmax")) {
         std::string_view offset = std::string_view(name).substr(5);
-        auto value = offset.empty() ? std::optional<std::int64_t>(0) : parse_int(offset.starts_with("+") ? offset.substr(1) : offset);
+        auto value = offset.empty() ? std::optional<std::int64_t>(0)
+                                    : parse_int(offset.starts_with("+") ? offset.substr(1) : offset);
         // The kernel's numbers, not glibc's, which keeps the first two for itself.
         std::int64_t number = (name.starts_with("rtmin") ? 34 : 64) + value.value_or(1000);
         if (number >= 34 && number <= 64) return static_cast<int>(number);

@@ -29,11 +29,11 @@ struct MountPoint {
     std::string mode;         // the third part of -v, as given: "ro,z"
     std::string propagation;  // "rprivate", "rshared", ...
     bool writable = true;
-    bool recursive = true;      // bind: with the mounts below it
-    bool create_source = false; // bind by -v: a missing source is made, as Docker does
-    bool copy = true;           // volume: filled from the image when empty
-    bool anonymous = false;     // volume made for this container: goes with `rm -v`
-    std::string subpath;        // of a volume
+    bool recursive = true;                   // bind: with the mounts below it
+    bool create_source = false;              // bind by -v: a missing source is made, as Docker does
+    bool copy = true;                        // volume: filled from the image when empty
+    bool anonymous = false;                  // volume made for this container: goes with `rm -v`
+    std::string subpath;                     // of a volume
     std::vector<std::string> tmpfs_options;  // "size=64m", "mode=1777"
 };
 void to_json(Json& j, const MountPoint& m);
@@ -42,14 +42,14 @@ void from_json(const Json& j, MountPoint& m);
 // How it stands. Written to the store before anyone is told.
 struct State {
     Status status = Status::created;
-    int pid = 0;            // as the host sees it; 0 unless running or paused
+    int pid = 0;  // as the host sees it; 0 unless running or paused
     int exit_code = 0;
     bool oom_killed = false;
-    std::string error;      // why the last start failed, or why it was lost
+    std::string error;  // why the last start failed, or why it was lost
     std::int64_t started_ns = 0, finished_ns = 0;
     int restart_count = 0;
     bool stopped_by_user = false;  // the restart policy leaves it alone
-    std::string boot_id;    // the boot it was started in
+    std::string boot_id;           // the boot it was started in
 };
 void to_json(Json& j, const State& s);
 void from_json(const Json& j, State& s);
@@ -57,20 +57,20 @@ void from_json(const Json& j, State& s);
 struct Container {
     std::string id, name;
     std::int64_t created_ns = 0;
-    std::string image;      // as the user named it
-    std::string image_id;   // "sha256:.."
+    std::string image;     // as the user named it
+    std::string image_id;  // "sha256:.."
     std::string platform = "linux";
-    Json config;            // ContainerConfig of the API, merged with the image's
-    Json host_config;       // HostConfig of the API, complete
-    Json endpoints;         // NetworkingConfig.EndpointsConfig of the API
-    std::string path;       // the program, and its arguments
+    Json config;       // ContainerConfig of the API, merged with the image's
+    Json host_config;  // HostConfig of the API, complete
+    Json endpoints;    // NetworkingConfig.EndpointsConfig of the API
+    std::string path;  // the program, and its arguments
     std::vector<std::string> args;
     std::vector<MountPoint> mounts;
     std::string runtime, layer_driver, layer;  // driver names; key of its own writable layer
     State state;
-    Health health;          // "none" where there is no check
+    Health health;  // "none" where there is no check
 
-    Json to_body() const;                       // for the store
+    Json to_body() const;  // for the store
     static Result<Container> from_body(const std::string& id, const std::string& name, const Json& body);
 
     // Shortcuts into config and host_config.

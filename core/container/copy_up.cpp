@@ -56,7 +56,8 @@ Result<void> copy_content(int from, int to, off_t size, const std::string& name)
             if (n < 0 && (errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP)) {
                 char block[65536];
                 ssize_t got = ::pread(from, block, std::min(sizeof block, static_cast<std::size_t>(end - in)), in);
-                if (got > 0 && ::pwrite(to, block, static_cast<std::size_t>(got), out) != got) return fail_errno("write \"" + name + "\"");
+                if (got > 0 && ::pwrite(to, block, static_cast<std::size_t>(got), out) != got)
+                    return fail_errno("write \"" + name + "\"");
                 n = got;
                 in += got > 0 ? got : 0;
                 out = in;
@@ -76,7 +77,7 @@ struct Copy {
 Result<void> copy_directory(Copy& copy, int from, int to, int depth);
 
 Result<void> copy_entry(Copy& copy, int from, int to, const char* name, int depth) {
-    struct stat info{};
+    struct stat info {};
     if (::fstatat(from, name, &info, AT_SYMLINK_NOFOLLOW) != 0) return fail_errno(std::string("stat \"") + name + "\"");
     auto own_times = [&] {
         const timespec times[2] = {info.st_atim, info.st_mtim};
@@ -85,7 +86,8 @@ Result<void> copy_entry(Copy& copy, int from, int to, const char* name, int dept
     std::pair key{info.st_dev, info.st_ino};
     if (!S_ISDIR(info.st_mode) && info.st_nlink > 1)
         if (auto first = copy.linked.find(key); first != copy.linked.end()) {
-            if (::linkat(AT_FDCWD, self_path(first->second.get()).c_str(), to, name, AT_SYMLINK_FOLLOW) != 0) return fail_errno(std::string("link \"") + name + "\"");
+            if (::linkat(AT_FDCWD, self_path(first->second.get()).c_str(), to, name, AT_SYMLINK_FOLLOW) != 0)
+                return fail_errno(std::string("link \"") + name + "\"");
             return {};
         }
     if (S_ISDIR(info.st_mode)) {
@@ -108,16 +110,20 @@ Result<void> copy_entry(Copy& copy, int from, int to, const char* name, int dept
         UniqueFd out(::openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
         if (!in || !out) return fail_errno(std::string("copy \"") + name + "\"");
         GANTRY_CHECK(copy_content(in.get(), out.get(), info.st_size, name));
-        if (::fchown(out.get(), info.st_uid, info.st_gid) != 0 || ::fchmod(out.get(), info.st_mode & 07777) != 0) return fail_errno(std::string("own \"") + name + "\"");
+        if (::fchown(out.get(), info.st_uid, info.st_gid) != 0 || ::fchmod(out.get(), info.st_mode & 07777) != 0)
+            return fail_errno(std::string("own \"") + name + "\"");
         GANTRY_CHECK(copy_attributes(in.get(), out.get(), name));
     } else if (!S_ISSOCK(info.st_mode)) {
-        if (::mknodat(to, name, info.st_mode, info.st_rdev) != 0) return fail_errno(std::string("make node \"") + name + "\"");
+        if (::mknodat(to, name, info.st_mode, info.st_rdev) != 0)
+            return fail_errno(std::string("make node \"") + name + "\"");
     } else {
         return {};  // a socket without its server is nothing
     }
-    if (::fchownat(to, name, info.st_uid, info.st_gid, AT_SYMLINK_NOFOLLOW) != 0) return fail_errno(std::string("own \"") + name + "\"");
+    if (::fchownat(to, name, info.st_uid, info.st_gid, AT_SYMLINK_NOFOLLOW) != 0)
+        return fail_errno(std::string("own \"") + name + "\"");
     if (S_ISCHR(info.st_mode) || S_ISBLK(info.st_mode) || S_ISFIFO(info.st_mode))
-        if (::fchmodat(to, name, info.st_mode & 07777, 0) != 0) return fail_errno(std::string("set the mode of \"") + name + "\"");
+        if (::fchmodat(to, name, info.st_mode & 07777, 0) != 0)
+            return fail_errno(std::string("set the mode of \"") + name + "\"");
     own_times();
     if (info.st_nlink > 1) {
         UniqueFd made(::openat(to, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
@@ -129,7 +135,7 @@ Result<void> copy_entry(Copy& copy, int from, int to, const char* name, int dept
 // The directory `from` into the directory `to`, which takes its owner, mode and attributes.
 Result<void> copy_directory(Copy& copy, int from, int to, int depth) {
     if (depth > deepest) return fail(Code::invalid, "a directory tree deeper than " + std::to_string(deepest));
-    struct stat info{};
+    struct stat info {};
     if (::fstat(from, &info) != 0) return fail_errno("stat a directory");
     Directory list(::fdopendir(::fcntl(from, F_DUPFD_CLOEXEC, 3)), ::closedir);
     if (!list) return fail_errno("list a directory");
@@ -138,7 +144,8 @@ Result<void> copy_directory(Copy& copy, int from, int to, int depth) {
         if (name == "." || name == "..") continue;
         GANTRY_CHECK(copy_entry(copy, from, to, entry->d_name, depth));
     }
-    if (::fchown(to, info.st_uid, info.st_gid) != 0 || ::fchmod(to, info.st_mode & 07777) != 0) return fail_errno("own a directory");
+    if (::fchown(to, info.st_uid, info.st_gid) != 0 || ::fchmod(to, info.st_mode & 07777) != 0)
+        return fail_errno("own a directory");
     return copy_attributes(from, to, "a directory");
 }
 

@@ -21,7 +21,8 @@ namespace {
 std::map<std::string, std::string> strings_of(const Json& object) {
     std::map<std::string, std::string> result;
     if (object.is_object())
-        for (const auto& [key, value] : object.items()) result[key] = value.is_string() ? value.get<std::string>() : value.dump();
+        for (const auto& [key, value] : object.items())
+            result[key] = value.is_string() ? value.get<std::string>() : value.dump();
     return result;
 }
 
@@ -29,7 +30,8 @@ std::map<std::string, std::string> strings_of(const Json& object) {
 
 Result<Json> ContainerService::create(const std::string& wanted_name, const Json& body) {
     GANTRY_CHECK(launcher_ready());
-    if (body.contains("Image") && !body["Image"].is_string()) return fail(Code::invalid, std::string("Image: expected a string, found ") + body["Image"].type_name());
+    if (body.contains("Image") && !body["Image"].is_string())
+        return fail(Code::invalid, std::string("Image: expected a string, found ") + body["Image"].type_name());
     std::string image_name = body.value("Image", "");
     if (image_name.empty()) return fail(Code::invalid, "no image specified: \"Image\" is empty");
     GANTRY_TRY(auto image, with_.images.find(image_name));
@@ -42,7 +44,8 @@ Result<Json> ContainerService::create(const std::string& wanted_name, const Json
     record.image_id = image->id;
     record.created_ns = wall_clock_ns();
     record.layer = "container-" + record.id;
-    if (record.config["Hostname"] == "" && record.host_config["UTSMode"] != "host") record.config["Hostname"] = record.network_mode() == "host" ? host_name() : record.id.substr(0, 12);
+    if (record.config["Hostname"] == "" && record.host_config["UTSMode"] != "host")
+        record.config["Hostname"] = record.network_mode() == "host" ? host_name() : record.id.substr(0, 12);
 
     // Everything that can be known to be wrong is said before anything is made.
     GANTRY_CHECK(read_security_options(record.host_config));
@@ -52,21 +55,26 @@ Result<Json> ContainerService::create(const std::string& wanted_name, const Json
     GANTRY_CHECK(check_runtime(record.runtime));
     GANTRY_TRY(NetworkWishes wishes, network_wishes(record));
     GANTRY_CHECK(with_.networks.check(wishes.mode, wishes.endpoints, wishes.ports));
-    GANTRY_TRY(WantedMounts mounts, wanted_mounts(record.config, record.host_config, [&](const std::string& ref) -> Result<std::vector<MountPoint>> {
-        GANTRY_TRY(EntryPtr from, find(ref));
-        return from->snapshot().mounts;
-    }));
+    GANTRY_TRY(WantedMounts mounts, wanted_mounts(record.config, record.host_config,
+                                                  [&](const std::string& ref) -> Result<std::vector<MountPoint>> {
+                                                      GANTRY_TRY(EntryPtr from, find(ref));
+                                                      return from->snapshot().mounts;
+                                                  }));
     for (auto& warning : mounts.warnings) warnings.push_back(std::move(warning));
 
     // The name is taken first, in memory; the store's own rule is the second line.
     std::string name = wanted_name.starts_with('/') ? wanted_name.substr(1) : wanted_name;
-    if (!name.empty() && !valid_name(name)) return fail(Code::invalid, "Invalid container name (" + name + "), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed");
+    if (!name.empty() && !valid_name(name))
+        return fail(Code::invalid, "Invalid container name (" + name + "), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed");
     {
         std::lock_guard lock(index_mutex_);
-        if (name.empty()) name = random_name([&](const std::string& candidate) { return names_.contains(candidate); });
+        if (name.empty())
+            name = random_name([&](const std::string& candidate) { return names_.contains(candidate); });
         else if (auto taken = names_.find(name); taken != names_.end())
-            return fail(Code::conflict, "Conflict. The container name \"/" + name + "\" is already in use by container \"" + taken->second +
-                                            "\". You have to remove (or rename) that container to be able to reuse that name.");
+            return fail(Code::conflict,
+                        "Conflict. The container name \"/" + name + "\" is already in use by container \"" +
+                            taken->second +
+                            "\". You have to remove (or rename) that container to be able to reuse that name.");
         names_[name] = record.id;
     }
     record.name = name;
@@ -75,11 +83,15 @@ Result<Json> ContainerService::create(const std::string& wanted_name, const Json
         names_.erase(name);
     });
 
-    GANTRY_TRY(std::int64_t intent, with_.store.begin_intent("container", record.id, "create", {{"layer", record.layer}, {"layer_driver", record.layer_driver}}));
+    GANTRY_TRY(std::int64_t intent,
+               with_.store.begin_intent("container", record.id, "create",
+                                        {{"layer", record.layer}, {"layer_driver", record.layer_driver}}));
     ScopeGuard end_intent([&] { (void)with_.store.end_intent(intent); });
     GANTRY_FAILPOINT("container.create.after_intent");
     GANTRY_TRY(auto layers, with_.drivers.get(driver::Kind::layer, record.layer_driver));
-    GANTRY_TRY(driver::Reply prepared, layers->call("layer/1", "prepare", {{"key", record.layer}, {"parent", image->top_layer()}, {"labels", Json::object()}}));
+    GANTRY_TRY(driver::Reply prepared,
+               layers->call("layer/1", "prepare",
+                            {{"key", record.layer}, {"parent", image->top_layer()}, {"labels", Json::object()}}));
     ScopeGuard drop_layer([&] { discard_layer(record.layer_driver, record.layer); });
     GANTRY_FAILPOINT("container.create.after_layer");
 
@@ -92,7 +104,8 @@ Result<Json> ContainerService::create(const std::string& wanted_name, const Json
     for (std::size_t i = 0; i < mounts.points.size(); ++i) {
         MountPoint& point = mounts.points[i];
         if (point.type == "bind" && point.create_source && !path_exists(point.source)) {
-            warnings.push_back("bind source \"" + point.source + "\" did not exist and was made as a directory owned by root");
+            warnings.push_back("bind source \"" + point.source +
+                               "\" did not exist and was made as a directory owned by root");
             GANTRY_CHECK(make_directories(point.source, 0755));
         }
         if (point.type != "volume") continue;
@@ -100,9 +113,13 @@ Result<Json> ContainerService::create(const std::string& wanted_name, const Json
         auto labels = mounts.volume_labels.find(i);
         if (point.driver.empty()) point.driver = record.host_config["VolumeDriver"].get<std::string>();
         bool known = !point.name.empty() && bool(with_.volumes.inspect(point.name));
-        GANTRY_TRY(volume::Volume volume, with_.volumes.create(point.name, known ? "" : point.driver,
-                                                                options == mounts.volume_options.end() || known ? std::map<std::string, std::string>{} : strings_of(options->second),
-                                                                labels == mounts.volume_labels.end() || known ? std::map<std::string, std::string>{} : strings_of(labels->second)));
+        GANTRY_TRY(
+            volume::Volume volume,
+            with_.volumes.create(point.name, known ? "" : point.driver,
+                                 options == mounts.volume_options.end() || known ? std::map<std::string, std::string>{}
+                                                                                 : strings_of(options->second),
+                                 labels == mounts.volume_labels.end() || known ? std::map<std::string, std::string>{}
+                                                                               : strings_of(labels->second)));
         if (point.name.empty()) made.push_back(volume.name);
         point.name = volume.name;
         point.driver = volume.driver;
@@ -111,7 +128,8 @@ Result<Json> ContainerService::create(const std::string& wanted_name, const Json
         GANTRY_TRY(auto mount, with_.volumes.publish(volume.name, record.id, false));
         if (point.copy && point.subpath.empty()) {
             GANTRY_TRY(UniqueFd root, open_rootfs(prepared.result["mounts"], Access::read_only));
-            GANTRY_CHECK(copy_up(root.get(), point.destination, mount.mount.get()).context("fill volume \"" + volume.name + "\" from the image"));
+            GANTRY_CHECK(copy_up(root.get(), point.destination, mount.mount.get())
+                             .context("fill volume \"" + volume.name + "\" from the image"));
         }
         GANTRY_FAILPOINT("container.create.after_volume");
     }

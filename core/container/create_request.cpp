@@ -56,19 +56,24 @@ Result<Json> complete(const Json& given, const Json& defaults, const char* what)
         auto found = given.find(key);
         if (found == given.end() || found->is_null()) continue;
         bool same = value.is_null() || found->type() == value.type() || (found->is_number() && value.is_number());
-        if (!same) return fail(Code::invalid, std::string(what) + "." + key + ": expected " + value.type_name() + ", found " + found->type_name());
+        if (!same)
+            return fail(Code::invalid, std::string(what) + "." + key + ": expected " + value.type_name() + ", found " +
+                                           found->type_name());
         value = *found;
     }
     return result;
 }
 
 Result<void> refuse_unsupported(const Json& host) {
-    for (const char* key : {"StorageOpt", "DeviceRequests", "CpuRealtimePeriod", "CpuRealtimeRuntime", "CpuCount", "CpuPercent", "IOMaximumIOps",
-                            "IOMaximumBandwidth", "Cgroup"})
+    for (const char* key : {"StorageOpt", "DeviceRequests", "CpuRealtimePeriod", "CpuRealtimeRuntime", "CpuCount",
+                            "CpuPercent", "IOMaximumIOps", "IOMaximumBandwidth", "Cgroup"})
         if (!empty(host[key])) return fail(Code::unsupported, std::string("HostConfig.") + key + " is not supported");
-    auto one_of = [&](const char* key, std::initializer_list<std::string_view> allowed, bool container_form) -> Result<void> {
+    auto one_of = [&](const char* key, std::initializer_list<std::string_view> allowed,
+                      bool container_form) -> Result<void> {
         std::string value = host[key].get<std::string>();
-        if (std::find(allowed.begin(), allowed.end(), value) != allowed.end() || (container_form && value.starts_with("container:") && value.size() > 10)) return {};
+        if (std::find(allowed.begin(), allowed.end(), value) != allowed.end() ||
+            (container_form && value.starts_with("container:") && value.size() > 10))
+            return {};
         std::string text = std::string("invalid HostConfig.") + key + ": \"" + value + "\", allowed:";
         for (auto word : allowed) text += " \"" + std::string(word) + "\"";
         if (container_form) text += " \"container:NAME\"";
@@ -86,7 +91,8 @@ Result<void> refuse_unsupported(const Json& host) {
 // A parent is below the engine's own group; one that climbs is a mistake or worse.
 Result<void> check_cgroup_parent(const std::string& parent) {
     for (std::string_view part : split(parent, '/'))
-        if (part == ".." || part == "." || part.find('\0') != std::string_view::npos || part.size() > 255) return fail(Code::invalid, "invalid cgroup parent \"" + parent + "\"");
+        if (part == ".." || part == "." || part.find('\0') != std::string_view::npos || part.size() > 255)
+            return fail(Code::invalid, "invalid cgroup parent \"" + parent + "\"");
     return {};
 }
 
@@ -95,11 +101,13 @@ Result<void> check_restart_policy(const Json& host) {
     std::string name = policy.value("Name", "");
     std::int64_t maximum = policy.value("MaximumRetryCount", std::int64_t{0});
     if (name != "" && name != "no" && name != "always" && name != "on-failure" && name != "unless-stopped")
-        return fail(Code::invalid, "invalid restart policy: unknown policy '" + name + "'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'");
+        return fail(Code::invalid, "invalid restart policy: unknown policy '" + name +
+                                       "'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'");
     if (maximum != 0 && name != "on-failure")
         return fail(Code::invalid, "invalid restart policy: maximum retry count can only be used with 'on-failure'");
     if (maximum < 0) return fail(Code::invalid, "invalid restart policy: maximum retry count cannot be negative");
-    if (host["AutoRemove"].get<bool>() && name != "" && name != "no") return fail(Code::invalid, "can't create 'AutoRemove' container with restart policy");
+    if (host["AutoRemove"].get<bool>() && name != "" && name != "no")
+        return fail(Code::invalid, "can't create 'AutoRemove' container with restart policy");
     return {};
 }
 
@@ -110,9 +118,11 @@ Result<void> check_cpuset(const std::string& text, const char* what, long count)
         std::size_t dash = item.find('-');
         auto low = parse_int(item.substr(0, dash));
         auto high = dash == std::string_view::npos ? low : parse_int(item.substr(dash + 1));
-        if (!low || !high || *low < 0 || *high < *low) return fail(Code::invalid, "invalid value " + text + " for " + what);
+        if (!low || !high || *low < 0 || *high < *low)
+            return fail(Code::invalid, "invalid value " + text + " for " + what);
         if (*high >= count)
-            return fail(Code::invalid, std::string("Requested CPUs are not available - requested ") + text + ", available: 0-" + std::to_string(count - 1));
+            return fail(Code::invalid, std::string("Requested CPUs are not available - requested ") + text +
+                                           ", available: 0-" + std::to_string(count - 1));
     }
     return {};
 }
@@ -124,36 +134,53 @@ Result<void> check_resources(const Json& host) {
     if (memory != 0 && memory < least) return fail(Code::invalid, "Minimum memory limit allowed is 6MB");
     if (memory > 0 && swap > 0 && swap < memory)
         return fail(Code::invalid, "Minimum memoryswap limit should be larger than memory limit, see usage");
-    if (memory == 0 && swap > 0) return fail(Code::invalid, "You should always set the Memory limit when using Memoryswap limit, see usage");
-    if (reservation != 0 && reservation < least) return fail(Code::invalid, "Minimum memory reservation allowed is 6MB");
+    if (memory == 0 && swap > 0)
+        return fail(Code::invalid, "You should always set the Memory limit when using Memoryswap limit, see usage");
+    if (reservation != 0 && reservation < least)
+        return fail(Code::invalid, "Minimum memory reservation allowed is 6MB");
     if (memory > 0 && reservation > memory)
         return fail(Code::invalid, "Minimum memory limit can not be less than memory reservation limit, see usage");
     if (host["MemorySwappiness"].is_number() && (host["MemorySwappiness"] < -1 || host["MemorySwappiness"] > 100))
-        return fail(Code::invalid, "Invalid value: " + host["MemorySwappiness"].dump() + ", valid memory swappiness range is 0-100");
+        return fail(Code::invalid,
+                    "Invalid value: " + host["MemorySwappiness"].dump() + ", valid memory swappiness range is 0-100");
 
     std::int64_t cpus = number("NanoCpus"), period = number("CpuPeriod"), quota = number("CpuQuota");
     long processors = ::sysconf(_SC_NPROCESSORS_CONF);
     if (cpus != 0 && (period != 0 || quota != 0))
-        return fail(Code::invalid, "Conflicting options: Nano CPUs and CPU " + std::string(period != 0 ? "Period" : "Quota") + " cannot both be set.");
+        return fail(Code::invalid, "Conflicting options: Nano CPUs and CPU " +
+                                       std::string(period != 0 ? "Period" : "Quota") + " cannot both be set.");
     if (cpus < 0 || cpus > processors * 1'000'000'000)
-        return fail(Code::invalid, "range of CPUs is from 0.01 to " + std::to_string(processors) + ".00, as there are only " + std::to_string(processors) + " CPUs available");
+        return fail(Code::invalid, "range of CPUs is from 0.01 to " + std::to_string(processors) +
+                                       ".00, as there are only " + std::to_string(processors) + " CPUs available");
     if (cpus != 0 && cpus < 10'000'000)
-        return fail(Code::invalid, "range of CPUs is from 0.01 to " + std::to_string(processors) + ".00, as there are only " + std::to_string(processors) + " CPUs available");
-    if (period != 0 && (period < 1000 || period > 1'000'000)) return fail(Code::invalid, "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
+        return fail(Code::invalid, "range of CPUs is from 0.01 to " + std::to_string(processors) +
+                                       ".00, as there are only " + std::to_string(processors) + " CPUs available");
+    if (period != 0 && (period < 1000 || period > 1'000'000))
+        return fail(Code::invalid,
+                    "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
     if (quota > 0 && quota < 1000) return fail(Code::invalid, "CPU cfs quota can not be less than 1ms (i.e. 1000)");
-    if (std::int64_t shares = number("CpuShares"); shares < 0) return fail(Code::invalid, "invalid CPU shares (" + std::to_string(shares) + "): value must be a positive integer");
+    if (std::int64_t shares = number("CpuShares"); shares < 0)
+        return fail(Code::invalid,
+                    "invalid CPU shares (" + std::to_string(shares) + "): value must be a positive integer");
     GANTRY_CHECK(check_cpuset(host["CpusetCpus"], "cpuset cpus", processors));
     GANTRY_CHECK(check_cpuset(host["CpusetMems"], "cpuset mems", 1024));
-    if (std::int64_t weight = number("BlkioWeight"); weight != 0 && (weight < 10 || weight > 1000)) return fail(Code::invalid, "Range of blkio weight is from 10 to 1000");
+    if (std::int64_t weight = number("BlkioWeight"); weight != 0 && (weight < 10 || weight > 1000))
+        return fail(Code::invalid, "Range of blkio weight is from 10 to 1000");
     if (std::int64_t adjust = number("OomScoreAdj"); adjust < -1000 || adjust > 1000)
-        return fail(Code::invalid, "Invalid value " + std::to_string(adjust) + ", range for oom score adj is [-1000, 1000]");
+        return fail(Code::invalid,
+                    "Invalid value " + std::to_string(adjust) + ", range for oom score adj is [-1000, 1000]");
     if (number("ShmSize") < 0) return fail(Code::invalid, "SHM size can not be less than 0");
     for (const Json& limit : host["Ulimits"]) {
         std::string name = limit.value("Name", "");
-        constexpr std::string_view known[] = {"core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio", "rttime", "sigpending", "stack"};
-        if (std::find(std::begin(known), std::end(known), name) == std::end(known)) return fail(Code::invalid, "invalid ulimit type: " + name);
+        constexpr std::string_view known[] = {"core",    "cpu",      "data",   "fsize",      "locks",
+                                              "memlock", "msgqueue", "nice",   "nofile",     "nproc",
+                                              "rss",     "rtprio",   "rttime", "sigpending", "stack"};
+        if (std::find(std::begin(known), std::end(known), name) == std::end(known))
+            return fail(Code::invalid, "invalid ulimit type: " + name);
         std::int64_t soft = limit.value("Soft", std::int64_t{0}), hard = limit.value("Hard", std::int64_t{0});
-        if (soft > hard && hard != -1) return fail(Code::invalid, "ulimit soft limit must be less than or equal to hard limit: " + std::to_string(soft) + " > " + std::to_string(hard));
+        if (soft > hard && hard != -1)
+            return fail(Code::invalid, "ulimit soft limit must be less than or equal to hard limit: " +
+                                           std::to_string(soft) + " > " + std::to_string(hard));
     }
     return {};
 }
@@ -167,7 +194,9 @@ Result<void> check_names(const Json& config) {
         if (text.empty() || text[0] == '=') return fail(Code::invalid, "invalid environment variable: " + text);
     }
     std::string directory = config["WorkingDir"];
-    if (!directory.empty() && !directory.starts_with('/')) return fail(Code::invalid, "the working directory '" + directory + "' is invalid, it needs to be an absolute path");
+    if (!directory.empty() && !directory.starts_with('/'))
+        return fail(Code::invalid,
+                    "the working directory '" + directory + "' is invalid, it needs to be an absolute path");
     if (std::string signal = config["StopSignal"]; !signal.empty()) {
         auto known = parse_signal(signal);
         if (!known) return std::move(known).error();
@@ -183,9 +212,13 @@ Json merged_environment(const Json& image, const Json& given) {
         for (const Json& item : *list) {
             std::string text = item.get<std::string>();
             std::string name = text.substr(0, text.find('='));
-            auto same = std::find_if(merged.begin(), merged.end(), [&](const std::string& other) { return other.substr(0, other.find('=')) == name; });
-            if (same == merged.end()) merged.push_back(text);
-            else *same = text;
+            auto same = std::find_if(merged.begin(), merged.end(), [&](const std::string& other) {
+                return other.substr(0, other.find('=')) == name;
+            });
+            if (same == merged.end())
+                merged.push_back(text);
+            else
+                *same = text;
         }
     }
     return merged;
@@ -211,18 +244,21 @@ void merge_image(Json& config, const Json& given, const Json& image) {
 
 }  // namespace
 
-Result<Container> read_create_request(const Json& body, const Json& image_config, const CreateDefaults& defaults, std::vector<std::string>* warnings) {
+Result<Container> read_create_request(const Json& body, const Json& image_config, const CreateDefaults& defaults,
+                                      std::vector<std::string>* warnings) {
     try {
         Container c;
         GANTRY_TRY(c.config, complete(body, config_defaults(), "Config"));
         GANTRY_TRY(c.host_config, complete(body.value("HostConfig", Json()), host_config_defaults(), "HostConfig"));
         Json& host = c.host_config;
         // Absent and null stand apart for these.
-        if (body.contains("StopTimeout") && body["StopTimeout"].is_number_integer()) c.config["StopTimeout"] = body["StopTimeout"];
+        if (body.contains("StopTimeout") && body["StopTimeout"].is_number_integer())
+            c.config["StopTimeout"] = body["StopTimeout"];
         for (const char* key : {"Cmd", "Entrypoint"}) {
             Json& value = c.config[key];
             if (value.is_string()) value = Json::array({value});  // the API takes a string for a list of one
-            if (!value.is_null() && !value.is_array()) return fail(Code::invalid, std::string("Config.") + key + ": expected a list of strings");
+            if (!value.is_null() && !value.is_array())
+                return fail(Code::invalid, std::string("Config.") + key + ": expected a list of strings");
         }
         merge_image(c.config, body, image_config);
         for (const Json* from : {&image_config, &body})
@@ -239,13 +275,18 @@ Result<Container> read_create_request(const Json& body, const Json& image_config
         GANTRY_CHECK(check_resources(host));
         GANTRY_CHECK(check_cgroup_parent(host["CgroupParent"]));
         GANTRY_CHECK(check_ports(c.config, host));
-        auto strings = [&](const char* key) { return host[key].is_array() ? host[key].get<std::vector<std::string>>() : std::vector<std::string>{}; };
+        auto strings = [&](const char* key) {
+            return host[key].is_array() ? host[key].get<std::vector<std::string>>() : std::vector<std::string>{};
+        };
         std::vector<std::string> withheld;
-        auto capabilities = effective_capabilities(default_capabilities(), strings("CapAdd"), strings("CapDrop"), &withheld);
+        auto capabilities =
+            effective_capabilities(default_capabilities(), strings("CapAdd"), strings("CapDrop"), &withheld);
         if (!capabilities) return std::move(capabilities).error();
-        for (const auto& name : withheld) warnings->push_back("this machine cannot give " + name + "; the container runs without it");
+        for (const auto& name : withheld)
+            warnings->push_back("this machine cannot give " + name + "; the container runs without it");
 
-        if (empty(host["RestartPolicy"].value("Name", Json("")))) host["RestartPolicy"] = {{"Name", "no"}, {"MaximumRetryCount", 0}};
+        if (empty(host["RestartPolicy"].value("Name", Json(""))))
+            host["RestartPolicy"] = {{"Name", "no"}, {"MaximumRetryCount", 0}};
         if (empty(host["NetworkMode"])) host["NetworkMode"] = "default";
         if (empty(host["IpcMode"])) host["IpcMode"] = "private";
         if (empty(host["CgroupnsMode"])) host["CgroupnsMode"] = "private";
@@ -254,7 +295,8 @@ Result<Container> read_create_request(const Json& body, const Json& image_config
         if (empty(host["LogConfig"].value("Type", ""))) {
             host["LogConfig"]["Type"] = defaults.log_driver;
             Json options = defaults.log_options;
-            if (host["LogConfig"].contains("Config") && host["LogConfig"]["Config"].is_object()) options.update(host["LogConfig"]["Config"]);
+            if (host["LogConfig"].contains("Config") && host["LogConfig"]["Config"].is_object())
+                options.update(host["LogConfig"]["Config"]);
             host["LogConfig"]["Config"] = options;
         }
         if (host["Memory"] > 0 && host["MemorySwap"] == 0) host["MemorySwap"] = host["Memory"].get<std::int64_t>() * 2;
@@ -266,11 +308,15 @@ Result<Container> read_create_request(const Json& body, const Json& image_config
         for (const char* key : {"Entrypoint", "Cmd"})
             if (c.config[key].is_array())
                 for (const Json& word : c.config[key]) command.push_back(word.get<std::string>());
-        if (command.empty() || (command.size() == 1 && command[0].empty())) return fail(Code::invalid, "no command specified");
+        if (command.empty() || (command.size() == 1 && command[0].empty()))
+            return fail(Code::invalid, "no command specified");
         c.path = command[0];
         c.args.assign(command.begin() + 1, command.end());
         Json networking = body.value("NetworkingConfig", Json::object());
-        c.endpoints = networking.is_object() && networking.contains("EndpointsConfig") && networking["EndpointsConfig"].is_object() ? networking["EndpointsConfig"] : Json::object();
+        c.endpoints = networking.is_object() && networking.contains("EndpointsConfig") &&
+                              networking["EndpointsConfig"].is_object()
+                          ? networking["EndpointsConfig"]
+                          : Json::object();
         return c;
     } catch (const Json::exception& e) {
         return fail(Code::invalid, std::string("invalid create request: ") + e.what());

@@ -8,9 +8,9 @@
 namespace gantry::container {
 
 struct CreateDefaults {
-    std::string runtime, layer_driver;     // driver names
+    std::string runtime, layer_driver;  // driver names
     std::string log_driver = "local";
-    Json log_options = Json::object();     // of the configuration
+    Json log_options = Json::object();  // of the configuration
     std::int64_t pids_limit = 4096;
     std::int64_t shm_size = 64 << 20;
 };
@@ -18,6 +18,7 @@ struct CreateDefaults {
 // Gives a container without id, name, layer and mounts. `image_config` is the image's OCI config document's "config"
 // member. Errors are GANTRY_INVALID or GANTRY_UNSUPPORTED in Docker's words where it has them. What is accepted but
 // cannot be had here goes to *warnings.
-Result<Container> read_create_request(const Json& body, const Json& image_config, const CreateDefaults& defaults, std::vector<std::string>* warnings);
+Result<Container> read_create_request(const Json& body, const Json& image_config, const CreateDefaults& defaults,
+                                      std::vector<std::string>* warnings);
 
 }  // namespace gantry::container

@@ -14,18 +14,22 @@ Result<std::string> ContainerService::exec_create(const std::string& ref, const 
     GANTRY_CHECK(launcher_ready());
     GANTRY_TRY(EntryPtr entry, find(ref));
     Container c = entry->snapshot();
-    if (c.state.status == Status::paused) return fail(Code::conflict, "Container " + c.id + " is paused, unpause the container before exec");
+    if (c.state.status == Status::paused)
+        return fail(Code::conflict, "Container " + c.id + " is paused, unpause the container before exec");
     if (!c.active()) return fail(Code::conflict, "Container " + c.id + " is not running");
-    if (!body.contains("Cmd") || !body["Cmd"].is_array() || body["Cmd"].empty()) return fail(Code::invalid, "No exec command specified");
+    if (!body.contains("Cmd") || !body["Cmd"].is_array() || body["Cmd"].empty())
+        return fail(Code::invalid, "No exec command specified");
     for (const Json& word : body["Cmd"])
         if (!word.is_string()) return fail(Code::invalid, "Cmd: expected a list of strings");
     if (body.contains("Env") && body["Env"].is_array())
         for (const Json& item : body["Env"])
             if (!item.is_string()) return fail(Code::invalid, "Env: expected a list of strings");
     for (const char* key : {"User", "WorkingDir", "DetachKeys"})
-        if (body.contains(key) && !body[key].is_string() && !body[key].is_null()) return fail(Code::invalid, std::string(key) + ": expected a string");
+        if (body.contains(key) && !body[key].is_string() && !body[key].is_null())
+            return fail(Code::invalid, std::string(key) + ": expected a string");
     for (const char* key : {"AttachStdin", "AttachStdout", "AttachStderr", "Tty", "Privileged"})
-        if (body.contains(key) && !body[key].is_boolean() && !body[key].is_null()) return fail(Code::invalid, std::string(key) + ": expected true or false");
+        if (body.contains(key) && !body[key].is_boolean() && !body[key].is_null())
+            return fail(Code::invalid, std::string(key) + ": expected true or false");
     auto execution = std::make_shared<Execution>();
     execution->id = new_id();
     execution->container_id = c.id;
@@ -40,7 +44,8 @@ Result<std::string> ContainerService::exec_create(const std::string& ref, const 
     return execution->id;
 }
 
-Result<void> ContainerService::exec_start(const std::string& exec_id, const Json& body, std::optional<Monitor::Attachment> attachment) {
+Result<void> ContainerService::exec_start(const std::string& exec_id, const Json& body,
+                                          std::optional<Monitor::Attachment> attachment) {
     std::shared_ptr<Execution> execution;
     {
         std::lock_guard lock(index_mutex_);
@@ -54,7 +59,8 @@ Result<void> ContainerService::exec_start(const std::string& exec_id, const Json
         std::lock_guard lock(entry->mutex);
         c = entry->record;
         if (!c.active() || !entry->monitor) return fail(Code::conflict, "Container " + c.id + " is not running");
-        if (c.state.status == Status::paused) return fail(Code::conflict, "Container " + c.id + " is paused, unpause the container before exec");
+        if (c.state.status == Status::paused)
+            return fail(Code::conflict, "Container " + c.id + " is paused, unpause the container before exec");
         monitor = entry->monitor;
     }
     {
@@ -71,15 +77,22 @@ Result<void> ContainerService::exec_start(const std::string& exec_id, const Json
         return error;
     };
     const Json& config = execution->config;
-    bool terminal = config.value("Tty", false), privileged = config.contains("Privileged") && config["Privileged"] == true;
-    std::string wanted_user = config.contains("User") && config["User"].is_string() ? config["User"].get<std::string>() : "";
+    bool terminal = config.value("Tty", false),
+         privileged = config.contains("Privileged") && config["Privileged"] == true;
+    std::string wanted_user =
+        config.contains("User") && config["User"].is_string() ? config["User"].get<std::string>() : "";
     auto identity = identity_of(*entry, *monitor, wanted_user, privileged);
     if (!identity) return not_running(std::move(identity).error(), 126);
-    if (const Json& size = body.contains("ConsoleSize") ? body["ConsoleSize"] : Json(); size.is_array() && size.size() == 2) execution->config["ConsoleSize"] = size;
+    if (const Json& size = body.contains("ConsoleSize") ? body["ConsoleSize"] : Json();
+        size.is_array() && size.size() == 2)
+        execution->config["ConsoleSize"] = size;
     Json process = exec_process(c, execution->config, identity->user, identity->capabilities);
-    if (terminal && execution->config.contains("ConsoleSize") && execution->config["ConsoleSize"].is_array() && execution->config["ConsoleSize"].size() == 2)
-        process["consoleSize"] = {{"height", execution->config["ConsoleSize"][0]}, {"width", execution->config["ConsoleSize"][1]}};
-    auto pid = monitor->exec(exec_id, process, terminal, identity->seccomp, attachment ? std::move(*attachment) : Monitor::Attachment{});
+    if (terminal && execution->config.contains("ConsoleSize") && execution->config["ConsoleSize"].is_array() &&
+        execution->config["ConsoleSize"].size() == 2)
+        process["consoleSize"] = {{"height", execution->config["ConsoleSize"][0]},
+                                  {"width", execution->config["ConsoleSize"][1]}};
+    auto pid = monitor->exec(exec_id, process, terminal, identity->seccomp,
+                             attachment ? std::move(*attachment) : Monitor::Attachment{});
     if (!pid) {
         Error error = std::move(pid).error();
         int code = error.code == Code::not_found ? 127 : 126;
@@ -108,7 +121,12 @@ Result<Json> ContainerService::exec_inspect(const std::string& exec_id) {
     return Json{{"ID", execution->id},
                 {"Running", execution->running},
                 {"ExitCode", execution->finished ? Json(execution->exit_code) : Json()},
-                {"ProcessConfig", {{"tty", flag("Tty")}, {"entrypoint", config["Cmd"][0]}, {"arguments", arguments}, {"privileged", flag("Privileged")}, {"user", config.contains("User") ? config["User"] : Json("")}}},
+                {"ProcessConfig",
+                 {{"tty", flag("Tty")},
+                  {"entrypoint", config["Cmd"][0]},
+                  {"arguments", arguments},
+                  {"privileged", flag("Privileged")},
+                  {"user", config.contains("User") ? config["User"] : Json("")}}},
                 {"OpenStdin", flag("AttachStdin")},
                 {"OpenStderr", flag("AttachStderr")},
                 {"OpenStdout", flag("AttachStdout")},
@@ -146,9 +164,12 @@ Result<void> ContainerService::begin_attach(const std::string& ref) {
     GANTRY_TRY(EntryPtr entry, find(ref));
     std::lock_guard lock(entry->mutex);
     const Container& c = entry->record;
-    if (c.state.status == Status::paused) return fail(Code::conflict, "container " + c.id + " is paused, unpause the container before attach");
-    if (c.state.status == Status::restarting) return fail(Code::conflict, "container " + c.id + " is restarting, wait until the container is running");
-    if (c.state.status == Status::removing || c.state.status == Status::dead) return fail(Code::conflict, "container " + c.id + " is marked for removal");
+    if (c.state.status == Status::paused)
+        return fail(Code::conflict, "container " + c.id + " is paused, unpause the container before attach");
+    if (c.state.status == Status::restarting)
+        return fail(Code::conflict, "container " + c.id + " is restarting, wait until the container is running");
+    if (c.state.status == Status::removing || c.state.status == Status::dead)
+        return fail(Code::conflict, "container " + c.id + " is marked for removal");
     ++entry->attaching;
     return {};
 }

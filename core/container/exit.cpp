@@ -19,7 +19,8 @@ void await_gone(int pid, int timeout_ms) {
     if (!process) return;
     pollfd dead{process.get(), POLLIN, 0};
     while (::poll(&dead, 1, timeout_ms) < 0 && errno == EINTR) continue;
-    for (int turn = 0; turn < timeout_ms && ::syscall(SYS_pidfd_send_signal, process.get(), 0, nullptr, 0) == 0; ++turn) ::poll(nullptr, 0, 1);
+    for (int turn = 0; turn < timeout_ms && ::syscall(SYS_pidfd_send_signal, process.get(), 0, nullptr, 0) == 0; ++turn)
+        ::poll(nullptr, 0, 1);
 }
 
 }  // namespace
@@ -41,7 +42,8 @@ void ContainerService::on_monitor_event(const std::string& id, const MonitorEven
             execution->pid = 0;
             execution->ended.set_value(event.exit_code);
         }
-        if (auto entry = find(id)) publish(**entry, "exec_die", {{"execID", event.exec_id}, {"exitCode", std::to_string(event.exit_code)}});
+        if (auto entry = find(id))
+            publish(**entry, "exec_die", {{"execID", event.exec_id}, {"exitCode", std::to_string(event.exit_code)}});
         return;
     }
     auto entry = find(id);
@@ -71,7 +73,8 @@ void ContainerService::handle_exit(const EntryPtr& entry, const MonitorEvent& ev
     }
     bool lost = event.type == MonitorEvent::Type::lost;
     if (auto detached = with_.networks.detach(entry->id(), true); !detached)
-        log::warn("network clean-up after a container's end failed", {{"container", entry->id()}, {"reason", detached.error().text}});
+        log::warn("network clean-up after a container's end failed",
+                  {{"container", entry->id()}, {"reason", detached.error().text}});
     // A monitor that was killed could not clean up: its container is killed and its cgroups are swept by a new one.
     if (lost && monitor) {
         sweep(entry->snapshot());
@@ -99,10 +102,14 @@ void ContainerService::handle_exit(const EntryPtr& entry, const MonitorEvent& ev
             ++state.restart_count;
         }
         if (auto saved = save(*entry); !saved)
-            log::error("a container's end could not be recorded; its exit record remains", {{"container", entry->id()}, {"reason", saved.error().text}});
+            log::error("a container's end could not be recorded; its exit record remains",
+                       {{"container", entry->id()}, {"reason", saved.error().text}});
     }
     GANTRY_FAILPOINT_VOID("container.exit.after_record");
-    publish(*entry, "die", {{"exitCode", std::to_string(entry->record.state.exit_code)}, {"execDuration", std::to_string((entry->record.state.finished_ns - entry->record.state.started_ns) / 1'000'000'000)}});
+    publish(*entry, "die",
+            {{"exitCode", std::to_string(entry->record.state.exit_code)},
+             {"execDuration",
+              std::to_string((entry->record.state.finished_ns - entry->record.state.started_ns) / 1'000'000'000)}});
     notify(*entry, false);
     if (monitor) monitor->wait_gone();
     (void)remove_tree(run_directory(entry->id()));
@@ -113,7 +120,8 @@ void ContainerService::handle_exit(const EntryPtr& entry, const MonitorEvent& ev
 void ContainerService::after_exit(const EntryPtr& entry, bool start_again) {
     if (entry->record.auto_remove()) {
         if (auto removed = remove_locked(*entry, true); !removed)
-            log::warn("a container could not be removed after its end", {{"container", entry->id()}, {"reason", removed.error().text}});
+            log::warn("a container could not be removed after its end",
+                      {{"container", entry->id()}, {"reason", removed.error().text}});
     } else if (start_again) {
         schedule_restart(entry);
     }
@@ -145,7 +153,8 @@ void ContainerService::schedule_restart(const EntryPtr& entry) {
         {
             std::lock_guard lock(entry->mutex);
             // Stopped, started or removed by hand meanwhile: then this is no longer ours to do.
-            if (entry->removed || entry->start_number != number || entry->record.state.status != Status::restarting) return;
+            if (entry->removed || entry->start_number != number || entry->record.state.status != Status::restarting)
+                return;
         }
         if (auto started = start_locked(entry); !started) {
             log::warn("a restart failed", {{"container", entry->id()}, {"reason", started.error().text}});
@@ -159,8 +168,10 @@ void ContainerService::schedule_restart(const EntryPtr& entry) {
                 if (again) ++entry->record.state.restart_count;
                 (void)save(*entry);
             }
-            if (again) schedule_restart(entry);
-            else notify(*entry, false);
+            if (again)
+                schedule_restart(entry);
+            else
+                notify(*entry, false);
         }
     });
 }
@@ -183,7 +194,8 @@ void ContainerService::notify(Entry& entry, bool removed) {
     for (auto& waiter : ready) waiter.done(exit_code, error);
 }
 
-Result<std::uint64_t> ContainerService::wait(const std::string& ref, WaitCondition condition, std::function<void(int, const std::string&)> done) {
+Result<std::uint64_t> ContainerService::wait(const std::string& ref, WaitCondition condition,
+                                             std::function<void(int, const std::string&)> done) {
     GANTRY_TRY(EntryPtr entry, find(ref));
     int exit_code = 0;
     {

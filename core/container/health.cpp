@@ -11,7 +11,8 @@ Result<HealthCheck> read_health_check(const Json& config) {
     try {
         auto duration = [&](const char* key, std::int64_t& value) -> Result<void> {
             std::int64_t asked = given.contains(key) && !given[key].is_null() ? given[key].get<std::int64_t>() : 0;
-            if (asked != 0 && asked < 1'000'000) return fail(Code::invalid, std::string(key) + " in Healthcheck cannot be less than 1ms");
+            if (asked != 0 && asked < 1'000'000)
+                return fail(Code::invalid, std::string(key) + " in Healthcheck cannot be less than 1ms");
             if (asked > 0) value = asked;
             return {};
         };
@@ -22,7 +23,9 @@ Result<HealthCheck> read_health_check(const Json& config) {
         int retries = given.contains("Retries") && !given["Retries"].is_null() ? given["Retries"].get<int>() : 0;
         if (retries < 0) return fail(Code::invalid, "Retries in Healthcheck cannot be negative");
         if (retries > 0) check.retries = retries;
-        std::vector<std::string> test = given.contains("Test") && given["Test"].is_array() ? given["Test"].get<std::vector<std::string>>() : std::vector<std::string>{};
+        std::vector<std::string> test = given.contains("Test") && given["Test"].is_array()
+                                            ? given["Test"].get<std::vector<std::string>>()
+                                            : std::vector<std::string>{};
         if (test.empty() || test[0] == "NONE") return check;
         if (test.size() < 2) return fail(Code::invalid, "Test in Healthcheck has no command");
         if (test[0] == "CMD") {
@@ -30,7 +33,8 @@ Result<HealthCheck> read_health_check(const Json& config) {
         } else if (test[0] == "CMD-SHELL") {
             check.command = {"/bin/sh", "-c", test[1]};
         } else {
-            return fail(Code::invalid, "Unknown probe type '" + test[0] + "' in Healthcheck, allowed: NONE, CMD, CMD-SHELL");
+            return fail(Code::invalid,
+                        "Unknown probe type '" + test[0] + "' in Healthcheck, allowed: NONE, CMD, CMD-SHELL");
         }
         return check;
     } catch (const Json::exception& e) {
@@ -55,7 +59,10 @@ bool Health::add(Probe probe, const HealthCheck& check, bool in_start_period) {
 Json Health::to_api() const {
     Json probes = Json::array();
     for (const Probe& probe : log)
-        probes.push_back({{"Start", rfc3339(probe.start_ns)}, {"End", rfc3339(probe.end_ns)}, {"ExitCode", probe.exit_code}, {"Output", probe.output}});
+        probes.push_back({{"Start", rfc3339(probe.start_ns)},
+                          {"End", rfc3339(probe.end_ns)},
+                          {"ExitCode", probe.exit_code},
+                          {"Output", probe.output}});
     return {{"Status", status}, {"FailingStreak", failing_streak}, {"Log", probes}};
 }
 

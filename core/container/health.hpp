@@ -12,7 +12,8 @@ namespace gantry::container {
 
 struct HealthCheck {
     std::vector<std::string> command;  // argv of the probe; empty: there is none
-    std::int64_t interval_ns = 30'000'000'000, timeout_ns = 30'000'000'000, start_period_ns = 0, start_interval_ns = 5'000'000'000;
+    std::int64_t interval_ns = 30'000'000'000, timeout_ns = 30'000'000'000, start_period_ns = 0,
+                 start_interval_ns = 5'000'000'000;
     int retries = 3;
 };
 

@@ -13,11 +13,15 @@ namespace gantry::container {
 
 Result<std::vector<std::string>> ContainerService::capabilities_of(const Container& c) {
     if (c.host_config["Privileged"].get<bool>()) return all_capabilities();
-    auto strings = [&](const char* key) { return c.host_config[key].is_array() ? c.host_config[key].get<std::vector<std::string>>() : std::vector<std::string>{}; };
+    auto strings = [&](const char* key) {
+        return c.host_config[key].is_array() ? c.host_config[key].get<std::vector<std::string>>()
+                                             : std::vector<std::string>{};
+    };
     return effective_capabilities(default_capabilities(), strings("CapAdd"), strings("CapDrop"), nullptr);
 }
 
-Result<std::string> ContainerService::seccomp_for(const Container& c, const std::vector<std::string>& capabilities, bool privileged) {
+Result<std::string> ContainerService::seccomp_for(const Container& c, const std::vector<std::string>& capabilities,
+                                                  bool privileged) {
     GANTRY_TRY(SecurityOptions security, read_security_options(c.host_config));
     if (privileged || security.unconfined_seccomp) return std::string();
     // The default profile is the same for the same capabilities; most containers share one.
@@ -28,7 +32,8 @@ Result<std::string> ContainerService::seccomp_for(const Container& c, const std:
         if (auto found = seccomp_cache_.find(cache_key); found != seccomp_cache_.end()) return found->second;
     }
     SeccompProfile profile;
-    if (security.seccomp_profile.is_null()) profile = default_seccomp(capabilities);
+    if (security.seccomp_profile.is_null())
+        profile = default_seccomp(capabilities);
     else {
         GANTRY_TRY(profile, resolve_seccomp(security.seccomp_profile, capabilities));
     }
@@ -40,7 +45,9 @@ Result<std::string> ContainerService::seccomp_for(const Container& c, const std:
 
 Result<User> ContainerService::resolve_user(Entry& entry, const std::string& user, const Json& root_plan) {
     const Container& c = entry.record;
-    std::vector<std::string> more = c.host_config["GroupAdd"].is_array() ? c.host_config["GroupAdd"].get<std::vector<std::string>>() : std::vector<std::string>{};
+    std::vector<std::string> more = c.host_config["GroupAdd"].is_array()
+                                        ? c.host_config["GroupAdd"].get<std::vector<std::string>>()
+                                        : std::vector<std::string>{};
     // An untouched container has its image's passwd file.
     bool untouched = c.state.started_ns == 0 && c.mounts.empty();
     std::string key = c.image_id + "\n" + user + "\n" + join(more, ",");
@@ -58,7 +65,8 @@ Result<User> ContainerService::resolve_user(Entry& entry, const std::string& use
     return result;
 }
 
-Result<ContainerService::Identity> ContainerService::identity_of(Entry& entry, const Monitor& monitor, const std::string& wanted_user, bool privileged) {
+Result<ContainerService::Identity> ContainerService::identity_of(Entry& entry, const Monitor& monitor,
+                                                                 const std::string& wanted_user, bool privileged) {
     Container c;
     Identity identity;
     bool known = false;
@@ -73,8 +81,12 @@ Result<ContainerService::Identity> ContainerService::identity_of(Entry& entry, c
         // The root as the container has it now. The monitor holds its first process, so the number is still that one's.
         auto root = open_file("/proc/" + std::to_string(monitor.pid()) + "/root", O_PATH | O_DIRECTORY);
         if (!root) return std::move(root).error();
-        std::vector<std::string> more = c.host_config["GroupAdd"].is_array() ? c.host_config["GroupAdd"].get<std::vector<std::string>>() : std::vector<std::string>{};
-        GANTRY_TRY(identity.user, look_up_user(root->get(), wanted_user.empty() ? c.config["User"].get<std::string>() : wanted_user, more));
+        std::vector<std::string> more = c.host_config["GroupAdd"].is_array()
+                                            ? c.host_config["GroupAdd"].get<std::vector<std::string>>()
+                                            : std::vector<std::string>{};
+        GANTRY_TRY(
+            identity.user,
+            look_up_user(root->get(), wanted_user.empty() ? c.config["User"].get<std::string>() : wanted_user, more));
     }
     if (privileged) {
         identity.capabilities = all_capabilities();

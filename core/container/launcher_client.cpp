@@ -15,8 +15,8 @@
 namespace gantry::container {
 namespace {
 
-constexpr int quick_ms = 10'000;    // the launcher answers at once, unless it loads drivers
-constexpr int launch_ms = 40'000;   // the driver's create: 30 s
+constexpr int quick_ms = 10'000;   // the launcher answers at once, unless it loads drivers
+constexpr int launch_ms = 40'000;  // the driver's create: 30 s
 
 UniqueFd open_process(int pid) { return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))); }
 
@@ -25,10 +25,12 @@ Error gone() { return fail(Code::internal, "gantry-launcher ended in the middle 
 
 }  // namespace
 
-Result<std::unique_ptr<Launcher>> Launcher::connect(std::string run, std::string program, Json settings,
-                                                    std::function<void(const std::string&, const MonitorEvent&)> on_event) {
+Result<std::unique_ptr<Launcher>> Launcher::connect(
+    std::string run, std::string program, Json settings,
+    std::function<void(const std::string&, const MonitorEvent&)> on_event) {
     GANTRY_TRY(auto links, MonitorLinks::create(std::move(on_event)));
-    auto client = std::make_unique<LauncherClient>(std::move(run), std::move(program), std::move(settings), std::move(links));
+    auto client =
+        std::make_unique<LauncherClient>(std::move(run), std::move(program), std::move(settings), std::move(links));
     GANTRY_CHECK(client->begin());
     return std::unique_ptr<Launcher>(std::move(client));
 }
@@ -43,7 +45,9 @@ Result<void> LauncherClient::begin() {
     auto connection = connect();
     if (connection) {
         auto hello = ask_on(connection->get(), {{"op", "hello"}}, quick_ms);
-        if (hello && member<std::string>(*hello, "identity") == identity && member<int>(*hello, "protocol") == monitor::protocol_version) return {};
+        if (hello && member<std::string>(*hello, "identity") == identity &&
+            member<int>(*hello, "protocol") == monitor::protocol_version)
+            return {};
         // Of another version, or with other drivers. Its monitors go on.
         shut_down();
     }
@@ -67,7 +71,9 @@ Result<void> LauncherClient::start_program() {
     GANTRY_CHECK(run_launcher(program_, settings_));
     for (const auto& [digest, profile] : warmed_) {
         GANTRY_TRY(UniqueFd connection, connect());
-        GANTRY_TRY([[maybe_unused]] Json answer, ask_on(connection.get(), {{"op", "warm_seccomp"}, {"digest", digest}, {"profile", profile}}, quick_ms));
+        GANTRY_TRY(
+            [[maybe_unused]] Json answer,
+            ask_on(connection.get(), {{"op", "warm_seccomp"}, {"digest", digest}, {"profile", profile}}, quick_ms));
     }
     return {};
 }
@@ -80,11 +86,14 @@ Result<Json> LauncherClient::ask_on(int socket, Json body, int timeout_ms) {
     return std::move(message->body);
 }
 
-Result<std::pair<UniqueFd, Message>> LauncherClient::begin_request(const Json& body, const std::vector<monitor::FdToSend>& fds, int timeout_ms) {
+Result<std::pair<UniqueFd, Message>> LauncherClient::begin_request(const Json& body,
+                                                                   const std::vector<monitor::FdToSend>& fds,
+                                                                   int timeout_ms) {
     for (int attempt = 0;; ++attempt) {
         GANTRY_TRY(UniqueFd connection, connect_or_start());
         auto sent = monitor::send_with_fds(connection.get(), body, fds);
-        if (!sent && sent.error().system_errno != EPIPE && sent.error().system_errno != ECONNRESET) return std::move(sent).error();
+        if (!sent && sent.error().system_errno != EPIPE && sent.error().system_errno != ECONNRESET)
+            return std::move(sent).error();
         auto answer = sent ? receive_message(connection.get(), timeout_ms) : Result<Message>(fail(Code::not_found, ""));
         if (answer && answer->body.contains("error")) return monitor::error_from_json(answer->body["error"]);
         if (answer) return std::pair<UniqueFd, Message>(std::move(connection), std::move(*answer));
@@ -110,7 +119,8 @@ Result<std::shared_ptr<Monitor>> LauncherClient::launch(LaunchRequest request) {
     for (const driver::NamedFd& fd : request.fds) fds.emplace_back(fd.name, fd.fd);
     Json attachments = Json::array();
     for (const Monitor::Attachment& attachment : request.attachments)
-        attachments.push_back(describe_attachment(attachment, "attach:" + std::to_string(attachments.size()) + ":", fds, keep));
+        attachments.push_back(
+            describe_attachment(attachment, "attach:" + std::to_string(attachments.size()) + ":", fds, keep));
     Json body{{"op", "launch"},
               {"acknowledges", true},
               {"id", request.id},
@@ -127,8 +137,8 @@ Result<std::shared_ptr<Monitor>> LauncherClient::launch(LaunchRequest request) {
               {"attachments", std::move(attachments)}};
     GANTRY_TRY(auto answered, begin_request(body, fds, launch_ms));
     auto& [connection, answer] = answered;
-    MonitorLink::Identity identity{request.id, request.exit_file, member<int>(answer.body, "pid"), member<int>(answer.body, "monitor_pid"),
-                                   monitor::take_fd(answer, "monitor")};
+    MonitorLink::Identity identity{request.id, request.exit_file, member<int>(answer.body, "pid"),
+                                   member<int>(answer.body, "monitor_pid"), monitor::take_fd(answer, "monitor")};
     return adopt(std::move(connection), std::move(identity));
 }
 
@@ -139,27 +149,32 @@ Result<std::shared_ptr<Monitor>> LauncherClient::reconnect(const std::string& id
     GANTRY_TRY(Message hello, receive_message(connection.get(), launch_ms));
     if (hello.body.contains("error")) return monitor::error_from_json(hello.body["error"]);
     if (std::string found = member<std::string>(hello.body, "id"); found != id)
-        return fail(Code::corrupt, "the monitor in \"" + run_dir + "\" is that of \"" + found + "\", not of \"" + id + "\"");
+        return fail(Code::corrupt,
+                    "the monitor in \"" + run_dir + "\" is that of \"" + found + "\", not of \"" + id + "\"");
     int monitor_pid = member<int>(hello.body, "monitor_pid");
     // While the connection stands, the number is still that of the monitor.
-    MonitorLink::Identity identity{id, member<std::string>(hello.body, "exit_file"), member<int>(hello.body, "pid"), monitor_pid, open_process(monitor_pid)};
+    MonitorLink::Identity identity{id, member<std::string>(hello.body, "exit_file"), member<int>(hello.body, "pid"),
+                                   monitor_pid, open_process(monitor_pid)};
     return adopt(std::move(connection), std::move(identity));
 }
 
 Result<void> LauncherClient::warm_seccomp(const std::string& digest, const Json& profile) {
-    GANTRY_TRY([[maybe_unused]] Json answer, ask({{"op", "warm_seccomp"}, {"digest", digest}, {"profile", profile}}, quick_ms));
+    GANTRY_TRY([[maybe_unused]] Json answer,
+               ask({{"op", "warm_seccomp"}, {"digest", digest}, {"profile", profile}}, quick_ms));
     std::lock_guard lock(starting_);
     warmed_[digest] = profile;
     return {};
 }
 
-Result<int> LauncherClient::spawn(const std::vector<std::string>& argv, const std::vector<std::string>& environment, const int fds[3],
-                                  int timeout_ms, const std::function<void(int)>& on_pid) {
+Result<int> LauncherClient::spawn(const std::vector<std::string>& argv, const std::vector<std::string>& environment,
+                                  const int fds[3], int timeout_ms, const std::function<void(int)>& on_pid) {
     static constexpr const char* names[3] = {"stdin", "stdout", "stderr"};
     std::vector<monitor::FdToSend> named;
     for (int i = 0; i < 3; ++i)
         if (fds[i] >= 0) named.emplace_back(names[i], fds[i]);
-    GANTRY_TRY(auto begun, begin_request({{"op", "spawn"}, {"argv", argv}, {"env", environment}, {"timeout_ms", timeout_ms}}, named, quick_ms));
+    GANTRY_TRY(auto begun,
+               begin_request({{"op", "spawn"}, {"argv", argv}, {"env", environment}, {"timeout_ms", timeout_ms}}, named,
+                             quick_ms));
     if (on_pid) on_pid(member<int>(begun.second.body, "pid"));
     auto message = receive_message(begun.first.get(), timeout_ms > 0 ? timeout_ms + quick_ms : -1);
     if (!message) return message.error().code == Code::not_found ? gone() : std::move(message).error();
@@ -168,7 +183,8 @@ Result<int> LauncherClient::spawn(const std::vector<std::string>& argv, const st
 }
 
 Result<void> LauncherClient::sweep(const std::string& driver, const std::string& id, const std::string& cgroup_path) {
-    GANTRY_TRY([[maybe_unused]] Json answer, ask({{"op", "sweep"}, {"driver", driver}, {"id", id}, {"cgroup_path", cgroup_path}}, launch_ms));
+    GANTRY_TRY([[maybe_unused]] Json answer,
+               ask({{"op", "sweep"}, {"driver", driver}, {"id", id}, {"cgroup_path", cgroup_path}}, launch_ms));
     return {};
 }
 

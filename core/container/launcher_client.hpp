@@ -16,7 +16,10 @@ Result<void> run_launcher(const std::string& program, const Json& settings);
 class LauncherClient final : public Launcher {
 public:
     LauncherClient(std::string run, std::string program, Json settings, std::shared_ptr<MonitorLinks> links)
-        : run_(std::move(run)), program_(std::move(program)), settings_(std::move(settings)), links_(std::move(links)) {}
+        : run_(std::move(run)),
+          program_(std::move(program)),
+          settings_(std::move(settings)),
+          links_(std::move(links)) {}
     ~LauncherClient() override;
 
     // Finds or starts the launcher.
@@ -25,8 +28,8 @@ public:
     Result<std::shared_ptr<Monitor>> launch(LaunchRequest request) override;
     Result<std::shared_ptr<Monitor>> reconnect(const std::string& id, const std::string& run_dir) override;
     Result<void> warm_seccomp(const std::string& digest, const Json& profile) override;
-    Result<int> spawn(const std::vector<std::string>& argv, const std::vector<std::string>& environment, const int fds[3], int timeout_ms,
-                      const std::function<void(int)>& on_pid) override;
+    Result<int> spawn(const std::vector<std::string>& argv, const std::vector<std::string>& environment,
+                      const int fds[3], int timeout_ms, const std::function<void(int)>& on_pid) override;
     Result<void> sweep(const std::string& driver, const std::string& id, const std::string& cgroup_path) override;
     Result<Json> drivers() override;
     void shut_down() override;
@@ -39,7 +42,9 @@ private:
     Result<Json> ask(Json body, int timeout_ms);
     // Sends a request and gives the first answer with its connection. Once more when the launcher has died meanwhile: the
     // connection is closed then in all processes that could have begun with it.
-    Result<std::pair<UniqueFd, Message>> begin_request(const Json& body, const std::vector<std::pair<std::string, int>>& fds, int timeout_ms);
+    Result<std::pair<UniqueFd, Message>> begin_request(const Json& body,
+                                                       const std::vector<std::pair<std::string, int>>& fds,
+                                                       int timeout_ms);
     static Result<Json> ask_on(int socket, Json body, int timeout_ms);
     Result<std::shared_ptr<Monitor>> adopt(UniqueFd connection, MonitorLink::Identity identity);
 

@@ -17,7 +17,8 @@ bool port_matches(const std::string& wanted, std::int64_t port, const std::strin
     std::size_t slash = wanted.find('/');
     std::string range = wanted.substr(0, slash), asked = slash == std::string::npos ? "tcp" : wanted.substr(slash + 1);
     std::size_t dash = range.find('-');
-    auto low = parse_int(range.substr(0, dash)), high = dash == std::string::npos ? low : parse_int(range.substr(dash + 1));
+    auto low = parse_int(range.substr(0, dash)),
+         high = dash == std::string::npos ? low : parse_int(range.substr(dash + 1));
     return low && high && asked == protocol && *low <= port && port <= *high;
 }
 
@@ -83,13 +84,18 @@ Result<Json> ContainerService::list(bool all_states, int limit, bool size, const
 
     auto matches = [&](const Snapshot& s) {
         const Container& c = s.container;
-        auto any = [&](const char* key, auto test) { return values(key).empty() || std::any_of(values(key).begin(), values(key).end(), test); };
+        auto any = [&](const char* key, auto test) {
+            return values(key).empty() || std::any_of(values(key).begin(), values(key).end(), test);
+        };
         if (!any_state && !c.active() && c.state.status != Status::restarting) return false;
         if (before >= 0 && c.created_ns >= before) return false;
         if (since >= 0 && c.created_ns <= since) return false;
         if (!values("ancestor").empty() && !ancestors.contains(c.image_id)) return false;
         if (!any("status", [&](const std::string& v) { return v == name_of(c.state.status); })) return false;
-        if (!any("exited", [&](const std::string& v) { return c.state.status == Status::exited && parse_int(v) == c.state.exit_code; })) return false;
+        if (!any("exited", [&](const std::string& v) {
+                return c.state.status == Status::exited && parse_int(v) == c.state.exit_code;
+            }))
+            return false;
         if (!any("health", [&](const std::string& v) { return v == c.health.status; })) return false;
         if (!any("id", [&](const std::string& v) { return c.id.starts_with(v); })) return false;
         // As a part of the name with its slash; ^ and $ hold it to the ends.
@@ -98,7 +104,11 @@ Result<Json> ContainerService::list(bool all_states, int limit, bool size, const
                 if (from_start) v.erase(0, 1);
                 if (to_end) v.pop_back();
                 for (const std::string& name : {"/" + c.name, c.name}) {
-                    if (from_start && to_end ? name == v : from_start ? name.starts_with(v) : to_end ? name.ends_with(v) : name.find(v) != std::string::npos) return true;
+                    if (from_start && to_end ? name == v
+                        : from_start         ? name.starts_with(v)
+                        : to_end             ? name.ends_with(v)
+                                             : name.find(v) != std::string::npos)
+                        return true;
                 }
                 return false;
             }))
@@ -114,17 +124,22 @@ Result<Json> ContainerService::list(bool all_states, int limit, bool size, const
             }))
             return false;
         if (!any("volume", [&](const std::string& v) {
-                return std::any_of(c.mounts.begin(), c.mounts.end(), [&](const MountPoint& m) { return m.name == v || m.destination == v || (m.type == "bind" && m.source == v); });
+                return std::any_of(c.mounts.begin(), c.mounts.end(), [&](const MountPoint& m) {
+                    return m.name == v || m.destination == v || (m.type == "bind" && m.source == v);
+                });
             }))
             return false;
         if (!any("publish", [&](const std::string& v) {
-                return std::any_of(s.ports.begin(), s.ports.end(), [&](const network::Port& p) { return port_matches(v, p.host_port, p.protocol); });
+                return std::any_of(s.ports.begin(), s.ports.end(),
+                                   [&](const network::Port& p) { return port_matches(v, p.host_port, p.protocol); });
             }))
             return false;
         if (!any("expose", [&](const std::string& v) {
                 for (const auto& [text, unused] : c.config["ExposedPorts"].items()) {
                     std::size_t slash = text.find('/');
-                    if (auto port = parse_int(text.substr(0, slash)); port && port_matches(v, *port, slash == std::string::npos ? "tcp" : text.substr(slash + 1))) return true;
+                    if (auto port = parse_int(text.substr(0, slash));
+                        port && port_matches(v, *port, slash == std::string::npos ? "tcp" : text.substr(slash + 1)))
+                        return true;
                 }
                 return false;
             }))
@@ -137,7 +152,8 @@ Result<Json> ContainerService::list(bool all_states, int limit, bool size, const
         Snapshot snapshot = take_snapshot(*entry);
         if (matches(snapshot)) found.push_back(std::move(snapshot));
     }
-    std::sort(found.begin(), found.end(), [](const Snapshot& a, const Snapshot& b) { return a.container.created_ns > b.container.created_ns; });
+    std::sort(found.begin(), found.end(),
+              [](const Snapshot& a, const Snapshot& b) { return a.container.created_ns > b.container.created_ns; });
     if (limit > 0 && found.size() > static_cast<std::size_t>(limit)) found.resize(static_cast<std::size_t>(limit));
     Json result = Json::array();
     for (const Snapshot& snapshot : found) {

@@ -10,23 +10,30 @@ Result<Json> log_settings(const Json& log_config, const std::string& directory) 
     std::string driver = log_config.value("Type", "");
     const std::vector<std::string> known = {"json-file", "local", "none"};
     if (std::find(known.begin(), known.end(), driver) == known.end())
-        return fail(Code::invalid, "logger: no log driver named '" + driver + "' is registered, there are: " + join(known, ", "));
+        return fail(Code::invalid,
+                    "logger: no log driver named '" + driver + "' is registered, there are: " + join(known, ", "));
     Json settings{{"driver", driver}, {"path", directory}, {"max_size", 20 << 20}, {"max_file", 3}};
-    const Json options = log_config.contains("Config") && log_config["Config"].is_object() ? log_config["Config"] : Json::object();
+    const Json options =
+        log_config.contains("Config") && log_config["Config"].is_object() ? log_config["Config"] : Json::object();
     for (const auto& [key, value] : options.items()) {
         std::string text = value.is_string() ? value.get<std::string>() : value.dump();
         if (key == "max-size") {
-            auto size = text == "-1" ? std::optional<std::int64_t>(0) : parse_size(text);  // -1: Docker's word for no limit
-            if (!size || (*size > 0 && *size < 4096)) return fail(Code::invalid, "invalid log option max-size \"" + text + "\": a size of 4k or more");
+            auto size =
+                text == "-1" ? std::optional<std::int64_t>(0) : parse_size(text);  // -1: Docker's word for no limit
+            if (!size || (*size > 0 && *size < 4096))
+                return fail(Code::invalid, "invalid log option max-size \"" + text + "\": a size of 4k or more");
             settings["max_size"] = *size;
         } else if (key == "max-file") {
             auto count = parse_int(text);
-            if (!count || *count < 1 || *count > 1000) return fail(Code::invalid, "invalid log option max-file \"" + text + "\": 1 to 1000");
+            if (!count || *count < 1 || *count > 1000)
+                return fail(Code::invalid, "invalid log option max-file \"" + text + "\": 1 to 1000");
             settings["max_file"] = *count;
         } else {
-            return fail(Code::invalid, "unknown log opt '" + key + "' for " + driver + " log driver, there are: max-file, max-size");
+            return fail(Code::invalid,
+                        "unknown log opt '" + key + "' for " + driver + " log driver, there are: max-file, max-size");
         }
-        if (driver == "none") return fail(Code::invalid, "unknown log opt '" + key + "' for none log driver: it has none");
+        if (driver == "none")
+            return fail(Code::invalid, "unknown log opt '" + key + "' for none log driver: it has none");
     }
     return settings;
 }

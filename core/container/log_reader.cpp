@@ -22,17 +22,21 @@ constexpr int most_segments = 1001;
 // How long an unfinished line is held back for its end when a log is followed.
 constexpr int unfinished_ms = 50, look_again_ms = 1000, directory_ms = 100;
 
-bool exists_at(int directory, std::string_view name) { return ::faccessat(directory, std::string(name).c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0; }
+bool exists_at(int directory, std::string_view name) {
+    return ::faccessat(directory, std::string(name).c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
 
 std::unique_ptr<LogSegment> open_segment(int directory, const std::string& name) {
     UniqueFd file(::openat(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
-    struct stat info{};
+    struct stat info {};
     if (!file || ::fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) return nullptr;
     auto format = name.starts_with(monitor::json_log_name) ? LogSegment::Format::json : LogSegment::Format::local;
     return std::make_unique<LogSegment>(std::move(file), format);
 }
 
-std::string segment_name(const std::string& name, int number) { return number == 0 ? name : name + "." + std::to_string(number); }
+std::string segment_name(const std::string& name, int number) {
+    return number == 0 ? name : name + "." + std::to_string(number);
+}
 
 }  // namespace
 
@@ -55,7 +59,8 @@ Result<void> LogReader::open_directory() {
     if (!options_.follow) return {};
     // Before the first look, so that no change is missed.
     inotify_.reset(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-    if (inotify_) ::inotify_add_watch(inotify_.get(), path_.c_str(), IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF);
+    if (inotify_)
+        ::inotify_add_watch(inotify_.get(), path_.c_str(), IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF);
     return {};
 }
 
@@ -176,7 +181,8 @@ void LogReader::take(LogEntry entry) {
     if (entry.stream == LogStream::notice) {
         std::uint64_t lost = 0;
         if (entry.bytes.size() == sizeof lost) std::memcpy(&lost, entry.bytes.data(), sizeof lost);
-        finish_piece({LogStream::notice, entry.time_ns, "[gantry: " + std::to_string(lost) + " bytes of output were not logged]\n", false});
+        finish_piece({LogStream::notice, entry.time_ns,
+                      "[gantry: " + std::to_string(lost) + " bytes of output were not logged]\n", false});
         return;
     }
     Unfinished& held = unfinished_[is_err];

@@ -17,12 +17,12 @@
 namespace gantry::container {
 
 struct LogOptions {
-    bool out = true, err = true;       // notices of lost bytes come with err
-    std::int64_t since_ns = 0;         // 0: from the beginning
-    std::int64_t until_ns = 0;         // 0: no end
-    std::optional<std::size_t> tail;   // only the last lines (counted before since and until); none: all
-    bool follow = false;               // goes on with what is written later, until ended() or stop()
-    bool timestamps = false;           // each line begins with its time and a blank
+    bool out = true, err = true;      // notices of lost bytes come with err
+    std::int64_t since_ns = 0;        // 0: from the beginning
+    std::int64_t until_ns = 0;        // 0: no end
+    std::optional<std::size_t> tail;  // only the last lines (counted before since and until); none: all
+    bool follow = false;              // goes on with what is written later, until ended() or stop()
+    bool timestamps = false;          // each line begins with its time and a blank
 };
 
 struct LogRecord {
@@ -65,7 +65,7 @@ private:
     std::string path_;
     UniqueFd directory_, inotify_, wake_;
     LogOptions options_;
-    std::string name_;  // of the current file; "": none is there yet
+    std::string name_;                                  // of the current file; "": none is there yet
     std::deque<std::unique_ptr<LogSegment>> segments_;  // oldest first; the first is being read
     std::deque<LogRecord> ready_;
     Unfinished unfinished_[2];

@@ -29,18 +29,18 @@ std::string_view magic_bytes() {
 }  // namespace
 
 LogSegment::LogSegment(UniqueFd file, Format format) : file_(std::move(file)), format_(format) {
-    struct stat info{};
+    struct stat info {};
     if (::fstat(file_.get(), &info) == 0) inode_ = info.st_ino;
 }
 
 std::int64_t LogSegment::modified_ns() const {
-    struct stat info{};
+    struct stat info {};
     if (::fstat(file_.get(), &info) != 0) return 0;
     return std::int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec;
 }
 
 void LogSegment::limit_to_size() {
-    struct stat info{};
+    struct stat info {};
     if (::fstat(file_.get(), &info) == 0) limit_ = info.st_size;
 }
 
@@ -50,7 +50,8 @@ bool LogSegment::fill() {
         at_ = 0;
     }
     std::size_t wanted = read_bytes;
-    if (limit_ >= 0) wanted = static_cast<std::size_t>(std::clamp<std::int64_t>(limit_ - offset_, 0, std::int64_t{read_bytes}));
+    if (limit_ >= 0)
+        wanted = static_cast<std::size_t>(std::clamp<std::int64_t>(limit_ - offset_, 0, std::int64_t{read_bytes}));
     std::size_t before = buffer_.size();
     buffer_.resize(before + wanted);
     ssize_t n = 0;
@@ -64,25 +65,28 @@ bool LogSegment::fill() {
 
 // A file that is shorter than what was read of it was emptied by someone: it begins anew.
 void LogSegment::restart_if_truncated() {
-    struct stat info{};
+    struct stat info {};
     if (::fstat(file_.get(), &info) != 0 || info.st_size >= offset_) return;
     offset_ = 0;
     buffer_.clear();
     at_ = 0;
 }
 
-std::optional<LogEntry> LogSegment::next(bool last) { return format_ == Format::local ? next_local(last) : next_json(last); }
+std::optional<LogEntry> LogSegment::next(bool last) {
+    return format_ == Format::local ? next_local(last) : next_json(last);
+}
 
 bool LogSegment::sound_header(std::size_t at, LogHeader& header) const {
     if (at + sizeof header > buffer_.size()) return false;
     std::memcpy(&header, buffer_.data() + at, sizeof header);
-    return header.magic == LogHeader::log_magic && header.check == log_check(header) && header.length <= monitor::max_log_entry && header.stream >= 1 &&
-           header.stream <= 3;
+    return header.magic == LogHeader::log_magic && header.check == log_check(header) &&
+           header.length <= monitor::max_log_entry && header.stream >= 1 && header.stream <= 3;
 }
 
 std::size_t LogSegment::find_header(std::size_t from) const {
     LogHeader header;
-    for (std::size_t at = buffer_.find(magic_bytes(), from); at != std::string::npos; at = buffer_.find(magic_bytes(), at + 1))
+    for (std::size_t at = buffer_.find(magic_bytes(), from); at != std::string::npos;
+         at = buffer_.find(magic_bytes(), at + 1))
         if (sound_header(at, header)) return at;
     return std::string::npos;
 }
@@ -120,7 +124,8 @@ std::optional<LogEntry> LogSegment::next_local(bool last) {
             end = found != std::string::npos && found < end ? found : std::min(end, buffer_.size());
         }
         at_ = end;
-        return LogEntry{static_cast<LogStream>(header.stream), header.time_ns, std::string_view(buffer_).substr(begin, end - begin), false};
+        return LogEntry{static_cast<LogStream>(header.stream), header.time_ns,
+                        std::string_view(buffer_).substr(begin, end - begin), false};
     }
 }
 

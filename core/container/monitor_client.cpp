@@ -25,11 +25,12 @@ Result<ExitRecord> read_exit_record(const std::string& exit_file) {
     Json json = Json::parse(text, nullptr, false);
     if (!json.is_object() || !json.contains("exit_code") || !json["exit_code"].is_number_integer())
         return fail(Code::corrupt, "exit record \"" + exit_file + "\" is damaged");
-    return ExitRecord{member<int>(json, "exit_code", 255), member<std::int64_t>(json, "started_ns"), member<std::int64_t>(json, "finished_ns"),
-                      member<bool>(json, "oom_killed")};
+    return ExitRecord{member<int>(json, "exit_code", 255), member<std::int64_t>(json, "started_ns"),
+                      member<std::int64_t>(json, "finished_ns"), member<bool>(json, "oom_killed")};
 }
 
-Json describe_attachment(const Monitor::Attachment& attachment, const std::string& prefix, std::vector<std::pair<std::string, int>>& fds, std::vector<UniqueFd>& keep) {
+Json describe_attachment(const Monitor::Attachment& attachment, const std::string& prefix,
+                         std::vector<std::pair<std::string, int>>& fds, std::vector<UniqueFd>& keep) {
     static constexpr const char* names[3] = {"stdin", "stdout", "stderr"};
     if (attachment.client) fds.emplace_back(prefix + "client", attachment.client.get());
     for (std::size_t i = 0; i < attachment.raw.size() && i < 3; ++i)
@@ -39,7 +40,10 @@ Json describe_attachment(const Monitor::Attachment& attachment, const std::strin
         if (early && write_all(early.get(), attachment.early)) fds.emplace_back(prefix + "early", early.get());
         keep.push_back(std::move(early));
     }
-    return {{"in", attachment.in}, {"out", attachment.out}, {"error", attachment.error}, {"detach_keys", to_hex(attachment.detach_keys)}};
+    return {{"in", attachment.in},
+            {"out", attachment.out},
+            {"error", attachment.error},
+            {"detach_keys", to_hex(attachment.detach_keys)}};
 }
 
 MonitorLink::~MonitorLink() {
@@ -57,7 +61,8 @@ Result<Json> MonitorLink::request(Json body, const std::vector<std::pair<std::st
     lock.lock();
     if (!sent) {
         waiting_.erase(sequence);
-        if (sent.error().system_errno == EPIPE || sent.error().system_errno == ECONNRESET || sent.error().system_errno == ENOTCONN)
+        if (sent.error().system_errno == EPIPE || sent.error().system_errno == ECONNRESET ||
+            sent.error().system_errno == ENOTCONN)
             return fail(Code::not_found, "container \"" + identity_.id + "\" has ended");
         return std::move(sent).error();
     }
@@ -86,11 +91,18 @@ Result<void> MonitorLink::signal(int number, bool all) {
     return {};
 }
 
-Result<int> MonitorLink::exec(std::string_view exec_id, const Json& process, bool terminal, std::string_view seccomp, Attachment attachment) {
+Result<int> MonitorLink::exec(std::string_view exec_id, const Json& process, bool terminal, std::string_view seccomp,
+                              Attachment attachment) {
     std::vector<std::pair<std::string, int>> fds;
     std::vector<UniqueFd> keep;
     Json described = describe_attachment(attachment, "", fds, keep);
-    GANTRY_TRY(Json answer, request({{"op", "exec"}, {"exec_id", exec_id}, {"process", process}, {"terminal", terminal}, {"seccomp", seccomp}, {"attachment", described}}, fds));
+    GANTRY_TRY(Json answer, request({{"op", "exec"},
+                                     {"exec_id", exec_id},
+                                     {"process", process},
+                                     {"terminal", terminal},
+                                     {"seccomp", seccomp},
+                                     {"attachment", described}},
+                                    fds));
     return member<int>(answer, "pid");
 }
 
@@ -103,12 +115,15 @@ Result<void> MonitorLink::attach(Attachment attachment) {
 }
 
 Result<void> MonitorLink::resize(std::string_view exec_id, int rows, int columns) {
-    GANTRY_TRY([[maybe_unused]] Json answer, request({{"op", "resize"}, {"exec_id", exec_id}, {"rows", rows}, {"columns", columns}}));
+    GANTRY_TRY([[maybe_unused]] Json answer,
+               request({{"op", "resize"}, {"exec_id", exec_id}, {"rows", rows}, {"columns", columns}}));
     return {};
 }
 
 Result<Json> MonitorLink::driver_call(std::string_view table, std::string_view operation, Json parameters) {
-    GANTRY_TRY(Json answer, request({{"op", "driver"}, {"table", table}, {"operation", operation}, {"request", std::move(parameters)}}));
+    GANTRY_TRY(
+        Json answer,
+        request({{"op", "driver"}, {"table", table}, {"operation", operation}, {"request", std::move(parameters)}}));
     return member<Json>(answer, "result", Json::object());
 }
 
@@ -123,7 +138,9 @@ void MonitorLink::wait_gone() {
     }
 }
 
-void MonitorLink::acknowledge(std::uint64_t number) { (void)send_message(connection_.get(), {{"op", "seen"}, {"number", number}}); }
+void MonitorLink::acknowledge(std::uint64_t number) {
+    (void)send_message(connection_.get(), {{"op", "seen"}, {"number", number}});
+}
 
 std::optional<MonitorLink::Told> MonitorLink::received(Message message) {
     const Json& body = message.body;
@@ -140,8 +157,9 @@ std::optional<MonitorLink::Told> MonitorLink::received(Message message) {
         changed_.notify_all();
         return std::nullopt;
     }
-    MonitorEvent event{MonitorEvent::Type::exited, member<std::string>(body, "exec_id"), member<int>(body, "exit_code", 255),
-                       member<std::int64_t>(body, "time_ns"), member<bool>(body, "oom_killed")};
+    MonitorEvent event{MonitorEvent::Type::exited, member<std::string>(body, "exec_id"),
+                       member<int>(body, "exit_code", 255), member<std::int64_t>(body, "time_ns"),
+                       member<bool>(body, "oom_killed")};
     if (name == "exec_exited") {
         event.type = MonitorEvent::Type::exec_exited;
     } else if (name == "oom") {

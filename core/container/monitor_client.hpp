@@ -17,8 +17,8 @@ namespace gantry::container {
 // What a monitor tells by itself.
 struct MonitorEvent {
     enum class Type { exited = 1, exec_exited, oom, lost } type;  // lost: the monitor is gone without an exit record
-    std::string exec_id;     // exec_exited
-    int exit_code = 0;       // 0..255; 128+signal when killed
+    std::string exec_id;                                          // exec_exited
+    int exit_code = 0;                                            // 0..255; 128+signal when killed
     std::int64_t time_ns = 0;
     bool oom_killed = false;
 };
@@ -27,19 +27,20 @@ struct MonitorEvent {
 class Monitor {
 public:
     virtual ~Monitor() = default;
-    virtual int pid() const = 0;            // the container's first process, as the host sees it
+    virtual int pid() const = 0;  // the container's first process, as the host sees it
     virtual int monitor_pid() const = 0;
     virtual Result<void> start() = 0;
     virtual Result<void> signal(int number, bool all) = 0;
     // Runs one more process; its stdio goes to the attached client (may be none: output is discarded). Gives its pid.
     struct Attachment {
-        UniqueFd client;         // a hijacked connection; raw with a terminal, Docker's 8-byte frames without
-        std::string early;       // bytes the client sent already
+        UniqueFd client;    // a hijacked connection; raw with a terminal, Docker's 8-byte frames without
+        std::string early;  // bytes the client sent already
         bool in = false, out = true, error = true;
-        std::string detach_keys; // as bytes, e.g. "\x10\x11"; "" for none
+        std::string detach_keys;    // as bytes, e.g. "\x10\x11"; "" for none
         std::vector<UniqueFd> raw;  // instead of client: stdin, stdout, stderr
     };
-    virtual Result<int> exec(std::string_view exec_id, const Json& process, bool terminal, std::string_view seccomp, Attachment attachment) = 0;
+    virtual Result<int> exec(std::string_view exec_id, const Json& process, bool terminal, std::string_view seccomp,
+                             Attachment attachment) = 0;
     virtual Result<void> attach(Attachment attachment) = 0;
     virtual Result<void> resize(std::string_view exec_id, int rows, int columns) = 0;  // exec_id "": the container
     // An operation of an optional table of the runtime driver: ("runtime.pause/1", "pause").
@@ -53,9 +54,9 @@ struct LaunchRequest {
     std::string exit_file;                    // where the exit record goes: survives a restart of the engine
     Json mounts;                              // the root's plan
     bool terminal = false, open_stdin = false, stdin_once = false;
-    std::string seccomp;                      // digest given to warm_seccomp, or ""
-    Json log;                                 // {"driver": "local"|"json-file"|"none", "path", "max_size", "max_file", ..}
-    std::vector<driver::NamedFd> fds;         // "netns", "mount:N"
+    std::string seccomp;               // digest given to warm_seccomp, or ""
+    Json log;                          // {"driver": "local"|"json-file"|"none", "path", "max_size", "max_file", ..}
+    std::vector<driver::NamedFd> fds;  // "netns", "mount:N"
     std::vector<Monitor::Attachment> attachments;  // clients that attached before the start
 };
 
@@ -64,8 +65,9 @@ public:
     // `run`: the engine's run directory; launcher.sock is there. Starts gantry-launcher (`program`) unless one of this
     // engine and version answers already; `settings` is the JSON that the launcher gets (driver path, runtimes,
     // engine name, log level). `on_event(container id, event)` comes on a thread of its own.
-    static Result<std::unique_ptr<Launcher>> connect(std::string run, std::string program, Json settings,
-                                                     std::function<void(const std::string&, const MonitorEvent&)> on_event);
+    static Result<std::unique_ptr<Launcher>> connect(
+        std::string run, std::string program, Json settings,
+        std::function<void(const std::string&, const MonitorEvent&)> on_event);
     virtual ~Launcher() = default;
     // Forks a monitor, which calls the runtime driver's create.
     virtual Result<std::shared_ptr<Monitor>> launch(LaunchRequest request) = 0;

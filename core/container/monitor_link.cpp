@@ -16,7 +16,8 @@ Result<std::shared_ptr<MonitorLinks>> MonitorLinks::create(OnEvent on_event) {
     epoll_event event{};
     event.events = EPOLLIN;
     event.data.u64 = 0;
-    if (::epoll_ctl(links->epoll_.get(), EPOLL_CTL_ADD, links->wake_.get(), &event) != 0) return fail_errno("epoll_ctl");
+    if (::epoll_ctl(links->epoll_.get(), EPOLL_CTL_ADD, links->wake_.get(), &event) != 0)
+        return fail_errno("epoll_ctl");
     links->reader_ = std::thread([raw = links.get()] { raw->read_loop(); });
     links->teller_ = std::thread([raw = links.get()] { raw->tell_loop(); });
     return links;
@@ -66,7 +67,8 @@ void MonitorLinks::read_loop() {
     epoll_event batch[32];
     for (;;) {
         int count = ::epoll_wait(epoll_.get(), batch, 32, -1);
-        if (count < 0 && errno != EINTR) return log::error("the loop for monitors ends", {{"error", std::strerror(errno)}});
+        if (count < 0 && errno != EINTR)
+            return log::error("the loop for monitors ends", {{"error", std::strerror(errno)}});
         {
             std::lock_guard lock(mutex_);
             if (stopping_) return;

@@ -31,7 +31,8 @@ public:
     int monitor_pid() const override { return identity_.monitor_pid; }
     Result<void> start() override;
     Result<void> signal(int number, bool all) override;
-    Result<int> exec(std::string_view exec_id, const Json& process, bool terminal, std::string_view seccomp, Attachment attachment) override;
+    Result<int> exec(std::string_view exec_id, const Json& process, bool terminal, std::string_view seccomp,
+                     Attachment attachment) override;
     Result<void> attach(Attachment attachment) override;
     Result<void> resize(std::string_view exec_id, int rows, int columns) override;
     Result<Json> driver_call(std::string_view table, std::string_view operation, Json request) override;
@@ -102,6 +103,7 @@ private:
 
 // The JSON form of an attachment (PROTOCOL.md), and the descriptors that go with it, named with `prefix`. `keep` holds
 // what was made for it until the message is sent.
-Json describe_attachment(const Monitor::Attachment& attachment, const std::string& prefix, std::vector<std::pair<std::string, int>>& fds, std::vector<UniqueFd>& keep);
+Json describe_attachment(const Monitor::Attachment& attachment, const std::string& prefix,
+                         std::vector<std::pair<std::string, int>>& fds, std::vector<UniqueFd>& keep);
 
 }  // namespace gantry::container

@@ -34,14 +34,20 @@ Result<void> apply_mode(MountPoint& point, const std::string& mode) {
         if (word == "ro" || word == "rw") {
             if (std::exchange(access_given, true)) return fail(Code::invalid, "invalid mode: " + mode);
         }
-        if (word == "ro") point.writable = false;
-        else if (word == "rw") point.writable = true;
-        else if (word == "nocopy" && point.type == "volume") point.copy = false;
-        else if (std::find(std::begin(propagations), std::end(propagations), word) != std::end(propagations) && point.type == "bind")
+        if (word == "ro")
+            point.writable = false;
+        else if (word == "rw")
+            point.writable = true;
+        else if (word == "nocopy" && point.type == "volume")
+            point.copy = false;
+        else if (std::find(std::begin(propagations), std::end(propagations), word) != std::end(propagations) &&
+                 point.type == "bind")
             point.propagation = std::string(word);
         else if (word == "z" || word == "Z")
-            return fail(Code::unsupported, "mount mode \"" + std::string(word) + "\": this machine has no SELinux to relabel for");
-        else return fail(Code::invalid, "invalid mode: " + mode);
+            return fail(Code::unsupported,
+                        "mount mode \"" + std::string(word) + "\": this machine has no SELinux to relabel for");
+        else
+            return fail(Code::invalid, "invalid mode: " + mode);
     }
     return {};
 }
@@ -63,7 +69,8 @@ Result<MountPoint> parse_bind(const std::string& text) {
         point.type = "volume";
         if (!valid_name(point.source))
             return fail(Code::invalid, "create " + point.source + ": \"" + point.source +
-                                           "\" includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. "
+                                           "\" includes invalid characters for a local volume name, only "
+                                           "\"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. "
                                            "If you intended to pass a host directory, use absolute path");
         point.name = std::exchange(point.source, {});
     }
@@ -82,13 +89,16 @@ Result<MountPoint> parse_mount(const Json& mount, WantedMounts& wanted) {
     point.type = mount.value("Type", "");
     point.source = mount.value("Source", "");
     point.writable = !mount.value("ReadOnly", false);
-    auto options = [&](const char* key) { return mount.contains(key) && mount[key].is_object() ? mount[key] : Json::object(); };
+    auto options = [&](const char* key) {
+        return mount.contains(key) && mount[key].is_object() ? mount[key] : Json::object();
+    };
     std::string target = mount.value("Target", "");
     if (target.empty()) return bad_mount(point.type, "field Target must not be empty");
     if (point.type == "bind") {
         Json bind = options("BindOptions");
         if (point.source.empty()) return bad_mount("bind", "field Source must not be empty");
-        if (!point.source.starts_with('/')) return bad_mount("bind", "invalid mount path: '" + point.source + "' mount path must be absolute");
+        if (!point.source.starts_with('/'))
+            return bad_mount("bind", "invalid mount path: '" + point.source + "' mount path must be absolute");
         point.source = "/" + clean_relative(point.source);
         point.propagation = bind.value("Propagation", "");
         if (point.propagation.empty()) point.propagation = "rprivate";
@@ -97,19 +107,23 @@ Result<MountPoint> parse_mount(const Json& mount, WantedMounts& wanted) {
         point.recursive = !bind.value("NonRecursive", false);
         point.create_source = bind.value("CreateMountpoint", false);
         if (bind.value("ReadOnlyNonRecursive", false) || bind.value("ReadOnlyForceRecursive", false))
-            return fail(Code::unsupported, "bind options ReadOnlyNonRecursive and ReadOnlyForceRecursive are not supported");
-        struct stat info{};
+            return fail(Code::unsupported,
+                        "bind options ReadOnlyNonRecursive and ReadOnlyForceRecursive are not supported");
+        struct stat info {};
         if (!point.create_source && ::stat(point.source.c_str(), &info) != 0)
             return bad_mount("bind", "bind source path does not exist: " + point.source);
     } else if (point.type == "volume") {
         Json volume = options("VolumeOptions");
         point.name = std::exchange(point.source, {});
         point.anonymous = point.name.empty();
-        if (!point.anonymous && !valid_name(point.name)) return bad_mount("volume", "invalid volume name \"" + point.name + "\"");
+        if (!point.anonymous && !valid_name(point.name))
+            return bad_mount("volume", "invalid volume name \"" + point.name + "\"");
         point.copy = !volume.value("NoCopy", false);
         point.subpath = clean_relative(volume.value("Subpath", ""));
-        if (volume.value("Subpath", "").starts_with('/')) return bad_mount("volume", "subpath must be a relative path within the volume");
-        Json driver = volume.contains("DriverConfig") && volume["DriverConfig"].is_object() ? volume["DriverConfig"] : Json::object();
+        if (volume.value("Subpath", "").starts_with('/'))
+            return bad_mount("volume", "subpath must be a relative path within the volume");
+        Json driver = volume.contains("DriverConfig") && volume["DriverConfig"].is_object() ? volume["DriverConfig"]
+                                                                                            : Json::object();
         point.driver = driver.value("Name", "");
         if (driver.contains("Options")) wanted.volume_options[wanted.points.size()] = driver["Options"];
         if (volume.contains("Labels")) wanted.volume_labels[wanted.points.size()] = volume["Labels"];
@@ -117,13 +131,15 @@ Result<MountPoint> parse_mount(const Json& mount, WantedMounts& wanted) {
         if (!point.source.empty()) return bad_mount("tmpfs", "field Source must not be specified");
         Json tmpfs = options("TmpfsOptions");
         point.tmpfs_options = {"nosuid", "nodev", "noexec"};
-        if (std::int64_t size = tmpfs.value("SizeBytes", std::int64_t{0}); size > 0) point.tmpfs_options.push_back("size=" + std::to_string(size));
+        if (std::int64_t size = tmpfs.value("SizeBytes", std::int64_t{0}); size > 0)
+            point.tmpfs_options.push_back("size=" + std::to_string(size));
         if (std::int64_t mode = tmpfs.value("Mode", std::int64_t{0}); mode > 0) {
             char octal[32];
             std::snprintf(octal, sizeof octal, "mode=%llo", static_cast<unsigned long long>(mode));
             point.tmpfs_options.push_back(octal);
         }
-        if (tmpfs.contains("Options") && !tmpfs["Options"].empty()) return fail(Code::unsupported, "tmpfs options beside size and mode are not supported");
+        if (tmpfs.contains("Options") && !tmpfs["Options"].empty())
+            return fail(Code::unsupported, "tmpfs options beside size and mode are not supported");
     } else if (point.type == "image" || point.type == "cluster" || point.type == "npipe") {
         return fail(Code::unsupported, "mount type \"" + point.type + "\" is not supported");
     } else {
@@ -137,18 +153,22 @@ Result<MountPoint> parse_tmpfs(const std::string& destination, const std::string
     MountPoint point;
     point.type = "tmpfs";
     point.tmpfs_options = {"nosuid", "nodev", "noexec"};
-    constexpr std::string_view plain[] = {"ro", "rw", "exec", "noexec", "suid", "nosuid", "dev", "nodev", "noatime", "nodiratime", "relatime", "sync", "async"};
+    constexpr std::string_view plain[] = {"ro",    "rw",      "exec",       "noexec",   "suid", "nosuid", "dev",
+                                          "nodev", "noatime", "nodiratime", "relatime", "sync", "async"};
     constexpr std::string_view valued[] = {"size=", "mode=", "uid=", "gid=", "nr_inodes=", "nr_blocks="};
     for (std::string_view word : split(options, ',')) {
         if (word.empty()) continue;
         bool known = std::find(std::begin(plain), std::end(plain), word) != std::end(plain) ||
-                     std::any_of(std::begin(valued), std::end(valued), [&](std::string_view prefix) { return word.starts_with(prefix); });
+                     std::any_of(std::begin(valued), std::end(valued),
+                                 [&](std::string_view prefix) { return word.starts_with(prefix); });
         if (!known) return fail(Code::invalid, "invalid tmpfs option [\"" + std::string(word) + "\"]");
         // The opposite of a default takes its place.
         for (std::string_view flag : {"exec", "suid", "dev"})
             if (word == flag) std::erase(point.tmpfs_options, "no" + std::string(flag));
-        if (word == "ro") point.writable = false;
-        else if (word != "rw" && word != "exec" && word != "suid" && word != "dev") point.tmpfs_options.emplace_back(word);
+        if (word == "ro")
+            point.writable = false;
+        else if (word != "rw" && word != "exec" && word != "suid" && word != "dev")
+            point.tmpfs_options.emplace_back(word);
     }
     GANTRY_CHECK(check_destination(point, destination));
     return point;
@@ -159,15 +179,19 @@ Result<MountPoint> parse_tmpfs(const std::string& destination, const std::string
 Result<WantedMounts> wanted_mounts(const Json& config, const Json& host_config,
                                    const std::function<Result<std::vector<MountPoint>>(const std::string&)>& from) {
     WantedMounts wanted;
-    auto list = [](const Json& object, const char* key) { return object.contains(key) && !object[key].is_null() ? object[key] : Json::array(); };
+    auto list = [](const Json& object, const char* key) {
+        return object.contains(key) && !object[key].is_null() ? object[key] : Json::array();
+    };
     auto taken = [&](const std::string& destination) {
-        return std::any_of(wanted.points.begin(), wanted.points.end(), [&](const MountPoint& p) { return p.destination == destination; });
+        return std::any_of(wanted.points.begin(), wanted.points.end(),
+                           [&](const MountPoint& p) { return p.destination == destination; });
     };
     auto add = [&](MountPoint point) -> Result<void> {
         // Only what the kernel gives and we made may be seen at these places (CVE-2019-16884, CVE-2019-19921).
         for (std::string_view reserved : {"/proc", "/sys"})
             if (point.destination == reserved || (point.destination + "/").starts_with(std::string(reserved) + "/"))
-                return fail(Code::invalid, "invalid mount path: \"" + point.destination + "\" is inside \"" + std::string(reserved) + "\"");
+                return fail(Code::invalid, "invalid mount path: \"" + point.destination + "\" is inside \"" +
+                                               std::string(reserved) + "\"");
         if (taken(point.destination)) return fail(Code::invalid, "Duplicate mount point: " + point.destination);
         wanted.points.push_back(std::move(point));
         return {};
@@ -214,14 +238,18 @@ Result<WantedMounts> wanted_mounts(const Json& config, const Json& host_config,
     std::vector<std::size_t> order(wanted.points.size());
     for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
     std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-        auto depth = [&](std::size_t i) { return std::count(wanted.points[i].destination.begin(), wanted.points[i].destination.end(), '/'); };
+        auto depth = [&](std::size_t i) {
+            return std::count(wanted.points[i].destination.begin(), wanted.points[i].destination.end(), '/');
+        };
         return depth(a) < depth(b);
     });
     WantedMounts sorted;
     sorted.warnings = wanted.warnings;
     for (std::size_t index : order) {
-        if (auto found = wanted.volume_options.find(index); found != wanted.volume_options.end()) sorted.volume_options[sorted.points.size()] = found->second;
-        if (auto found = wanted.volume_labels.find(index); found != wanted.volume_labels.end()) sorted.volume_labels[sorted.points.size()] = found->second;
+        if (auto found = wanted.volume_options.find(index); found != wanted.volume_options.end())
+            sorted.volume_options[sorted.points.size()] = found->second;
+        if (auto found = wanted.volume_labels.find(index); found != wanted.volume_labels.end())
+            sorted.volume_labels[sorted.points.size()] = found->second;
         sorted.points.push_back(std::move(wanted.points[index]));
     }
     return sorted;

@@ -9,7 +9,7 @@
 namespace gantry::container {
 
 struct WantedMounts {
-    std::vector<MountPoint> points;      // sorted by destination, parents first; no destination twice
+    std::vector<MountPoint> points;  // sorted by destination, parents first; no destination twice
     std::vector<std::string> warnings;
     // For a volume that is to be made: its driver options and labels, by index into points.
     std::map<std::size_t, Json> volume_options, volume_labels;

@@ -37,7 +37,8 @@ std::string hosts_text(const Container& c, const network::Attached& attached) {
 }
 
 // The user's servers, else the network's resolver, else the host's own; search domains and options likewise.
-std::string resolv_text(const Container& c, const network::Attached& attached, const std::vector<std::string>& configured) {
+std::string resolv_text(const Container& c, const network::Attached& attached,
+                        const std::vector<std::string>& configured) {
     std::string resolv;
     Json dns = c.host_config["Dns"];
     if ((!dns.is_array() || dns.empty()) && !configured.empty()) dns = configured;
@@ -51,8 +52,10 @@ std::string resolv_text(const Container& c, const network::Attached& attached, c
     bool need_servers = resolv.empty();
     auto own = read_file("/etc/resolv.conf", 1 << 20);
     for (std::string_view line : split(own ? *own : std::string(), '\n')) {
-        bool server = line.starts_with("nameserver"), searching = line.starts_with("search") || line.starts_with("domain"), option = line.starts_with("options");
-        if ((server && need_servers) || (searching && (!search.is_array() || search.empty())) || (option && (!options.is_array() || options.empty())))
+        bool server = line.starts_with("nameserver"),
+             searching = line.starts_with("search") || line.starts_with("domain"), option = line.starts_with("options");
+        if ((server && need_servers) || (searching && (!search.is_array() || search.empty())) ||
+            (option && (!options.is_array() || options.empty())))
             resolv += std::string(line) + "\n";
     }
     if (search.is_array() && !(search.size() == 1 && search[0] == ".")) resolv += search_line(search, "search");
@@ -62,7 +65,8 @@ std::string resolv_text(const Container& c, const network::Attached& attached, c
 
 }  // namespace
 
-Result<void> ContainerService::write_network_files(const Container& c, const network::Attached& attached, const std::string& hostname) {
+Result<void> ContainerService::write_network_files(const Container& c, const network::Attached& attached,
+                                                   const std::string& hostname) {
     std::string run = run_directory(c.id);
     // In place: the files are bind mounts already, and a new inode would not be seen.
     GANTRY_CHECK(write_file(run + "/hosts", hosts_text(c, attached), 0644));

@@ -12,21 +12,31 @@ Result<network::EndpointWish> endpoint_wish(const std::string& network, const Js
     wish.network = network;
     if (!settings.is_object()) return wish;
     try {
-        auto list = [&](const char* key) { return settings.contains(key) && settings[key].is_array() ? settings[key].get<std::vector<std::string>>() : std::vector<std::string>{}; };
+        auto list = [&](const char* key) {
+            return settings.contains(key) && settings[key].is_array() ? settings[key].get<std::vector<std::string>>()
+                                                                      : std::vector<std::string>{};
+        };
         wish.aliases = list("Aliases");
-        if (!list("Links").empty()) return fail(Code::unsupported, "links on network \"" + network + "\" are not supported; names and aliases resolve on every network");
+        if (!list("Links").empty())
+            return fail(Code::unsupported, "links on network \"" + network +
+                                               "\" are not supported; names and aliases resolve on every network");
         if (settings.contains("IPAMConfig") && settings["IPAMConfig"].is_object()) {
             const Json& ipam = settings["IPAMConfig"];
             wish.ipv4 = ipam.value("IPv4Address", "");
-            if (!ipam.value("IPv6Address", "").empty()) return fail(Code::unsupported, "IPv6 addresses are not supported yet");
+            if (!ipam.value("IPv6Address", "").empty())
+                return fail(Code::unsupported, "IPv6 addresses are not supported yet");
             if (ipam.contains("LinkLocalIPs") && ipam["LinkLocalIPs"].is_array() && !ipam["LinkLocalIPs"].empty())
                 return fail(Code::unsupported, "link-local addresses are not supported");
             in_addr address{};
-            if (!wish.ipv4.empty() && ::inet_pton(AF_INET, wish.ipv4.c_str(), &address) != 1) return fail(Code::invalid, "invalid IPv4 address: " + wish.ipv4);
+            if (!wish.ipv4.empty() && ::inet_pton(AF_INET, wish.ipv4.c_str(), &address) != 1)
+                return fail(Code::invalid, "invalid IPv4 address: " + wish.ipv4);
         }
-        wish.mac = settings.contains("MacAddress") && settings["MacAddress"].is_string() ? settings["MacAddress"].get<std::string>() : "";
+        wish.mac = settings.contains("MacAddress") && settings["MacAddress"].is_string()
+                       ? settings["MacAddress"].get<std::string>()
+                       : "";
         if (settings.contains("DriverOpts") && settings["DriverOpts"].is_object())
-            for (const auto& [key, value] : settings["DriverOpts"].items()) wish.driver_options[key] = value.get<std::string>();
+            for (const auto& [key, value] : settings["DriverOpts"].items())
+                wish.driver_options[key] = value.get<std::string>();
         wish.gateway_priority = settings.value("GwPriority", 0);
         return wish;
     } catch (const Json::exception& e) {
@@ -45,7 +55,8 @@ Result<void> add_bindings(NetworkWishes& wishes, const Json& bindings) {
         }
         for (const Json& binding : list) {
             std::string address = binding.value("HostIp", ""), number = binding.value("HostPort", "");
-            wishes.ports.push_back({port.protocol, port.port, address.empty() ? "0.0.0.0" : address, static_cast<std::uint16_t>(parse_int(number).value_or(0))});
+            wishes.ports.push_back({port.protocol, port.port, address.empty() ? "0.0.0.0" : address,
+                                    static_cast<std::uint16_t>(parse_int(number).value_or(0))});
         }
     }
     return {};
@@ -57,11 +68,15 @@ Result<void> add_exposed(NetworkWishes& wishes, const Json& exposed) {
         std::size_t slash = text.find('/'), dash = text.substr(0, slash).find('-');
         std::string suffix = slash == std::string::npos ? "" : text.substr(slash);
         std::string first = dash == std::string::npos ? text.substr(0, slash) : text.substr(0, dash);
-        std::string last = dash == std::string::npos ? first : text.substr(dash + 1, slash == std::string::npos ? slash : slash - dash - 1);
+        std::string last = dash == std::string::npos
+                               ? first
+                               : text.substr(dash + 1, slash == std::string::npos ? slash : slash - dash - 1);
         GANTRY_TRY(PortSpec low, parse_port(first + suffix));
         GANTRY_TRY(PortSpec high, parse_port(last + suffix));
         for (unsigned port = low.port; port <= high.port; ++port) {
-            bool bound = std::any_of(wishes.ports.begin(), wishes.ports.end(), [&](const network::Port& p) { return p.container_port == port && p.protocol == low.protocol; });
+            bool bound = std::any_of(wishes.ports.begin(), wishes.ports.end(), [&](const network::Port& p) {
+                return p.container_port == port && p.protocol == low.protocol;
+            });
             if (!bound) wishes.ports.push_back({low.protocol, static_cast<std::uint16_t>(port), "0.0.0.0", 0});
         }
     }
@@ -82,10 +97,12 @@ Result<NetworkWishes> network_wishes(const Container& c) {
     bool shared = wishes.mode == "host" || wishes.mode == "none" || wishes.mode.starts_with("container:");
     if (shared && wishes.mode.starts_with("container:") && !wishes.ports.empty())
         return fail(Code::invalid, "conflicting options: port publishing and the container type network mode");
-    if (wishes.mode == "host") wishes.ports.clear();  // as Docker: published ports are discarded with the host's network
+    if (wishes.mode == "host")
+        wishes.ports.clear();  // as Docker: published ports are discarded with the host's network
     if (wishes.mode == "none") wishes.ports.clear();
     if (const Json& links = c.host_config["Links"]; links.is_array() && !links.empty())
-        return fail(Code::unsupported, "--link is not supported: names of containers resolve on every network, the default one too");
+        return fail(Code::unsupported,
+                    "--link is not supported: names of containers resolve on every network, the default one too");
     return wishes;
 }
 

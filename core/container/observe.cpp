@@ -37,17 +37,20 @@ std::int64_t system_cpu_ns() {
     return ticks * (1'000'000'000 / ::sysconf(_SC_CLK_TCK));
 }
 
-std::int64_t host_memory() {
-    return std::int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGESIZE);
-}
+std::int64_t host_memory() { return std::int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGESIZE); }
 
 Json cpu_stats(const Json& cpu) {
-    Json usage{{"total_usage", cpu.value("usage_ns", std::int64_t{0})}, {"usage_in_kernelmode", cpu.value("system_ns", std::int64_t{0})}, {"usage_in_usermode", cpu.value("user_ns", std::int64_t{0})}};
+    Json usage{{"total_usage", cpu.value("usage_ns", std::int64_t{0})},
+               {"usage_in_kernelmode", cpu.value("system_ns", std::int64_t{0})},
+               {"usage_in_usermode", cpu.value("user_ns", std::int64_t{0})}};
     if (cpu.contains("percpu_ns")) usage["percpu_usage"] = cpu["percpu_ns"];
     return {{"cpu_usage", usage},
             {"system_cpu_usage", system_cpu_ns()},
             {"online_cpus", ::sysconf(_SC_NPROCESSORS_ONLN)},
-            {"throttling_data", {{"periods", cpu.value("periods", std::int64_t{0})}, {"throttled_periods", cpu.value("throttled_periods", std::int64_t{0})}, {"throttled_time", cpu.value("throttled_ns", std::int64_t{0})}}}};
+            {"throttling_data",
+             {{"periods", cpu.value("periods", std::int64_t{0})},
+              {"throttled_periods", cpu.value("throttled_periods", std::int64_t{0})},
+              {"throttled_time", cpu.value("throttled_ns", std::int64_t{0})}}}};
 }
 
 Json memory_stats(const Json& memory) {
@@ -62,29 +65,41 @@ Json memory_stats(const Json& memory) {
 Json blkio_stats(const Json& entries) {
     Json bytes = Json::array(), operations = Json::array();
     for (const Json& e : entries) {
-        bytes.push_back({{"major", e.value("major", 0)}, {"minor", e.value("minor", 0)}, {"op", e.value("op", "")}, {"value", e.value("bytes", std::int64_t{0})}});
-        operations.push_back({{"major", e.value("major", 0)}, {"minor", e.value("minor", 0)}, {"op", e.value("op", "")}, {"value", e.value("ios", std::int64_t{0})}});
+        bytes.push_back({{"major", e.value("major", 0)},
+                         {"minor", e.value("minor", 0)},
+                         {"op", e.value("op", "")},
+                         {"value", e.value("bytes", std::int64_t{0})}});
+        operations.push_back({{"major", e.value("major", 0)},
+                              {"minor", e.value("minor", 0)},
+                              {"op", e.value("op", "")},
+                              {"value", e.value("ios", std::int64_t{0})}});
     }
-    return {{"io_service_bytes_recursive", bytes}, {"io_serviced_recursive", operations}, {"io_queue_recursive", nullptr}, {"io_service_time_recursive", nullptr},
-            {"io_wait_time_recursive", nullptr}, {"io_merged_recursive", nullptr}, {"io_time_recursive", nullptr}, {"sectors_recursive", nullptr}};
+    return {{"io_service_bytes_recursive", bytes}, {"io_serviced_recursive", operations},
+            {"io_queue_recursive", nullptr},       {"io_service_time_recursive", nullptr},
+            {"io_wait_time_recursive", nullptr},   {"io_merged_recursive", nullptr},
+            {"io_time_recursive", nullptr},        {"sectors_recursive", nullptr}};
 }
 
 // Empty files and directories that are in a container's layer only because the engine mounts its own things over them.
 // Nobody in the container can reach or change them.
-constexpr std::string_view mount_points[] = {"/dev", "/dev/console", "/dev/mqueue", "/dev/pts", "/dev/shm", "/etc/hostname",
-                                             "/etc/hosts", "/etc/resolv.conf", "/proc", "/sys"};
+constexpr std::string_view mount_points[] = {"/dev",     "/dev/console",  "/dev/mqueue", "/dev/pts",
+                                             "/dev/shm", "/etc/hostname", "/etc/hosts",  "/etc/resolv.conf",
+                                             "/proc",    "/sys"};
 
 // The engine's mount points taken out, and directories that are listed for nothing but them.
 void hide_mount_points(std::vector<std::pair<std::string, int>>& changes) {
     std::set<std::string> parents;
     std::erase_if(changes, [&](const auto& change) {
-        const bool hidden = change.second == 1 && std::find(std::begin(mount_points), std::end(mount_points), change.first) != std::end(mount_points);
-        if (hidden && change.first.find('/', 1) != std::string::npos) parents.insert(change.first.substr(0, change.first.rfind('/')));
+        const bool hidden = change.second == 1 && std::find(std::begin(mount_points), std::end(mount_points),
+                                                            change.first) != std::end(mount_points);
+        if (hidden && change.first.find('/', 1) != std::string::npos)
+            parents.insert(change.first.substr(0, change.first.rfind('/')));
         return hidden;
     });
     std::erase_if(changes, [&](const auto& change) {
-        return parents.contains(change.first) &&
-               std::none_of(changes.begin(), changes.end(), [&](const auto& other) { return other.first.starts_with(change.first + "/"); });
+        return parents.contains(change.first) && std::none_of(changes.begin(), changes.end(), [&](const auto& other) {
+                   return other.first.starts_with(change.first + "/");
+               });
     });
 }
 
@@ -92,7 +107,8 @@ void hide_mount_points(std::vector<std::pair<std::string, int>>& changes) {
 
 Result<std::shared_ptr<Monitor>> ContainerService::monitor_of(Entry& entry) {
     std::lock_guard lock(entry.mutex);
-    if (!entry.record.active() || !entry.monitor) return fail(Code::conflict, "container " + entry.record.id + " is not running");
+    if (!entry.record.active() || !entry.monitor)
+        return fail(Code::conflict, "container " + entry.record.id + " is not running");
     return entry.monitor;
 }
 
@@ -120,7 +136,9 @@ Result<Json> ContainerService::top(const std::string& ref, const std::string& ps
     writing.reset();
     reader.join();
     if (!status) return std::move(status).error().context("run ps on the host");
-    if (*status != 0 || !output) return fail(Code::invalid, "ps failed with exit status " + std::to_string(*status) + " for \"" + ps_arguments + "\"");
+    if (*status != 0 || !output)
+        return fail(Code::invalid,
+                    "ps failed with exit status " + std::to_string(*status) + " for \"" + ps_arguments + "\"");
     auto lines = split(*output, '\n');
     std::vector<std::string> titles = words(lines[0], 99);
     std::size_t column = static_cast<std::size_t>(std::find(titles.begin(), titles.end(), "PID") - titles.begin());
@@ -137,10 +155,17 @@ Result<Json> ContainerService::top(const std::string& ref, const std::string& ps
 Result<Json> ContainerService::stats(const std::string& ref) {
     GANTRY_TRY(EntryPtr entry, find(ref));
     Container c = entry->snapshot();
-    Json result{{"id", c.id}, {"name", "/" + c.name}, {"read", rfc3339(wall_clock_ns())}, {"preread", "0001-01-01T00:00:00Z"}, {"os_type", "linux"}, {"num_procs", 0}, {"storage_stats", Json::object()}};
+    Json result{{"id", c.id},
+                {"name", "/" + c.name},
+                {"read", rfc3339(wall_clock_ns())},
+                {"preread", "0001-01-01T00:00:00Z"},
+                {"os_type", "linux"},
+                {"num_procs", 0},
+                {"storage_stats", Json::object()}};
     auto monitor = monitor_of(*entry);
     if (!monitor) {  // not running: Docker answers with empty figures
-        for (const char* key : {"cpu_stats", "precpu_stats", "memory_stats", "pids_stats", "blkio_stats", "networks"}) result[key] = Json::object();
+        for (const char* key : {"cpu_stats", "precpu_stats", "memory_stats", "pids_stats", "blkio_stats", "networks"})
+            result[key] = Json::object();
         return result;
     }
     GANTRY_TRY(Json figures, (*monitor)->driver_call("runtime.stats/1", "stats", {{"id", c.id}}));
@@ -157,7 +182,8 @@ Result<Json> ContainerService::changes(const std::string& ref) {
     GANTRY_TRY(EntryPtr entry, find(ref));
     Container c = entry->snapshot();
     GANTRY_TRY(auto layers, with_.drivers.get(driver::Kind::layer, c.layer_driver));
-    GANTRY_TRY(driver::Reply reply, layers->call("layer/1", "changes", {{"key", c.layer}}, {}, driver::Deadline::longer));
+    GANTRY_TRY(driver::Reply reply,
+               layers->call("layer/1", "changes", {{"key", c.layer}}, {}, driver::Deadline::longer));
     std::vector<std::pair<std::string, int>> found;
     for (const Json& change : reply.result.value("changes", Json::array())) {
         std::string kind = change.value("kind", "");
@@ -176,7 +202,9 @@ Result<void> ContainerService::connect_network(const std::string& network, const
     std::lock_guard operation(entry->operation);
     Container c = entry->snapshot();
     if (c.network_mode() == "host" || c.network_mode() == "none" || c.network_mode().starts_with("container:"))
-        return fail(Code::denied, "container sharing network namespace with another container or host cannot be connected to any other network");
+        return fail(Code::denied,
+                    "container sharing network namespace with another container or host cannot be connected to any "
+                    "other network");
     Json settings;
     if (c.active()) {
         auto netns = open_file("/proc/" + std::to_string(c.state.pid) + "/ns/net", O_RDONLY);
@@ -193,7 +221,8 @@ Result<void> ContainerService::connect_network(const std::string& network, const
         std::string mode = c.network_mode();
         entry->record.endpoints[mode == "default" ? std::string(network::default_network) : mode] = Json::object();
     }
-    entry->record.endpoints[name] = body.contains("EndpointConfig") && body["EndpointConfig"].is_object() ? body["EndpointConfig"] : Json::object();
+    entry->record.endpoints[name] =
+        body.contains("EndpointConfig") && body["EndpointConfig"].is_object() ? body["EndpointConfig"] : Json::object();
     if (c.active()) entry->network_settings[name] = settings;
     return save(*entry);
 }
@@ -205,7 +234,9 @@ Result<void> ContainerService::disconnect_network(const std::string& network, co
     std::string name = object.value("Name", network);
     std::lock_guard operation(entry->operation);
     Container c = entry->snapshot();
-    bool listed = c.endpoints.contains(name), by_mode = c.endpoints.empty() && (c.network_mode() == name || (c.network_mode() == "default" && name == network::default_network));
+    bool listed = c.endpoints.contains(name),
+         by_mode = c.endpoints.empty() &&
+                   (c.network_mode() == name || (c.network_mode() == "default" && name == network::default_network));
     if (!listed && !by_mode) return fail(Code::denied, "container " + c.id + " is not connected to network " + name);
     if (c.active()) {
         auto netns = open_file("/proc/" + std::to_string(c.state.pid) + "/ns/net", O_RDONLY);
@@ -222,15 +253,19 @@ Result<Json> ContainerService::update(const std::string& ref, const Json& body) 
     GANTRY_TRY(EntryPtr entry, find(ref));
     std::lock_guard operation(entry->operation);
     for (const auto& [key, value] : body.items())
-        if (key != "RestartPolicy" && !value.is_null() && value != 0 && value != "" && value != Json::array() && value != false)
+        if (key != "RestartPolicy" && !value.is_null() && value != 0 && value != "" && value != Json::array() &&
+            value != false)
             return fail(Code::unsupported, "update of \"" + key + "\" is not supported yet; RestartPolicy is");
     if (!body.contains("RestartPolicy")) return Json{{"Warnings", Json::array()}};
     std::string name = body["RestartPolicy"].value("Name", "");
     std::int64_t maximum = body["RestartPolicy"].value("MaximumRetryCount", std::int64_t{0});
-    if (name != "no" && name != "always" && name != "on-failure" && name != "unless-stopped") return fail(Code::invalid, "invalid restart policy: unknown policy '" + name + "'");
-    if (maximum != 0 && name != "on-failure") return fail(Code::invalid, "invalid restart policy: maximum retry count can only be used with 'on-failure'");
+    if (name != "no" && name != "always" && name != "on-failure" && name != "unless-stopped")
+        return fail(Code::invalid, "invalid restart policy: unknown policy '" + name + "'");
+    if (maximum != 0 && name != "on-failure")
+        return fail(Code::invalid, "invalid restart policy: maximum retry count can only be used with 'on-failure'");
     std::lock_guard lock(entry->mutex);
-    if (entry->record.auto_remove() && name != "no") return fail(Code::conflict, "Restart policy cannot be updated because AutoRemove is enabled for the container");
+    if (entry->record.auto_remove() && name != "no")
+        return fail(Code::conflict, "Restart policy cannot be updated because AutoRemove is enabled for the container");
     entry->record.host_config["RestartPolicy"] = {{"Name", name}, {"MaximumRetryCount", maximum}};
     GANTRY_CHECK(save(*entry));
     return Json{{"Warnings", Json::array()}};

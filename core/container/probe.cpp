@@ -31,7 +31,8 @@ std::string drain(int fd, std::int64_t deadline_ns) {
         if (::poll(&waiting, 1, static_cast<int>(std::min<std::int64_t>(left_ms, 60'000))) <= 0) continue;
         ssize_t n = ::read(fd, block, sizeof block);
         if (n <= 0) return output;
-        if (output.size() < output_limit) output.append(block, std::min(static_cast<std::size_t>(n), output_limit - output.size()));
+        if (output.size() < output_limit)
+            output.append(block, std::min(static_cast<std::size_t>(n), output_limit - output.size()));
     }
 }
 
@@ -43,11 +44,13 @@ void ContainerService::begin_health(const EntryPtr& entry) {
     std::uint64_t number = 0;
     {
         std::lock_guard lock(entry->mutex);
-        if (entry->record.health.status == "none" || entry->record.health.status.empty()) entry->record.health.status = "starting";
+        if (entry->record.health.status == "none" || entry->record.health.status.empty())
+            entry->record.health.status = "starting";
         number = entry->start_number;
     }
     bool starting = check->start_period_ns > 0;
-    timers_->after(static_cast<int>((starting ? check->start_interval_ns : check->interval_ns) / 1'000'000), [this, entry, number, c = *check] { probe_soon(entry, number, c); });
+    timers_->after(static_cast<int>((starting ? check->start_interval_ns : check->interval_ns) / 1'000'000),
+                   [this, entry, number, c = *check] { probe_soon(entry, number, c); });
 }
 
 void ContainerService::probe_soon(const EntryPtr& entry, std::uint64_t number, const HealthCheck& check) {
@@ -57,7 +60,9 @@ void ContainerService::probe_soon(const EntryPtr& entry, std::uint64_t number, c
     }
     run_beside([this, entry, number, check] {
         std::int64_t next_ns = probe(entry, number, check);
-        if (next_ns > 0) timers_->after(static_cast<int>(next_ns / 1'000'000), [this, entry, number, check] { probe_soon(entry, number, check); });
+        if (next_ns > 0)
+            timers_->after(static_cast<int>(next_ns / 1'000'000),
+                           [this, entry, number, check] { probe_soon(entry, number, check); });
     });
 }
 
@@ -97,7 +102,8 @@ std::int64_t ContainerService::probe(const EntryPtr& entry, std::uint64_t number
     Health::Probe outcome;
     outcome.start_ns = wall_clock_ns();
     std::int64_t deadline = monotonic_ns() + check.timeout_ns;
-    auto pid = monitor->exec(execution->id, exec_process(c, execution->config, identity->user, identity->capabilities), false, identity->seccomp, std::move(stdio));
+    auto pid = monitor->exec(execution->id, exec_process(c, execution->config, identity->user, identity->capabilities),
+                             false, identity->seccomp, std::move(stdio));
     if (!pid) {
         outcome.exit_code = -1;
         outcome.output = pid.error().text;
@@ -110,7 +116,8 @@ std::int64_t ContainerService::probe(const EntryPtr& entry, std::uint64_t number
         } else {
             if (process) ::syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0);
             outcome.exit_code = -1;
-            outcome.output = "Health check exceeded timeout (" + std::to_string(check.timeout_ns / 1'000'000) + "ms)" + (outcome.output.empty() ? "" : ": " + outcome.output);
+            outcome.output = "Health check exceeded timeout (" + std::to_string(check.timeout_ns / 1'000'000) + "ms)" +
+                             (outcome.output.empty() ? "" : ": " + outcome.output);
         }
     }
     outcome.end_ns = wall_clock_ns();

@@ -91,15 +91,19 @@ void ContainerService::recover(std::unique_ptr<Launcher> launcher) {
             State& state = entry->record.state;
             over = entry->record.auto_remove() && state.started_ns != 0;
             // "unless-stopped" and "always" also start what was stopped by the machine's own end.
-            again = state.status == Status::restarting || (state.started_ns != 0 && state.status == Status::exited && !state.stopped_by_user && state.boot_id != boot_id() && wants_restart(*entry));
+            again = state.status == Status::restarting ||
+                    (state.started_ns != 0 && state.status == Status::exited && !state.stopped_by_user &&
+                     state.boot_id != boot_id() && wants_restart(*entry));
             if (again) {
                 state.status = Status::restarting;
                 (void)save(*entry);
             }
         }
         std::lock_guard operation(entry->operation);
-        if (over) (void)remove_locked(*entry, true);
-        else if (again) schedule_restart(entry);
+        if (over)
+            (void)remove_locked(*entry, true);
+        else if (again)
+            schedule_restart(entry);
     }
 }
 
@@ -111,7 +115,8 @@ void ContainerService::finish_unfinished_creates(const std::vector<store::Intent
             std::lock_guard lock(index_mutex_);
             if (entries_.contains(intent.id)) continue;
         }
-        discard_layer(intent.detail.value("layer_driver", settings_.defaults.layer_driver), intent.detail.value("layer", "container-" + intent.id));
+        discard_layer(intent.detail.value("layer_driver", settings_.defaults.layer_driver),
+                      intent.detail.value("layer", "container-" + intent.id));
         (void)remove_tree(directory(intent.id));
         log::info("an unfinished create was undone", {{"container", intent.id}});
     }
@@ -126,7 +131,8 @@ void ContainerService::adopt_strays(const std::set<std::string>& existing, std::
         if (existing.contains(id)) continue;
         auto monitor = launcher_->reconnect(id, run_directory(id));
         if (!monitor) continue;
-        log::error("a container runs whose record is damaged or lost; it is left alone", {{"container", id}, {"pid", std::to_string((*monitor)->pid())}});
+        log::error("a container runs whose record is damaged or lost; it is left alone",
+                   {{"container", id}, {"pid", std::to_string((*monitor)->pid())}});
         strays_.emplace_back(id, std::move(*monitor));
         running.insert(id);
     }
@@ -200,7 +206,9 @@ void ContainerService::recover_one(const EntryPtr& entry, bool unfinished_start)
         state.exit_code = record ? record->exit_code : 255;
         state.oom_killed = record && record->oom_killed;
         state.finished_ns = record ? record->finished_ns : wall_clock_ns();
-        if (!record) state.error = this_boot ? "its monitor ended without a record; the container was killed" : "the machine went down while it ran";
+        if (!record)
+            state.error = this_boot ? "its monitor ended without a record; the container was killed"
+                                    : "the machine went down while it ran";
         again = wants_restart(*entry);
         if (again) {
             state.status = Status::restarting;

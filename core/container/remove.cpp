@@ -8,8 +8,11 @@ namespace gantry::container {
 
 void ContainerService::discard_layer(const std::string& driver_name, const std::string& key) {
     auto layers = with_.drivers.get(driver::Kind::layer, driver_name);
-    Result<driver::Reply> removed = layers ? (*layers)->call("layer/1", "remove", {{"key", key}}, {}, driver::Deadline::longer) : Result<driver::Reply>(layers.error());
-    if (!removed) log::warn("a container's layer could not be removed", {{"layer", key}, {"reason", removed.error().text}});
+    Result<driver::Reply> removed =
+        layers ? (*layers)->call("layer/1", "remove", {{"key", key}}, {}, driver::Deadline::longer)
+               : Result<driver::Reply>(layers.error());
+    if (!removed)
+        log::warn("a container's layer could not be removed", {{"layer", key}, {"reason", removed.error().text}});
 }
 
 // The caller holds entry.operation; the container does not run.
@@ -37,8 +40,10 @@ Result<void> ContainerService::remove_locked(Entry& entry, bool volumes) {
         (void)with_.volumes.unpublish(point.name, c.id);
         // An anonymous volume goes with its container only when asked, or with a container that removes itself.
         if (volumes && point.anonymous)
-            if (auto removed = with_.volumes.remove(point.name, true); !removed && removed.error().code != Code::conflict)
-                log::warn("an anonymous volume could not be removed", {{"volume", point.name}, {"reason", removed.error().text}});
+            if (auto removed = with_.volumes.remove(point.name, true);
+                !removed && removed.error().code != Code::conflict)
+                log::warn("an anonymous volume could not be removed",
+                          {{"volume", point.name}, {"reason", removed.error().text}});
     }
     GANTRY_FAILPOINT("container.remove.after_volumes");
     GANTRY_CHECK(remove_tree(directory(c.id)));
@@ -70,7 +75,8 @@ Result<void> ContainerService::remove(const std::string& ref, bool volumes, bool
         State& state = entry->record.state;
         if (entry->record.active() || state.status == Status::restarting) {
             if (!force)
-                return fail(Code::conflict, "cannot remove container \"/" + entry->record.name + "\": container is " + std::string(name_of(state.status)) +
+                return fail(Code::conflict, "cannot remove container \"/" + entry->record.name + "\": container is " +
+                                                std::string(name_of(state.status)) +
                                                 ": stop the container before removing or force remove");
             state.stopped_by_user = true;
             if (state.status == Status::restarting) state.status = Status::exited;
@@ -78,15 +84,20 @@ Result<void> ContainerService::remove(const std::string& ref, bool volumes, bool
         }
     }
     if (monitor) {
-        if (entry->snapshot().state.status == Status::paused) (void)monitor->driver_call("runtime.pause/1", "resume", {{"id", entry->id()}});
+        if (entry->snapshot().state.status == Status::paused)
+            (void)monitor->driver_call("runtime.pause/1", "resume", {{"id", entry->id()}});
         (void)monitor->signal(9, true);
-        if (!wait_inactive(*entry, 10'000)) return fail(Code::deadline, "could not kill container " + entry->id() + ": a process does not end on SIGKILL");
+        if (!wait_inactive(*entry, 10'000))
+            return fail(Code::deadline,
+                        "could not kill container " + entry->id() + ": a process does not end on SIGKILL");
     }
     std::lock_guard operation(entry->operation);
     {
         std::lock_guard lock(entry->mutex);
         if (entry->removed) return {};  // it removed itself at its end, which is what was asked for
-        if (entry->record.active()) return fail(Code::conflict, "cannot remove container \"/" + entry->record.name + "\": it was started meanwhile");
+        if (entry->record.active())
+            return fail(Code::conflict,
+                        "cannot remove container \"/" + entry->record.name + "\": it was started meanwhile");
     }
     return remove_locked(*entry, volumes);
 }

@@ -21,8 +21,12 @@ int fs_open(const char* type) { return static_cast<int>(::syscall(SYS_fsopen, ty
 int fs_config(int fd, unsigned command, const char* key, const char* value) {
     return static_cast<int>(::syscall(SYS_fsconfig, fd, command, key, value, 0));
 }
-int fs_mount(int fd, unsigned attributes) { return static_cast<int>(::syscall(SYS_fsmount, fd, 1u /* FSMOUNT_CLOEXEC */, attributes)); }
-int open_tree_fd(int directory, const char* path, unsigned flags) { return static_cast<int>(::syscall(SYS_open_tree, directory, path, flags)); }
+int fs_mount(int fd, unsigned attributes) {
+    return static_cast<int>(::syscall(SYS_fsmount, fd, 1u /* FSMOUNT_CLOEXEC */, attributes));
+}
+int open_tree_fd(int directory, const char* path, unsigned flags) {
+    return static_cast<int>(::syscall(SYS_open_tree, directory, path, flags));
+}
 constexpr unsigned config_flag = 0, config_string = 1, config_create = 6;
 constexpr unsigned attribute_read_only = 0x1, attribute_no_device = 0x4;
 
@@ -42,9 +46,11 @@ Result<UniqueFd> open_overlay(const MountPlan& plan, Access access) {
         GANTRY_CHECK(set("workdir", plan.work));
     }
     for (const auto& option : plan.fs_options)
-        if (fs_config(context.get(), config_flag, option.c_str(), nullptr) != 0) return fail_errno("overlay option " + option);
+        if (fs_config(context.get(), config_flag, option.c_str(), nullptr) != 0)
+            return fail_errno("overlay option " + option);
     if (fs_config(context.get(), config_create, nullptr, nullptr) != 0) return fail_errno("mount overlay");
-    UniqueFd mount(fs_mount(context.get(), attribute_no_device | (access == Access::read_only ? attribute_read_only : 0)));
+    UniqueFd mount(
+        fs_mount(context.get(), attribute_no_device | (access == Access::read_only ? attribute_read_only : 0)));
     if (!mount) return fail_errno("fsmount overlay");
     return mount;
 }
@@ -62,12 +68,16 @@ std::string escaped(const std::string& path) {
 Result<UniqueFd> open_overlay_old(const MountPlan& plan, Access access) {
     std::string data = "lowerdir=";
     for (const auto& lower : plan.lower) data += (&lower == plan.lower.data() ? "" : ":") + escaped(lower);
-    if (!plan.upper.empty() && access == Access::read_write) data += ",upperdir=" + escaped(plan.upper) + ",workdir=" + escaped(plan.work);
+    if (!plan.upper.empty() && access == Access::read_write)
+        data += ",upperdir=" + escaped(plan.upper) + ",workdir=" + escaped(plan.work);
     for (const auto& option : plan.fs_options) data += "," + option;
-    if (data.size() >= 4096) return fail(Code::unsupported, "this kernel cannot mount so many layers (" + std::to_string(plan.lower.size()) + ")");
+    if (data.size() >= 4096)
+        return fail(Code::unsupported,
+                    "this kernel cannot mount so many layers (" + std::to_string(plan.lower.size()) + ")");
     Result<UniqueFd> mount = fail(Code::internal, "not mounted");
     std::thread([&] {
-        if (::unshare(CLONE_NEWNS | CLONE_FS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
+        if (::unshare(CLONE_NEWNS | CLONE_FS) != 0 ||
+            ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
             mount = fail_errno("make a mount namespace");
             return;
         }
@@ -78,8 +88,10 @@ Result<UniqueFd> open_overlay_old(const MountPlan& plan, Access access) {
             return;
         }
         UniqueFd tree(open_tree_fd(AT_FDCWD, "/tmp", 1u /* OPEN_TREE_CLONE */ | O_CLOEXEC));
-        if (tree) mount = std::move(tree);
-        else mount = fail_errno("open_tree overlay");
+        if (tree)
+            mount = std::move(tree);
+        else
+            mount = fail_errno("open_tree overlay");
     }).join();
     return mount;
 }
@@ -88,9 +100,11 @@ Result<UniqueFd> open_overlay_old(const MountPlan& plan, Access access) {
 
 Result<UniqueFd> open_rootfs(const Json& mounts, Access access) {
     try {
-        if (!mounts.is_array() || mounts.size() != 1) return fail(Code::unsupported, "a root of " + std::to_string(mounts.size()) + " mounts");
+        if (!mounts.is_array() || mounts.size() != 1)
+            return fail(Code::unsupported, "a root of " + std::to_string(mounts.size()) + " mounts");
         MountPlan plan = mounts[0].get<MountPlan>();
-        if (plan.type == "bind") return open_file(plan.source, O_PATH | O_DIRECTORY).context("open the root file system");
+        if (plan.type == "bind")
+            return open_file(plan.source, O_PATH | O_DIRECTORY).context("open the root file system");
         if (plan.type != "overlay") return fail(Code::unsupported, "a root of type \"" + plan.type + "\"");
         if (access == Access::read_only && !plan.upper.empty()) {
             plan.lower.insert(plan.lower.begin(), plan.upper);

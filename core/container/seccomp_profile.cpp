@@ -97,14 +97,18 @@ SeccompProfile default_seccomp(const std::vector<std::string>& capabilities) {
     rules.push_back(rule({"socket"}, allow, argument(0, "SCMP_CMP_GT", 40)));
     rules.push_back(rule({"socket"}, refuse, argument(0, "SCMP_CMP_EQ", 38), eperm));
     rules.push_back(rule({"socket"}, refuse, argument(0, "SCMP_CMP_EQ", 40), eperm));
-    for (std::uint64_t persona : {std::uint64_t{0x0}, std::uint64_t{0x8}, std::uint64_t{0x20000}, std::uint64_t{0x20008}, std::uint64_t{0xffffffff}})
+    for (std::uint64_t persona : {std::uint64_t{0x0}, std::uint64_t{0x8}, std::uint64_t{0x20000},
+                                  std::uint64_t{0x20008}, std::uint64_t{0xffffffff}})
         rules.push_back(rule({"personality"}, allow, argument(0, "SCMP_CMP_EQ", persona)));
     if (!has(capabilities, "CAP_SYS_ADMIN")) {
         rules.push_back(rule({"clone"}, allow, argument(0, "SCMP_CMP_MASKED_EQ", namespace_flags, 0)));
         // clone3 passes its flags in memory, where no filter sees them; ENOSYS makes libc use clone.
         rules.push_back(rule({"clone3"}, refuse, {}, enosys));
     }
-    return finish({{"defaultAction", refuse}, {"defaultErrnoRet", enosys}, {"architectures", machine_architectures}, {"syscalls", rules}});
+    return finish({{"defaultAction", refuse},
+                   {"defaultErrnoRet", enosys},
+                   {"architectures", machine_architectures},
+                   {"syscalls", rules}});
 }
 
 Result<SeccompProfile> resolve_seccomp(const Json& profile, const std::vector<std::string>& capabilities) {
@@ -113,30 +117,43 @@ Result<SeccompProfile> resolve_seccomp(const Json& profile, const std::vector<st
             return fail(Code::invalid, "decoding seccomp profile failed: \"defaultAction\" is missing");
         Json oci{{"defaultAction", profile.at("defaultAction").get<std::string>()}, {"syscalls", Json::array()}};
         if (profile.contains("defaultErrnoRet")) oci["defaultErrnoRet"] = profile.at("defaultErrnoRet").get<int>();
-        if (profile.contains("architectures")) oci["architectures"] = profile.at("architectures");
-        else oci["architectures"] = machine_architectures;
+        if (profile.contains("architectures"))
+            oci["architectures"] = profile.at("architectures");
+        else
+            oci["architectures"] = machine_architectures;
         auto any_of = [](const Json& names, auto matches) {
-            return std::any_of(names.begin(), names.end(), [&](const Json& name) { return matches(name.get<std::string>()); });
+            return std::any_of(names.begin(), names.end(),
+                               [&](const Json& name) { return matches(name.get<std::string>()); });
         };
         auto is_machine = [](const std::string& name) { return name == machine_docker; };
         auto given = [&](const std::string& name) { return has(capabilities, name); };
         auto old_enough = [](const std::string& minimum) {
             int major = 0, minor = 0;
-            return std::sscanf(minimum.c_str(), "%d.%d", &major, &minor) == 2 && kernel_version() >= major * 1000 + minor;
+            return std::sscanf(minimum.c_str(), "%d.%d", &major, &minor) == 2 &&
+                   kernel_version() >= major * 1000 + minor;
         };
         for (const Json& entry : profile.value("syscalls", Json::array())) {
-            const Json includes = entry.contains("includes") && entry["includes"].is_object() ? entry["includes"] : Json::object();
-            const Json excludes = entry.contains("excludes") && entry["excludes"].is_object() ? entry["excludes"] : Json::object();
-            auto list = [](const Json& from, const char* key) { return from.contains(key) && from[key].is_array() ? from[key] : Json::array(); };
+            const Json includes =
+                entry.contains("includes") && entry["includes"].is_object() ? entry["includes"] : Json::object();
+            const Json excludes =
+                entry.contains("excludes") && entry["excludes"].is_object() ? entry["excludes"] : Json::object();
+            auto list = [](const Json& from, const char* key) {
+                return from.contains(key) && from[key].is_array() ? from[key] : Json::array();
+            };
             if (Json a = list(includes, "arches"); !a.empty() && !any_of(a, is_machine)) continue;
-            if (Json c = list(includes, "caps"); !c.empty() && !std::all_of(c.begin(), c.end(), [&](const Json& n) { return given(n); })) continue;
+            if (Json c = list(includes, "caps");
+                !c.empty() && !std::all_of(c.begin(), c.end(), [&](const Json& n) { return given(n); }))
+                continue;
             if (includes.contains("minKernel") && !old_enough(includes["minKernel"])) continue;
             if (any_of(list(excludes, "arches"), is_machine) || any_of(list(excludes, "caps"), given)) continue;
             if (excludes.contains("minKernel") && old_enough(excludes["minKernel"])) continue;
             Json kept{{"action", entry.at("action").get<std::string>()}};
-            if (entry.contains("names")) kept["names"] = entry["names"].get<std::vector<std::string>>();
-            else kept["names"] = std::vector<std::string>{entry.at("name").get<std::string>()};
-            if (entry.contains("args") && entry["args"].is_array() && !entry["args"].empty()) kept["args"] = entry["args"];
+            if (entry.contains("names"))
+                kept["names"] = entry["names"].get<std::vector<std::string>>();
+            else
+                kept["names"] = std::vector<std::string>{entry.at("name").get<std::string>()};
+            if (entry.contains("args") && entry["args"].is_array() && !entry["args"].empty())
+                kept["args"] = entry["args"];
             if (entry.contains("errnoRet")) kept["errnoRet"] = entry["errnoRet"].get<int>();
             oci["syscalls"].push_back(std::move(kept));
         }

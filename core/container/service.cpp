@@ -13,7 +13,8 @@
 
 namespace gantry::container {
 
-ContainerService::Timers::Timers(std::function<void(std::function<void()>)> post) : post_(std::move(post)), thread_([this] { run(); }) {}
+ContainerService::Timers::Timers(std::function<void(std::function<void()>)> post)
+    : post_(std::move(post)), thread_([this] { run(); }) {}
 
 ContainerService::Timers::~Timers() {
     {
@@ -151,9 +152,12 @@ ContainerService::Counts ContainerService::counts() {
     for (const auto& entry : all()) {
         std::lock_guard lock(entry->mutex);
         ++counts.total;
-        if (entry->record.state.status == Status::running) ++counts.running;
-        else if (entry->record.state.status == Status::paused) ++counts.paused;
-        else ++counts.stopped;
+        if (entry->record.state.status == Status::running)
+            ++counts.running;
+        else if (entry->record.state.status == Status::paused)
+            ++counts.paused;
+        else
+            ++counts.stopped;
     }
     return counts;
 }
@@ -170,15 +174,18 @@ Result<void> ContainerService::rename(const std::string& ref, const std::string&
     GANTRY_TRY(EntryPtr entry, find(ref));
     std::string name = given.starts_with('/') ? given.substr(1) : given;
     if (name.empty()) return fail(Code::invalid, "Neither old nor new names may be empty");
-    if (!valid_name(name)) return fail(Code::invalid, "Invalid container name (" + name + "), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed");
+    if (!valid_name(name))
+        return fail(Code::invalid, "Invalid container name (" + name + "), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed");
     std::string old;
     {
         std::lock_guard index(index_mutex_);
         if (auto taken = names_.find(name); taken != names_.end())
-            return fail(Code::conflict, taken->second == entry->record.id
-                                            ? "Renaming a container with the same name as its current name"
-                                            : "Conflict. The container name \"/" + name + "\" is already in use by container \"" + taken->second +
-                                                  "\". You have to remove (or rename) that container to be able to reuse that name.");
+            return fail(Code::conflict,
+                        taken->second == entry->record.id
+                            ? "Renaming a container with the same name as its current name"
+                            : "Conflict. The container name \"/" + name + "\" is already in use by container \"" +
+                                  taken->second +
+                                  "\". You have to remove (or rename) that container to be able to reuse that name.");
         names_[name] = entry->record.id;
     }
     Result<void> saved;

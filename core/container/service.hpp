@@ -33,12 +33,12 @@
 namespace gantry::container {
 
 struct ServiceSettings {
-    std::string engine;              // prefix of cgroups
-    std::string root, run;           // root/containers/ID, run/containers/ID
+    std::string engine;     // prefix of cgroups
+    std::string root, run;  // root/containers/ID, run/containers/ID
     CreateDefaults defaults;
     int stop_timeout_s = 10;
-    std::vector<std::string> dns;    // of the configuration; empty: the host's
-    bool trace_start = false;        // one log line a step of each start, in microseconds
+    std::vector<std::string> dns;  // of the configuration; empty: the host's
+    bool trace_start = false;      // one log line a step of each start, in microseconds
 };
 
 struct Collaborators {
@@ -48,7 +48,8 @@ struct Collaborators {
     volume::VolumeService& volumes;
     network::NetworkService& networks;
     // Tells the world: ("container", "start", id, attributes).
-    std::function<void(std::string_view type, std::string_view action, const std::string& id, const Json& attributes)> publish;
+    std::function<void(std::string_view type, std::string_view action, const std::string& id, const Json& attributes)>
+        publish;
     // Runs work on a worker thread.
     std::function<void(std::function<void()>)> post;
 };
@@ -97,7 +98,8 @@ public:
     Result<Json> update(const std::string& ref, const Json& body);
     // `done` is called once, with the exit code, when the condition holds; at once where it does already. Gives a number
     // to cancel with.
-    Result<std::uint64_t> wait(const std::string& ref, WaitCondition condition, std::function<void(int exit_code, const std::string& error)> done);
+    Result<std::uint64_t> wait(const std::string& ref, WaitCondition condition,
+                               std::function<void(int exit_code, const std::string& error)> done);
     void cancel_wait(const std::string& ref, std::uint64_t number);
     // In two steps, because a client starts the container as soon as it has the head of the attach's answer: begin_attach
     // before the connection is hijacked (GANTRY_CONFLICT / NOT_FOUND where it would be refused), attach or abandon_attach
@@ -113,7 +115,8 @@ public:
     Result<Json> list(bool all, int limit, bool size, const Filters& filters);
 
     Result<std::string> exec_create(const std::string& ref, const Json& body);
-    Result<void> exec_start(const std::string& exec_id, const Json& body, std::optional<Monitor::Attachment> attachment);
+    Result<void> exec_start(const std::string& exec_id, const Json& body,
+                            std::optional<Monitor::Attachment> attachment);
     Result<Json> exec_inspect(const std::string& exec_id);
     Result<void> exec_resize(const std::string& exec_id, int rows, int columns);
     Result<bool> exec_terminal(const std::string& exec_id);
@@ -166,9 +169,11 @@ private:
     Result<void> specify_start(Entry& entry, StartAttempt& start);
     Result<UniqueFd> open_source(const Container& container, const MountSource& source);
     Result<std::shared_ptr<Monitor>> partner_of(const std::string& mode, const char* kind);
-    void mark_running(Entry& entry, const StartAttempt& start, const network::Attached& network, std::shared_ptr<Monitor> monitor);
+    void mark_running(Entry& entry, const StartAttempt& start, const network::Attached& network,
+                      std::shared_ptr<Monitor> monitor);
     void unmark_running(Entry& entry, const StartAttempt& start, const Error& error);
-    Result<void> write_network_files(const Container& container, const network::Attached& attached, const std::string& hostname);
+    Result<void> write_network_files(const Container& container, const network::Attached& attached,
+                                     const std::string& hostname);
     // identity.cpp: as whom, and with what, a process runs
     struct Identity {
         User user;
@@ -176,7 +181,8 @@ private:
         std::string seccomp;
     };
     Result<User> resolve_user(Entry& entry, const std::string& user, const Json& root_plan);
-    Result<std::string> seccomp_for(const Container& container, const std::vector<std::string>& capabilities, bool privileged);
+    Result<std::string> seccomp_for(const Container& container, const std::vector<std::string>& capabilities,
+                                    bool privileged);
     Result<std::vector<std::string>> capabilities_of(const Container& container);
     Result<Identity> identity_of(Entry& entry, const Monitor& monitor, const std::string& wanted_user, bool privileged);
     // exit.cpp
@@ -221,11 +227,11 @@ private:
     bool states_known_ = false;  // what runs is known; a little before the whole recovery has ended
     bool recovered_ = false;
     std::chrono::steady_clock::time_point patience_;  // until when list and inspect wait for that
-    std::map<std::string, EntryPtr> entries_;       // by id
-    std::map<std::string, std::string> names_;      // name -> id; also names being created ("" until known)
+    std::map<std::string, EntryPtr> entries_;         // by id
+    std::map<std::string, std::string> names_;        // name -> id; also names being created ("" until known)
     std::map<std::string, std::shared_ptr<Execution>> executions_;
-    Json runtimes_ = Json::array();                 // what the launcher said of its drivers
-    std::map<std::string, User> user_cache_;        // "top layer\nuser" -> who that is in an untouched container
+    Json runtimes_ = Json::array();                     // what the launcher said of its drivers
+    std::map<std::string, User> user_cache_;            // "top layer\nuser" -> who that is in an untouched container
     std::map<std::string, std::string> seccomp_cache_;  // "default CAP_.." -> digest that the launcher has
 };
 

@@ -13,12 +13,25 @@ namespace {
 
 // What /proc and /sys show of the host, or let one do to it: hidden, or read-only. The union of the field's lists
 // (moby, podman, containerd).
-const std::vector<std::string> masked_paths = {
-    "/proc/acpi",        "/proc/asound",     "/proc/interrupts", "/proc/kcore",       "/proc/keys",
-    "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi",    "/proc/timer_list",  "/proc/timer_stats",
-    "/sys/devices/virtual/powercap", "/sys/firmware", "/sys/fs/bpf", "/sys/fs/selinux", "/sys/kernel/debug",
-    "/sys/kernel/security", "/sys/kernel/tracing"};
-const std::vector<std::string> readonly_paths = {"/proc/asound", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
+const std::vector<std::string> masked_paths = {"/proc/acpi",
+                                               "/proc/asound",
+                                               "/proc/interrupts",
+                                               "/proc/kcore",
+                                               "/proc/keys",
+                                               "/proc/latency_stats",
+                                               "/proc/sched_debug",
+                                               "/proc/scsi",
+                                               "/proc/timer_list",
+                                               "/proc/timer_stats",
+                                               "/sys/devices/virtual/powercap",
+                                               "/sys/firmware",
+                                               "/sys/fs/bpf",
+                                               "/sys/fs/selinux",
+                                               "/sys/kernel/debug",
+                                               "/sys/kernel/security",
+                                               "/sys/kernel/tracing"};
+const std::vector<std::string> readonly_paths = {"/proc/asound", "/proc/bus", "/proc/fs",
+                                                 "/proc/irq",    "/proc/sys", "/proc/sysrq-trigger"};
 
 constexpr std::string_view default_path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -37,7 +50,8 @@ std::vector<std::string> environment(const Json& given, const std::string& hostn
     if (terminal) set("TERM=xterm");
     if (given.is_array())
         for (const Json& item : given) set(item.get<std::string>());
-    if (std::none_of(result.begin(), result.end(), [](const std::string& item) { return item.starts_with("HOME="); })) set("HOME=" + user.home);
+    if (std::none_of(result.begin(), result.end(), [](const std::string& item) { return item.starts_with("HOME="); }))
+        set("HOME=" + user.home);
     return result;
 }
 
@@ -45,10 +59,16 @@ Json capability_sets(const std::vector<std::string>& capabilities, bool root) {
     // Inheritable and ambient stay empty (CVE-2022-24769); a user other than root has none in force.
     std::vector<std::string> none;
     const auto& active = root ? capabilities : none;
-    return {{"bounding", capabilities}, {"effective", active}, {"permitted", active}, {"inheritable", none}, {"ambient", none}};
+    return {{"bounding", capabilities},
+            {"effective", active},
+            {"permitted", active},
+            {"inheritable", none},
+            {"ambient", none}};
 }
 
-Json user_object(const User& user) { return {{"uid", user.uid}, {"gid", user.gid}, {"additionalGids", user.groups}, {"umask", 0022}}; }
+Json user_object(const User& user) {
+    return {{"uid", user.uid}, {"gid", user.gid}, {"additionalGids", user.groups}, {"umask", 0022}};
+}
 
 bool no_new_privileges(const Container& c, const User& user, bool privileged) {
     auto options = read_security_options(c.host_config);
@@ -68,7 +88,8 @@ Json rlimits(const Json& host) {
     rlimit own{};
     const bool limited = ::getrlimit(RLIMIT_NOFILE, &own) == 0 && own.rlim_max < 524288;
     const std::int64_t descriptors = limited ? static_cast<std::int64_t>(own.rlim_max) : 524288;
-    std::map<std::string, std::pair<std::int64_t, std::int64_t>> limits = {{"core", {0, 0}}, {"nofile", {std::min<std::int64_t>(1024, descriptors), descriptors}}};
+    std::map<std::string, std::pair<std::int64_t, std::int64_t>> limits = {
+        {"core", {0, 0}}, {"nofile", {std::min<std::int64_t>(1024, descriptors), descriptors}}};
     for (const Json& limit : host["Ulimits"])
         limits[limit.value("Name", "")] = {limit.value("Soft", std::int64_t{0}), limit.value("Hard", std::int64_t{0})};
     Json list = Json::array();
@@ -86,7 +107,8 @@ Json resources(const Container& c, bool privileged) {
     if (number("Memory") > 0) memory["limit"] = number("Memory");
     if (number("MemorySwap") != 0) memory["swap"] = number("MemorySwap");
     if (number("MemoryReservation") > 0) memory["reservation"] = number("MemoryReservation");
-    if (host["MemorySwappiness"].is_number_integer() && host["MemorySwappiness"] >= 0) memory["swappiness"] = host["MemorySwappiness"];
+    if (host["MemorySwappiness"].is_number_integer() && host["MemorySwappiness"] >= 0)
+        memory["swappiness"] = host["MemorySwappiness"];
     if (host["OomKillDisable"].get<bool>()) memory["disableOOMKiller"] = true;
     if (number("CpuShares") > 0) cpu["shares"] = number("CpuShares");
     if (std::int64_t nano = number("NanoCpus"); nano > 0) {
@@ -98,12 +120,16 @@ Json resources(const Container& c, bool privileged) {
     if (std::string set = host["CpusetCpus"]; !set.empty()) cpu["cpus"] = set;
     if (std::string set = host["CpusetMems"]; !set.empty()) cpu["mems"] = set;
     if (number("BlkioWeight") > 0) blkio["weight"] = number("BlkioWeight");
-    constexpr std::pair<const char*, const char*> throttles[] = {{"BlkioDeviceReadBps", "throttleReadBpsDevice"}, {"BlkioDeviceWriteBps", "throttleWriteBpsDevice"},
-                                                                 {"BlkioDeviceReadIOps", "throttleReadIOPSDevice"}, {"BlkioDeviceWriteIOps", "throttleWriteIOPSDevice"}};
+    constexpr std::pair<const char*, const char*> throttles[] = {{"BlkioDeviceReadBps", "throttleReadBpsDevice"},
+                                                                 {"BlkioDeviceWriteBps", "throttleWriteBpsDevice"},
+                                                                 {"BlkioDeviceReadIOps", "throttleReadIOPSDevice"},
+                                                                 {"BlkioDeviceWriteIOps", "throttleWriteIOPSDevice"}};
     for (const auto& [from, to] : throttles)
         for (const Json& entry : host[from])
             if (auto device = device_number(entry.value("Path", "")))
-                blkio[to].push_back({{"major", device->major}, {"minor", device->minor}, {"rate", entry.value("Rate", std::int64_t{0})}});
+                blkio[to].push_back({{"major", device->major},
+                                     {"minor", device->minor},
+                                     {"rate", entry.value("Rate", std::int64_t{0})}});
     Json result{{"devices", device_rules(host, privileged)}};
     if (!memory.empty()) result["memory"] = memory;
     if (!cpu.empty()) result["cpu"] = cpu;
@@ -125,8 +151,15 @@ Json kernel_mounts(const Container& c, bool privileged) {
     add("cgroup", "/sys/fs/cgroup", {"nosuid", "noexec", "nodev", "relatime", access});
     add("mqueue", "/dev/mqueue", {"nosuid", "noexec", "nodev"});
     std::string ipc = c.host_config["IpcMode"];
-    if (ipc == "host") mounts.push_back({{"destination", "/dev/shm"}, {"type", "bind"}, {"source", "/dev/shm"}, {"options", {"rbind", "nosuid", "noexec", "nodev"}}});
-    else if (ipc != "none") add("tmpfs", "/dev/shm", {"nosuid", "noexec", "nodev", "mode=1777", "size=" + std::to_string(c.host_config["ShmSize"].get<std::int64_t>())});
+    if (ipc == "host")
+        mounts.push_back({{"destination", "/dev/shm"},
+                          {"type", "bind"},
+                          {"source", "/dev/shm"},
+                          {"options", {"rbind", "nosuid", "noexec", "nodev"}}});
+    else if (ipc != "none")
+        add("tmpfs", "/dev/shm",
+            {"nosuid", "noexec", "nodev", "mode=1777",
+             "size=" + std::to_string(c.host_config["ShmSize"].get<std::int64_t>())});
     return mounts;
 }
 
@@ -147,7 +180,8 @@ Json namespaces(const SpecInput& in) {
 }
 
 Json bind_options(const MountPoint& point) {
-    Json options = Json::array({point.recursive ? "rbind" : "bind", point.propagation.empty() ? "rprivate" : point.propagation});
+    Json options =
+        Json::array({point.recursive ? "rbind" : "bind", point.propagation.empty() ? "rprivate" : point.propagation});
     options.push_back(point.writable ? "rw" : "ro");
     return options;
 }
@@ -161,24 +195,30 @@ Result<SecurityOptions> read_security_options(const Json& host_config) {
     for (const Json& item : list) {
         std::string text = item.is_string() ? item.get<std::string>() : "";
         std::size_t separator = text.find_first_of("=:");
-        std::string key = text.substr(0, separator), value = separator == std::string::npos ? "" : text.substr(separator + 1);
+        std::string key = text.substr(0, separator),
+                    value = separator == std::string::npos ? "" : text.substr(separator + 1);
         if (key == "no-new-privileges") {
-            if (value != "" && value != "true" && value != "false") return fail(Code::invalid, "invalid --security-opt: \"" + text + "\"");
+            if (value != "" && value != "true" && value != "false")
+                return fail(Code::invalid, "invalid --security-opt: \"" + text + "\"");
             result.no_new_privileges = value == "false" ? 0 : 1;
         } else if (key == "seccomp") {
-            if (value == "unconfined") result.unconfined_seccomp = true;
+            if (value == "unconfined")
+                result.unconfined_seccomp = true;
             else if (value != "builtin") {
                 result.seccomp_profile = Json::parse(value, nullptr, false);
-                if (!result.seccomp_profile.is_object()) return fail(Code::invalid, "opening seccomp profile failed: it is not a JSON object");
+                if (!result.seccomp_profile.is_object())
+                    return fail(Code::invalid, "opening seccomp profile failed: it is not a JSON object");
             }
         } else if (key == "systempaths" && value == "unconfined") {
             result.unconfined_paths = true;
         } else if ((key == "apparmor" && value == "unconfined") || (key == "label" && value == "disable")) {
             // What this machine does not have is already off.
         } else if (key == "apparmor" || key == "label") {
-            return fail(Code::unsupported, "--security-opt " + text + ": this machine has no " + (key == "label" ? "SELinux" : "AppArmor"));
+            return fail(Code::unsupported, "--security-opt " + text + ": this machine has no " +
+                                               (key == "label" ? "SELinux" : "AppArmor"));
         } else {
-            return fail(Code::invalid, "invalid --security-opt: \"" + text + "\", allowed: no-new-privileges, seccomp, systempaths, apparmor, label");
+            return fail(Code::invalid, "invalid --security-opt: \"" + text +
+                                           "\", allowed: no-new-privileges, seccomp, systempaths, apparmor, label");
         }
     }
     return result;
@@ -215,7 +255,8 @@ Spec build_spec(const SpecInput& in) {
     auto own_file = [&](const std::string& path, const char* target) {
         if (path.empty()) return;
         sources.push_back({mounts.size(), path, nullptr});
-        mounts.push_back({{"destination", target}, {"type", "bind"}, {"source", path}, {"options", {"bind", "rprivate", "rw"}}});
+        mounts.push_back(
+            {{"destination", target}, {"type", "bind"}, {"source", path}, {"options", {"bind", "rprivate", "rw"}}});
     };
     own_file(in.resolv_file, "/etc/resolv.conf");
     own_file(in.hostname_file, "/etc/hostname");
@@ -224,11 +265,15 @@ Spec build_spec(const SpecInput& in) {
         if (point.type == "tmpfs") {
             std::vector<std::string> options = point.tmpfs_options;
             options.push_back(point.writable ? "rw" : "ro");
-            mounts.push_back({{"destination", point.destination}, {"type", "tmpfs"}, {"source", "tmpfs"}, {"options", options}});
+            mounts.push_back(
+                {{"destination", point.destination}, {"type", "tmpfs"}, {"source", "tmpfs"}, {"options", options}});
             continue;
         }
         sources.push_back({mounts.size(), point.type == "bind" ? point.source : "", &point});
-        mounts.push_back({{"destination", point.destination}, {"type", "bind"}, {"source", point.source}, {"options", bind_options(point)}});
+        mounts.push_back({{"destination", point.destination},
+                          {"type", "bind"},
+                          {"source", point.source},
+                          {"options", bind_options(point)}});
     }
 
     Json linux_part{{"namespaces", namespaces(in)},
@@ -237,14 +282,22 @@ Spec build_spec(const SpecInput& in) {
                     {"devices", device_nodes(host, privileged)},
                     {"sysctl", host["Sysctls"]},
                     {"rootfsPropagation", "rprivate"},
-                    {"maskedPaths", host["MaskedPaths"].is_array() ? host["MaskedPaths"] : open_paths ? Json::array() : Json(masked_paths)},
-                    {"readonlyPaths", host["ReadonlyPaths"].is_array() ? host["ReadonlyPaths"] : open_paths ? Json::array() : Json(readonly_paths)}};
+                    {"maskedPaths", host["MaskedPaths"].is_array() ? host["MaskedPaths"]
+                                    : open_paths                   ? Json::array()
+                                                                   : Json(masked_paths)},
+                    {"readonlyPaths", host["ReadonlyPaths"].is_array() ? host["ReadonlyPaths"]
+                                      : open_paths                     ? Json::array()
+                                                                       : Json(readonly_paths)}};
     if (!in.seccomp.is_null()) linux_part["seccomp"] = in.seccomp;
     Json annotations = host["Annotations"].is_object() ? host["Annotations"] : Json::object();
     if (host["Init"].is_boolean() && host["Init"].get<bool>()) annotations["gantry.init"] = "1";
 
-    spec.config = {{"ociVersion", "1.0.2"}, {"process", process}, {"root", {{"path", "rootfs"}, {"readonly", host["ReadonlyRootfs"]}}},
-                   {"mounts", mounts},      {"linux", linux_part}, {"annotations", annotations}};
+    spec.config = {{"ociVersion", "1.0.2"},
+                   {"process", process},
+                   {"root", {{"path", "rootfs"}, {"readonly", host["ReadonlyRootfs"]}}},
+                   {"mounts", mounts},
+                   {"linux", linux_part},
+                   {"annotations", annotations}};
     if (in.uts_namespace.empty()) {
         spec.config["hostname"] = in.hostname;
         if (std::string domain = c.config["Domainname"]; !domain.empty()) spec.config["domainname"] = domain;
@@ -252,8 +305,10 @@ Spec build_spec(const SpecInput& in) {
     return spec;
 }
 
-Json exec_process(const Container& c, const Json& exec_config, const User& user, const std::vector<std::string>& capabilities) {
-    bool terminal = exec_config.value("Tty", false), privileged = exec_config.value("Privileged", false) || c.host_config["Privileged"].get<bool>();
+Json exec_process(const Container& c, const Json& exec_config, const User& user,
+                  const std::vector<std::string>& capabilities) {
+    bool terminal = exec_config.value("Tty", false),
+         privileged = exec_config.value("Privileged", false) || c.host_config["Privileged"].get<bool>();
     Json variables = Json::array();
     for (const Json* list : {&c.config["Env"], exec_config.contains("Env") ? &exec_config["Env"] : nullptr})
         if (list && list->is_array())

@@ -12,7 +12,9 @@
 namespace gantry::container {
 namespace {
 
-std::string namespace_path(const Monitor& monitor, const char* kind) { return "/proc/" + std::to_string(monitor.pid()) + "/ns/" + kind; }
+std::string namespace_path(const Monitor& monitor, const char* kind) {
+    return "/proc/" + std::to_string(monitor.pid()) + "/ns/" + kind;
+}
 
 // Docker's exit codes for a process that could not be executed.
 int exit_code_of(const Error& error) {
@@ -27,7 +29,8 @@ Result<std::shared_ptr<Monitor>> ContainerService::partner_of(const std::string&
     GANTRY_TRY(EntryPtr partner, find(mode.substr(std::string_view("container:").size())));
     std::lock_guard lock(partner->mutex);
     if (!partner->record.active() || !partner->monitor)
-        return fail(Code::conflict, std::string("cannot join ") + kind + " of a non running container: " + partner->record.id);
+        return fail(Code::conflict,
+                    std::string("cannot join ") + kind + " of a non running container: " + partner->record.id);
     return partner->monitor;
 }
 
@@ -37,7 +40,8 @@ Result<void> ContainerService::plan_start(StartAttempt& start) {
     start.run = run_directory(c.id);
     start.data = directory(c.id);
     GANTRY_CHECK(make_directories(start.run, 0711));
-    for (const char* name : {"/hosts", "/resolv.conf", "/hostname"}) GANTRY_CHECK(write_file(start.run + name, "", 0644));
+    for (const char* name : {"/hosts", "/resolv.conf", "/hostname"})
+        GANTRY_CHECK(write_file(start.run + name, "", 0644));
     GANTRY_TRY(start.wishes, network_wishes(c));
     start.hostname = c.config["Hostname"];
     if (c.host_config["UTSMode"] == "host") {
@@ -45,7 +49,8 @@ Result<void> ContainerService::plan_start(StartAttempt& start) {
         start.input.uts_namespace = "host";
     }
     start.input.network = start.wishes.mode == "host" ? NetworkNamespace::host : NetworkNamespace::joined;
-    for (auto [key, kind, target] : {std::tuple{"PidMode", "pid", &start.input.pid_namespace}, std::tuple{"IpcMode", "ipc", &start.input.ipc_namespace}}) {
+    for (auto [key, kind, target] : {std::tuple{"PidMode", "pid", &start.input.pid_namespace},
+                                     std::tuple{"IpcMode", "ipc", &start.input.ipc_namespace}}) {
         std::string mode = c.host_config[key];
         if (mode == "host") *target = "host";
         if (!mode.starts_with("container:")) continue;
@@ -113,10 +118,12 @@ Result<UniqueFd> ContainerService::open_source(const Container& c, const MountSo
     if (!source.point || source.point->type != "volume") return open_file(source.path, O_PATH).context("bind mount");
     GANTRY_TRY(auto published, with_.volumes.publish(source.point->name, c.id, !source.point->writable));
     if (source.point->subpath.empty()) return std::move(published.mount);
-    return open_in_root(published.mount.get(), source.point->subpath, O_PATH).context("subpath of volume \"" + source.point->name + "\"");
+    return open_in_root(published.mount.get(), source.point->subpath, O_PATH)
+        .context("subpath of volume \"" + source.point->name + "\"");
 }
 
-void ContainerService::mark_running(Entry& entry, const StartAttempt& start, const network::Attached& network, std::shared_ptr<Monitor> monitor) {
+void ContainerService::mark_running(Entry& entry, const StartAttempt& start, const network::Attached& network,
+                                    std::shared_ptr<Monitor> monitor) {
     std::lock_guard lock(entry.mutex);
     ++entry.start_number;
     entry.network_settings = network.settings;
@@ -231,9 +238,11 @@ Result<Done> ContainerService::start(const std::string& ref) {
         std::lock_guard lock(entry->mutex);
         if (entry->removed) return fail(Code::not_found, "No such container: " + ref);
         Status status = entry->record.state.status;
-        if (status == Status::paused) return fail(Code::conflict, "cannot start a paused container, try unpause instead");
+        if (status == Status::paused)
+            return fail(Code::conflict, "cannot start a paused container, try unpause instead");
         if (status == Status::running) return Done::not_modified;
-        if (status == Status::removing || status == Status::dead) return fail(Code::conflict, "container is marked for removal and cannot be started");
+        if (status == Status::removing || status == Status::dead)
+            return fail(Code::conflict, "container is marked for removal and cannot be started");
         entry->restart_delay_ms = 100;
         entry->record.state.restart_count = 0;
     }

@@ -19,7 +19,8 @@ public:
     void step(std::string_view name) {
         if (!on_) return;
         std::int64_t now = monotonic_ns();
-        log::info("trace-start", {{"container", id_}, {"step", std::string(name)}, {"us", std::to_string((now - last_) / 1000)}});
+        log::info("trace-start",
+                  {{"container", id_}, {"step", std::string(name)}, {"us", std::to_string((now - last_) / 1000)}});
         last_ = now;
     }
 
@@ -33,14 +34,16 @@ private:
 // can join it before it has interfaces.
 class NetworkInTheMaking {
 public:
-    NetworkInTheMaking(const Collaborators& with, const Container& c, const std::string& hostname, const NetworkWishes& wishes) {
+    NetworkInTheMaking(const Collaborators& with, const Container& c, const std::string& hostname,
+                       const NetworkWishes& wishes) {
         auto work = std::make_shared<Work>();
         netns_ = work->netns.get_future();
         made_ = work->made.get_future();
         with.post([&networks = with.networks, work, id = c.id, name = c.name, hostname, wishes] {
             // A copy: a network that fails closes its own while the other side may be about to use it.
             auto tell = [&](int fd) {
-                if (!work->told.exchange(true)) work->netns.set_value(UniqueFd(fd < 0 ? -1 : ::fcntl(fd, F_DUPFD_CLOEXEC, 3)));
+                if (!work->told.exchange(true))
+                    work->netns.set_value(UniqueFd(fd < 0 ? -1 : ::fcntl(fd, F_DUPFD_CLOEXEC, 3)));
             };
             auto made = networks.attach(id, name, hostname, wishes.mode, wishes.endpoints, wishes.ports, tell);
             tell(made && made->netns ? made->netns.get() : -1);

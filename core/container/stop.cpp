@@ -14,7 +14,9 @@ constexpr int kill_patience_ms = 10'000;
 // A full disk must not keep a container from being ended: that its user wished it matters to the restart policy of an
 // engine that comes after this one, and no more. The caller holds entry.mutex.
 void ContainerService::save_wish(Entry& entry) {
-    if (auto saved = save(entry); !saved) log::warn("a container's stop could not be recorded before it is done", {{"container", entry.record.id}, {"reason", saved.error().text}});
+    if (auto saved = save(entry); !saved)
+        log::warn("a container's stop could not be recorded before it is done",
+                  {{"container", entry.record.id}, {"reason", saved.error().text}});
 }
 
 Result<Done> ContainerService::stop(const std::string& ref, const std::string& signal, std::optional<int> timeout_s) {
@@ -62,13 +64,15 @@ Result<Done> ContainerService::stop(const std::string& ref, const std::string& s
         (void)monitor->signal(SIGKILL, true);
         GANTRY_FAILPOINT("container.stop.after_kill");
         if (!wait_inactive(*entry, kill_patience_ms))
-            return fail(Code::deadline, "cannot stop container: " + entry->id() + ": a process does not end on SIGKILL");
+            return fail(Code::deadline,
+                        "cannot stop container: " + entry->id() + ": a process does not end on SIGKILL");
     }
     publish(*entry, "stop");
     return Done::changed;
 }
 
-Result<void> ContainerService::restart(const std::string& ref, const std::string& signal, std::optional<int> timeout_s) {
+Result<void> ContainerService::restart(const std::string& ref, const std::string& signal,
+                                       std::optional<int> timeout_s) {
     GANTRY_TRY(EntryPtr entry, find(ref));
     std::string id = entry->id();
     // An ephemeral container that stops is gone: it starts anew only if it need not be stopped.
@@ -88,7 +92,9 @@ Result<void> ContainerService::kill(const std::string& ref, const std::string& s
     bool paused = false;
     {
         std::lock_guard lock(entry->mutex);
-        if (!entry->record.active() || !entry->monitor) return fail(Code::conflict, "cannot kill container: " + ref + ": container " + entry->record.id + " is not running");
+        if (!entry->record.active() || !entry->monitor)
+            return fail(Code::conflict,
+                        "cannot kill container: " + ref + ": container " + entry->record.id + " is not running");
         monitor = entry->monitor;
         paused = entry->record.state.status == Status::paused;
         // The signal that ends it by its user's will also ends what the restart policy would do.
@@ -101,7 +107,8 @@ Result<void> ContainerService::kill(const std::string& ref, const std::string& s
     if (paused && number == SIGKILL) (void)monitor->driver_call("runtime.pause/1", "resume", {{"id", entry->id()}});
     GANTRY_CHECK(monitor->signal(number, false));
     publish(*entry, "kill", {{"signal", std::to_string(number)}});
-    if (number == SIGKILL && !wait_inactive(*entry, kill_patience_ms)) return fail(Code::deadline, "cannot kill container: " + ref + ": a process does not end on SIGKILL");
+    if (number == SIGKILL && !wait_inactive(*entry, kill_patience_ms))
+        return fail(Code::deadline, "cannot kill container: " + ref + ": a process does not end on SIGKILL");
     return {};
 }
 
@@ -112,9 +119,11 @@ Result<void> ContainerService::set_paused(const std::string& ref, bool pause) {
     std::shared_ptr<Monitor> monitor;
     {
         std::lock_guard lock(entry->mutex);
-        if (!entry->record.active() || !entry->monitor) return fail(Code::conflict, "Container " + entry->record.id + " is not running");
+        if (!entry->record.active() || !entry->monitor)
+            return fail(Code::conflict, "Container " + entry->record.id + " is not running");
         if (pause == (entry->record.state.status == Status::paused))
-            return fail(Code::conflict, "Container " + entry->record.id + (pause ? " is already paused" : " is not paused"));
+            return fail(Code::conflict,
+                        "Container " + entry->record.id + (pause ? " is already paused" : " is not paused"));
         monitor = entry->monitor;
     }
     GANTRY_CHECK(monitor->driver_call("runtime.pause/1", pause ? "pause" : "resume", {{"id", entry->id()}}));

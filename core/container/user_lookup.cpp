@@ -21,11 +21,13 @@ constexpr std::size_t file_limit = 4u << 20;
 Result<std::string> read_database(int root, const char* path) {
     auto fd = open_in_root(root, path, O_RDONLY | O_NONBLOCK);
     if (!fd) return fd.error().code == Code::not_found ? Result<std::string>(std::string()) : std::move(fd).error();
-    struct stat info{};
+    struct stat info {};
     if (::fstat(fd->get(), &info) != 0) return fail_errno(std::string("stat ") + path);
-    if (!S_ISREG(info.st_mode)) return fail(Code::invalid, std::string("the container's ") + path + " is not a regular file");
+    if (!S_ISREG(info.st_mode))
+        return fail(Code::invalid, std::string("the container's ") + path + " is not a regular file");
     if (info.st_size > static_cast<off_t>(file_limit))
-        return fail(Code::invalid, std::string("the container's ") + path + " is larger than " + std::to_string(file_limit) + " bytes");
+        return fail(Code::invalid, std::string("the container's ") + path + " is larger than " +
+                                       std::to_string(file_limit) + " bytes");
     return read_all(fd->get(), file_limit);
 }
 
@@ -33,7 +35,8 @@ Result<std::string> read_database(int root, const char* path) {
 std::optional<std::uint32_t> numeric_id(std::string_view text) {
     std::uint32_t value = 0;
     auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (text.empty() || error != std::errc{} || end != text.data() + text.size() || value > 2147483647u) return std::nullopt;
+    if (text.empty() || error != std::errc{} || end != text.data() + text.size() || value > 2147483647u)
+        return std::nullopt;
     return value;
 }
 
@@ -97,12 +100,15 @@ Result<User> look_up_user(int root, std::string_view user, const std::vector<std
     std::optional<Passwd> entry;
     if (name.empty() || looks_numeric(name)) {
         auto uid = name.empty() ? std::optional<std::uint32_t>(0) : numeric_id(name);
-        if (!uid) return fail(Code::invalid, "uids and gids must be in range 0-2147483647: \"" + std::string(name) + "\"");
+        if (!uid)
+            return fail(Code::invalid, "uids and gids must be in range 0-2147483647: \"" + std::string(name) + "\"");
         entry = find_passwd(passwd, {}, uid);
         result.uid = *uid;
     } else {
         entry = find_passwd(passwd, name, std::nullopt);
-        if (!entry) return fail(Code::invalid, "unable to find user " + std::string(name) + ": no matching entries in passwd file");
+        if (!entry)
+            return fail(Code::invalid,
+                        "unable to find user " + std::string(name) + ": no matching entries in passwd file");
         result.uid = entry->uid;
     }
     if (entry) {

@@ -11,8 +11,10 @@ namespace {
 Json mount_points(const Container& c) {
     Json list = Json::array();
     for (const MountPoint& m : c.mounts) {
-        if (m.type == "tmpfs" && c.host_config["Tmpfs"].contains(m.destination)) continue;  // shown in HostConfig.Tmpfs alone, as Docker does
-        Json point{{"Type", m.type}, {"Source", m.source}, {"Destination", m.destination}, {"Mode", m.mode}, {"RW", m.writable}, {"Propagation", m.type == "bind" ? m.propagation : ""}};
+        if (m.type == "tmpfs" && c.host_config["Tmpfs"].contains(m.destination))
+            continue;  // shown in HostConfig.Tmpfs alone, as Docker does
+        Json point{{"Type", m.type}, {"Source", m.source}, {"Destination", m.destination},
+                   {"Mode", m.mode}, {"RW", m.writable},   {"Propagation", m.type == "bind" ? m.propagation : ""}};
         if (m.type == "volume") {
             point["Name"] = m.name;
             point["Driver"] = m.driver;
@@ -39,8 +41,11 @@ Json networks(const Snapshot& s) {
     if (s.networks.is_object() && !s.networks.empty()) return s.networks;
     Json result = Json::object();
     auto idle = [](const Json& asked) {
-        Json settings{{"IPAMConfig", nullptr}, {"Links", nullptr}, {"Aliases", nullptr}, {"DriverOpts", nullptr}, {"GwPriority", 0}, {"NetworkID", ""}, {"EndpointID", ""},
-                      {"Gateway", ""}, {"IPAddress", ""}, {"MacAddress", ""}, {"IPPrefixLen", 0}, {"IPv6Gateway", ""}, {"GlobalIPv6Address", ""}, {"GlobalIPv6PrefixLen", 0}, {"DNSNames", nullptr}};
+        Json settings{
+            {"IPAMConfig", nullptr},   {"Links", nullptr},         {"Aliases", nullptr}, {"DriverOpts", nullptr},
+            {"GwPriority", 0},         {"NetworkID", ""},          {"EndpointID", ""},   {"Gateway", ""},
+            {"IPAddress", ""},         {"MacAddress", ""},         {"IPPrefixLen", 0},   {"IPv6Gateway", ""},
+            {"GlobalIPv6Address", ""}, {"GlobalIPv6PrefixLen", 0}, {"DNSNames", nullptr}};
         if (asked.is_object())
             for (const auto& [key, value] : asked.items())
                 if (settings.contains(key) && !value.is_null()) settings[key] = value;
@@ -48,7 +53,8 @@ Json networks(const Snapshot& s) {
     };
     for (const auto& [name, asked] : s.container.endpoints.items()) result[name] = idle(asked);
     std::string mode = s.container.network_mode();
-    if (result.empty() && !mode.starts_with("container:")) result[mode == "default" ? std::string(network::default_network) : mode] = idle(Json());
+    if (result.empty() && !mode.starts_with("container:"))
+        result[mode == "default" ? std::string(network::default_network) : mode] = idle(Json());
     return result;
 }
 
@@ -78,9 +84,12 @@ std::string human_duration(std::int64_t nanoseconds) {
 
 std::string status_text(const State& state, const std::string& health, std::int64_t now_ns) {
     std::string up = "Up " + human_duration(now_ns - state.started_ns);
-    if (health == "starting") up += " (health: starting)";
-    else if (health != "none") up += " (" + health + ")";
-    std::string ended = "(" + std::to_string(state.exit_code) + ") " + human_duration(now_ns - state.finished_ns) + " ago";
+    if (health == "starting")
+        up += " (health: starting)";
+    else if (health != "none")
+        up += " (" + health + ")";
+    std::string ended =
+        "(" + std::to_string(state.exit_code) + ") " + human_duration(now_ns - state.finished_ns) + " ago";
     switch (state.status) {
     case Status::running: return up;
     case Status::paused: return up + " (Paused)";
@@ -109,8 +118,10 @@ Json to_inspect(const Snapshot& s) {
                          {"StartedAt", rfc3339(state.started_ns)},
                          {"FinishedAt", rfc3339(state.finished_ns)}};
     if (c.health.status != "none") container_state["Health"] = c.health.to_api();
-    Json network_settings{{"SandboxID", running ? c.id : ""}, {"SandboxKey", running && state.pid ? "/proc/" + std::to_string(state.pid) + "/ns/net" : ""},
-                          {"Ports", port_map(s)}, {"Networks", networks(s)}};
+    Json network_settings{{"SandboxID", running ? c.id : ""},
+                          {"SandboxKey", running && state.pid ? "/proc/" + std::to_string(state.pid) + "/ns/net" : ""},
+                          {"Ports", port_map(s)},
+                          {"Networks", networks(s)}};
     std::string log_driver = c.host_config["LogConfig"].value("Type", "");
     Json host = c.host_config;
     // What is in force, as Docker shows it, where the user asked for nothing of his own.
@@ -134,7 +145,8 @@ Json to_inspect(const Snapshot& s) {
             {"ExecIDs", s.exec_ids.empty() ? Json() : Json(s.exec_ids)},
             {"HostConfig", host},
             {"Mounts", mount_points(c)},
-            {"Config", [&] {
+            {"Config",
+             [&] {
                  Json config = c.config;
                  config["Image"] = c.image;
                  return config;
@@ -147,12 +159,17 @@ Json to_summary(const Snapshot& s) {
     Json ports = Json::array();
     if (c.active()) {
         for (const auto& port : s.ports)
-            ports.push_back({{"IP", port.host_address}, {"PrivatePort", port.container_port}, {"PublicPort", port.host_port}, {"Type", port.protocol}});
+            ports.push_back({{"IP", port.host_address},
+                             {"PrivatePort", port.container_port},
+                             {"PublicPort", port.host_port},
+                             {"Type", port.protocol}});
         for (const auto& [text, unused] : c.config["ExposedPorts"].items()) {
             std::size_t slash = text.find('/');
             auto number = parse_int(text.substr(0, slash));
             std::string protocol = slash == std::string::npos ? "tcp" : text.substr(slash + 1);
-            bool bound = std::any_of(s.ports.begin(), s.ports.end(), [&](const network::Port& p) { return p.container_port == number && p.protocol == protocol; });
+            bool bound = std::any_of(s.ports.begin(), s.ports.end(), [&](const network::Port& p) {
+                return p.container_port == number && p.protocol == protocol;
+            });
             if (number && !bound) ports.push_back({{"PrivatePort", *number}, {"Type", protocol}});
         }
     }
@@ -172,12 +189,17 @@ Json to_summary(const Snapshot& s) {
 }
 
 Result<void> check_list_filters(const Filters& filters) {
-    const std::vector<std::string> known = {"ancestor", "before", "exited", "expose", "health", "id", "label", "label!", "name", "network", "publish", "since", "status", "volume", "is-task"};
+    const std::vector<std::string> known = {"ancestor", "before", "exited", "expose", "health",
+                                            "id",       "label",  "label!", "name",   "network",
+                                            "publish",  "since",  "status", "volume", "is-task"};
     for (const auto& [key, values] : filters) {
-        if (std::find(known.begin(), known.end(), key) == known.end()) return fail(Code::invalid, "invalid filter '" + key + "'");
+        if (std::find(known.begin(), known.end(), key) == known.end())
+            return fail(Code::invalid, "invalid filter '" + key + "'");
         for (const auto& value : values) {
-            if (key == "status" && !parse_status(value)) return fail(Code::invalid, "invalid filter 'status=" + value + "'");
-            if (key == "exited" && !parse_int(value)) return fail(Code::invalid, "invalid filter 'exited=" + value + "'");
+            if (key == "status" && !parse_status(value))
+                return fail(Code::invalid, "invalid filter 'status=" + value + "'");
+            if (key == "exited" && !parse_int(value))
+                return fail(Code::invalid, "invalid filter 'exited=" + value + "'");
         }
     }
     return {};

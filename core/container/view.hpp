@@ -11,8 +11,8 @@ namespace gantry::container {
 // All that a reply is made of, copied so that nothing changes meanwhile.
 struct Snapshot {
     Container container;
-    Json networks;                    // NetworkSettings.Networks while it runs
-    std::vector<network::Port> ports; // as bound
+    Json networks;                     // NetworkSettings.Networks while it runs
+    std::vector<network::Port> ports;  // as bound
     std::string run_directory, directory;
     std::vector<std::string> exec_ids;
 };

@@ -35,8 +35,8 @@ struct Deps {
     network::NetworkService& networks;
     EventBus& events;
 
-    std::string engine = {};           // name of the engine: prefix of kernel objects
-    std::string id = {};               // of this engine, for ever (GET /info: ID)
+    std::string engine = {};  // name of the engine: prefix of kernel objects
+    std::string id = {};      // of this engine, for ever (GET /info: ID)
     std::string root = {}, run = {};
     std::int64_t started_ns = 0;
     container::ContainerService* containers = nullptr;

@@ -49,7 +49,8 @@ Result<Detached> detach(const std::string& log_file, const std::string& socket) 
     Detached parent;
     parent.parent = true;
     if (text && *text == "\n") return parent;
-    std::fprintf(stderr, "gantryd: %s (see %s)\n", text && !text->empty() ? text->c_str() : "it ended before it served", log_file.c_str());
+    std::fprintf(stderr, "gantryd: %s (see %s)\n", text && !text->empty() ? text->c_str() : "it ended before it served",
+                 log_file.c_str());
     parent.exit_status = 1;
     return parent;
 }

@@ -10,10 +10,10 @@ namespace gantry::daemon {
 struct Detached {
     bool parent = false;  // this is the process that was called: it ends with exit_status
     int exit_status = 0;
-    UniqueFd answer;      // of the process in the background
+    UniqueFd answer;  // of the process in the background
 
-    void ready();                           // tells the parent that the engine serves
-    void failed(const std::string& why);    // ... or not
+    void ready();                         // tells the parent that the engine serves
+    void failed(const std::string& why);  // ... or not
 };
 
 // Forks; must be called before any thread is made. In the background, output goes to `log_file`. A socket that answers

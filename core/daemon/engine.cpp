@@ -23,8 +23,13 @@ Result<std::string> engine_id(store::Store& store) {
 // What gantry-launcher is told: the runtime drivers of the configuration, the default one among them.
 Json launcher_settings(const config::Config& config, const std::string& engine, const driver::Settings& drivers) {
     Json runtimes{{config.defaults.runtime, {{"use", ""}, {"options", Json::object()}}}};
-    for (const driver::Wanted& wanted : config.drivers) runtimes[wanted.name] = {{"use", wanted.use}, {"options", wanted.options}};
-    return {{"engine", engine}, {"path", drivers.path}, {"root", drivers.root}, {"runtimes", runtimes}, {"log_level", config.log_level}};
+    for (const driver::Wanted& wanted : config.drivers)
+        runtimes[wanted.name] = {{"use", wanted.use}, {"options", wanted.options}};
+    return {{"engine", engine},
+            {"path", drivers.path},
+            {"root", drivers.root},
+            {"runtimes", runtimes},
+            {"log_level", config.log_level}};
 }
 
 }  // namespace
@@ -66,7 +71,8 @@ Result<void> Engine::open(TraceStart trace) {
 
     GANTRY_TRY(auto layers, registry_->get(driver::Kind::layer, config_.defaults.layer));
     GANTRY_TRY(images_, image::ImageStore::open(paths_.root + "/images", *store_, layers));
-    for (const auto& damage : images_->damage()) log::error("an image is damaged and set aside", {{"id", damage.id}, {"reason", damage.reason}});
+    for (const auto& damage : images_->damage())
+        log::error("an image is damaged and set aside", {{"id", damage.id}, {"reason", damage.reason}});
     GANTRY_TRY(volumes_, volume::VolumeService::open(*store_, *registry_, config_.defaults.volume));
     network::Settings networks;
     networks.engine = name_;
@@ -85,16 +91,20 @@ Result<void> Engine::open(TraceStart trace) {
     settings.defaults.runtime = config_.defaults.runtime;
     settings.defaults.layer_driver = config_.defaults.layer;
     settings.defaults.log_driver = config_.log.driver;
-    if (config_.log.driver != "none") settings.defaults.log_options = {{"max-size", std::to_string(config_.log.max_size)}, {"max-file", std::to_string(config_.log.max_file)}};
+    if (config_.log.driver != "none")
+        settings.defaults.log_options = {{"max-size", std::to_string(config_.log.max_size)},
+                                         {"max-file", std::to_string(config_.log.max_file)}};
     settings.defaults.pids_limit = config_.pids_limit;
     settings.stop_timeout_s = config_.stop_timeout;
     settings.dns = config_.dns;
     settings.trace_start = trace == TraceStart::yes;
     containers_ = std::make_unique<container::ContainerService>(
         settings, container::Collaborators{*store_, *registry_, *images_, *volumes_, *networks_,
-                                           [this](std::string_view type, std::string_view action, const std::string& id, const Json& attributes) {
+                                           [this](std::string_view type, std::string_view action, const std::string& id,
+                                                  const Json& attributes) {
                                                events_->publish(type, action, id, attributes);
-                                               if (action == "destroy" && images_->has_leftovers()) server_->post([this] { collect_garbage(); });
+                                               if (action == "destroy" && images_->has_leftovers())
+                                                   server_->post([this] { collect_garbage(); });
                                            },
                                            [this](std::function<void()> work) { server_->post(std::move(work)); }});
     GANTRY_CHECK(containers_->load());
@@ -121,7 +131,8 @@ Result<void> Engine::open(TraceStart trace) {
 }
 
 void Engine::fill_deps(driver::Settings driver_settings) {
-    deps_ = std::unique_ptr<Deps>(new Deps{config_, *store_, *registry_, std::move(driver_settings), *images_, *volumes_, *networks_, *events_});
+    deps_ = std::unique_ptr<Deps>(
+        new Deps{config_, *store_, *registry_, std::move(driver_settings), *images_, *volumes_, *networks_, *events_});
     deps_->engine = name_;
     deps_->root = paths_.root;
     deps_->run = paths_.run;
@@ -134,18 +145,25 @@ void Engine::fill_deps(driver::Settings driver_settings) {
     };
     deps_->user_of_image = [&containers](const std::string& id) { return containers.user_of_image(id); };
     deps_->layers_in_use = [&containers] { return containers.layers_in_use(); };
-    deps_->connect_network = [&containers](const std::string& network, const Json& body) { return containers.connect_network(network, body); };
-    deps_->disconnect_network = [&containers](const std::string& network, const Json& body) { return containers.disconnect_network(network, body); };
+    deps_->connect_network = [&containers](const std::string& network, const Json& body) {
+        return containers.connect_network(network, body);
+    };
+    deps_->disconnect_network = [&containers](const std::string& network, const Json& body) {
+        return containers.disconnect_network(network, body);
+    };
     deps_->runtime_drivers = [&containers]() -> Result<Json> {
         GANTRY_TRY(auto* launcher, containers.ready_launcher());
         return launcher->drivers();
     };
-    deps_->spawn = [&containers](const std::vector<std::string>& argv, const std::vector<std::string>& environment, const int fds[3], int timeout_ms,
+    deps_->spawn = [&containers](const std::vector<std::string>& argv, const std::vector<std::string>& environment,
+                                 const int fds[3], int timeout_ms,
                                  const std::function<void(int)>& on_pid) -> Result<int> {
         GANTRY_TRY(auto* launcher, containers.ready_launcher());
         return launcher->spawn(argv, environment, fds, timeout_ms, on_pid);
     };
-    registry_->set_spawner([this](const std::vector<std::string>& argv, const std::vector<std::string>& environment, const int fds[3], int timeout_ms) { return deps_->spawn(argv, environment, fds, timeout_ms, {}); });
+    registry_->set_spawner([this](const std::vector<std::string>& argv, const std::vector<std::string>& environment,
+                                  const int fds[3],
+                                  int timeout_ms) { return deps_->spawn(argv, environment, fds, timeout_ms, {}); });
     deps_->shut_down = [this](bool all) { shut_down(all); };
 }
 
@@ -159,8 +177,11 @@ void Engine::recover() {
     Json settings = launcher_settings(config_, name_, deps_->driver_settings);
     // Without a launcher no container can be started, but images, volumes and networks can be used: so it is tried again.
     for (int pause_ms = 100;; pause_ms = std::min(pause_ms * 2, 10'000)) {
-        auto launcher = container::Launcher::connect(paths_.run, paths_.program("gantry-launcher"), settings,
-                                                     [this](const std::string& id, const container::MonitorEvent& event) { containers_->on_monitor_event(id, event); });
+        auto launcher =
+            container::Launcher::connect(paths_.run, paths_.program("gantry-launcher"), settings,
+                                         [this](const std::string& id, const container::MonitorEvent& event) {
+                                             containers_->on_monitor_event(id, event);
+                                         });
         if (launcher) {
             {
                 std::lock_guard lock(resolver_mutex_);
@@ -195,7 +216,8 @@ void Engine::shut_down(bool containers) {
         }
         if (auto launcher = containers_->ready_launcher()) (*launcher)->shut_down();
         for (const char* left : {"/containers", "/drivers", "/names", "/launcher.sock", "/resolver.lock"})
-            if (auto removed = remove_tree(paths_.run + left); !removed) log::warn("something is left in the run directory", {{"reason", removed.error().text}});
+            if (auto removed = remove_tree(paths_.run + left); !removed)
+                log::warn("something is left in the run directory", {{"reason", removed.error().text}});
     }
     stop();
 }

@@ -19,11 +19,14 @@ bool names_object(const Event& event, const char* type, const std::string& value
 
 std::string without_tag(const std::string& reference) {
     const std::size_t colon = reference.rfind(':');
-    return colon == std::string::npos || reference.find('/', colon) != std::string::npos ? reference : reference.substr(0, colon);
+    return colon == std::string::npos || reference.find('/', colon) != std::string::npos ? reference
+                                                                                         : reference.substr(0, colon);
 }
 
 bool names_image(const Event& event, const std::string& value) {
-    auto same = [&](const std::string& reference) { return !reference.empty() && (reference == value || without_tag(reference) == value); };
+    auto same = [&](const std::string& reference) {
+        return !reference.empty() && (reference == value || without_tag(reference) == value);
+    };
     if (event.type == "image") return same(event.id) || same(attribute(event, "name")) || event.id.starts_with(value);
     return same(attribute(event, "image"));
 }
@@ -45,8 +48,9 @@ bool matches(const Event& event, const std::string& key, const std::string& valu
 }
 
 const std::vector<std::string>& known_filters() {
-    static const std::vector<std::string> known = {"config", "container", "daemon", "event", "image", "label", "network",
-                                                   "node", "plugin", "scope", "secret", "service", "type", "volume"};
+    static const std::vector<std::string> known = {"config", "container", "daemon", "event",  "image",
+                                                   "label",  "network",   "node",   "plugin", "scope",
+                                                   "secret", "service",   "type",   "volume"};
     return known;
 }
 

@@ -130,18 +130,23 @@ void EventBus::flush() {
 void EventBus::run() {
     std::unique_lock lock(mutex_);
     for (;;) {
-        const bool backlog = std::any_of(subscribers_.begin(), subscribers_.end(), [](const auto& s) { return s->has_backlog(); });
+        const bool backlog =
+            std::any_of(subscribers_.begin(), subscribers_.end(), [](const auto& s) { return s->has_backlog(); });
         std::int64_t next_end = 0;
         for (const auto& s : subscribers_)
             if (s->wish.until_ns != 0 && (next_end == 0 || s->wish.until_ns < next_end)) next_end = s->wish.until_ns;
         auto due = [&] {
-            return stop_ || !queue_.empty() ||
-                   std::any_of(subscribers_.begin(), subscribers_.end(), [](const auto& s) { return !s->begun || s->gone; });
+            return stop_ || !queue_.empty() || std::any_of(subscribers_.begin(), subscribers_.end(), [](const auto& s) {
+                       return !s->begun || s->gone;
+                   });
         };
         if (backlog)
             wake_.wait_for(lock, retry, due);
         else if (next_end != 0)
-            wake_.wait_for(lock, std::chrono::nanoseconds(std::clamp<std::int64_t>(next_end - wall_clock_ns(), 1'000'000, 3'600'000'000'000)), due);
+            wake_.wait_for(lock,
+                           std::chrono::nanoseconds(
+                               std::clamp<std::int64_t>(next_end - wall_clock_ns(), 1'000'000, 3'600'000'000'000)),
+                           due);
         else
             wake_.wait(lock, due);
         if (stop_ && queue_.empty()) break;
@@ -163,7 +168,8 @@ void EventBus::run() {
         lock.lock();
         stored_ += static_cast<std::int64_t>(batch.size());
         stored_changed_.notify_all();
-        std::erase_if(subscribers_, [&](const auto& s) { return std::find(ended.begin(), ended.end(), s) != ended.end(); });
+        std::erase_if(subscribers_,
+                      [&](const auto& s) { return std::find(ended.begin(), ended.end(), s) != ended.end(); });
         // A stream ends with its subscriber, which must not happen under the lock.
         lock.unlock();
         ended.clear();
@@ -181,7 +187,9 @@ void EventBus::store_batch(const std::vector<std::shared_ptr<const Event>>& batc
         }
         return {};
     });
-    if (!stored) log::warn("events could not be stored", {{"count", std::to_string(batch.size())}, {"error", stored.error().text}});
+    if (!stored)
+        log::warn("events could not be stored",
+                  {{"count", std::to_string(batch.size())}, {"error", stored.error().text}});
 }
 
 bool EventBus::serve(Subscriber& subscriber) {
@@ -199,11 +207,16 @@ bool EventBus::serve(Subscriber& subscriber) {
             }
         }
     }
-    auto send = [&](const Event& event) { return static_cast<bool>(subscriber.stream->write(event.to_api(wish.old_fields).dump(-1, ' ', false, Json::error_handler_t::replace) + "\n")); };
+    auto send = [&](const Event& event) {
+        return static_cast<bool>(subscriber.stream->write(
+            event.to_api(wish.old_fields).dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"));
+    };
     while (subscriber.has_backlog() && subscriber.stream->pending() < http::stream_room) {
         auto& queue = subscriber.history.empty() ? subscriber.live : subscriber.history;
         if (subscriber.history.empty() && subscriber.missed != 0) {
-            Event gap{0, wall_clock_ns(), "daemon", "gap", "", {{"missed", std::to_string(std::exchange(subscriber.missed, 0))}}};
+            Event gap{0,        wall_clock_ns(),
+                      "daemon", "gap",
+                      "",       {{"missed", std::to_string(std::exchange(subscriber.missed, 0))}}};
             if (!send(gap)) return false;
         }
         const auto event = queue.front();

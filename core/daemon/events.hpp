@@ -24,7 +24,7 @@ struct Event {
     std::int64_t number = 0;  // in the order of publish(); the store's own numbers have no gaps
     std::int64_t time_ns = 0;
     std::string type, action, id;
-    Json attributes;          // name -> text
+    Json attributes;  // name -> text
     // Docker's event message; `old_fields`: with status, id and from, as clients before 1.52 know it.
     Json to_api(bool old_fields) const;
 };

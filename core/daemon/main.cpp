@@ -41,8 +41,10 @@ Result<Paths> paths_of(const Options& options) {
         paths.socket = options.run + "/gantry.sock";
     }
     if (!options.socket.empty()) paths.socket = options.socket;
-    for (const auto& [option, path] : {std::pair{"--root", &paths.root}, std::pair{"--run", &paths.run}, std::pair{"--socket", &paths.socket}})
-        if (!path->starts_with('/')) return fail(Code::invalid, std::string(option) + " \"" + *path + "\": an absolute path is needed");
+    for (const auto& [option, path] :
+         {std::pair{"--root", &paths.root}, std::pair{"--run", &paths.run}, std::pair{"--socket", &paths.socket}})
+        if (!path->starts_with('/'))
+            return fail(Code::invalid, std::string(option) + " \"" + *path + "\": an absolute path is needed");
     return paths;
 }
 
@@ -71,7 +73,8 @@ int serve(const Options& options) {
     }
     if (!options.log_level.empty()) config->log_level = options.log_level;
     if (options.debug) config->log_level = "debug";
-    if (!log::set_level(config->log_level)) return refuse(fail(Code::invalid, "log level \"" + config->log_level + "\": error, warn, info or debug"));
+    if (!log::set_level(config->log_level))
+        return refuse(fail(Code::invalid, "log level \"" + config->log_level + "\": error, warn, info or debug"));
     auto paths = paths_of(options);
     if (!paths) return refuse(paths.error());
     if (::geteuid() != 0) return refuse(fail(Code::denied, "gantryd must run as root"));
@@ -123,7 +126,8 @@ int main(int argc, char** argv) {
         return app.exit(e);
     }
     if (options.list_failpoints) {
-        for (std::string_view name : failpoint::names()) std::printf("%.*s\n", static_cast<int>(name.size()), name.data());
+        for (std::string_view name : failpoint::names())
+            std::printf("%.*s\n", static_cast<int>(name.size()), name.data());
         return 0;
     }
     try {

@@ -9,11 +9,11 @@
 namespace gantry::daemon {
 
 struct Paths {
-    std::string root = "/var/lib/gantry";           // what survives a reboot
-    std::string run = "/run/gantry";                // what does not
-    std::string socket = "/run/gantry/gantry.sock"; // of the Engine API
-    std::string programs;                           // directory of gantryd itself: the other programs are there
-    std::vector<std::string> drivers;               // directories with drivers, the installation's own first
+    std::string root = "/var/lib/gantry";            // what survives a reboot
+    std::string run = "/run/gantry";                 // what does not
+    std::string socket = "/run/gantry/gantry.sock";  // of the Engine API
+    std::string programs;                            // directory of gantryd itself: the other programs are there
+    std::vector<std::string> drivers;                // directories with drivers, the installation's own first
 
     // Fills programs and drivers from where this program lies: PREFIX/bin and PREFIX/drivers in a build tree,
     // PREFIX/lib/gantry/drivers in an installation.

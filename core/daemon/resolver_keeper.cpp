@@ -17,7 +17,11 @@
 namespace gantry::daemon {
 
 ResolverKeeper::ResolverKeeper(std::string program, std::string run, container::Launcher& launcher)
-    : program_(std::move(program)), run_(std::move(run)), launcher_(launcher), stop_(::eventfd(0, EFD_CLOEXEC)), thread_([this] { keep(); }) {}
+    : program_(std::move(program)),
+      run_(std::move(run)),
+      launcher_(launcher),
+      stop_(::eventfd(0, EFD_CLOEXEC)),
+      thread_([this] { keep(); }) {}
 
 ResolverKeeper::~ResolverKeeper() {
     std::uint64_t one = 1;
@@ -52,12 +56,14 @@ void ResolverKeeper::keep() {
             continue;
         }
         const int fds[3] = {-1, -1, STDERR_FILENO};
-        auto status = launcher_.spawn({program_, "--names", run_ + "/names", "--lock", run_ + "/resolver.lock", "--detach"}, {}, fds, 10'000);
+        auto status = launcher_.spawn(
+            {program_, "--names", run_ + "/names", "--lock", run_ + "/resolver.lock", "--detach"}, {}, fds, 10'000);
         if (status && *status == 0) {
             pause_ms = 100;
             continue;
         }
-        log::error("gantry-resolver does not start; names do not resolve", {{"reason", status ? "exit status " + std::to_string(*status) : status.error().text}});
+        log::error("gantry-resolver does not start; names do not resolve",
+                   {{"reason", status ? "exit status " + std::to_string(*status) : status.error().text}});
         if (stopped(-1, pause_ms)) return;
         pause_ms = std::min(pause_ms * 2, 10'000);
     }

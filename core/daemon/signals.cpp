@@ -29,8 +29,10 @@ void StopSignals::watch(std::function<void()> stop) {
             if (waiting[1].revents) return;
             signalfd_siginfo info{};
             if (::read(signals_.get(), &info, sizeof info) != sizeof info || info.ssi_signo == SIGHUP) continue;
-            if (++seen == 1) stop();
-            else ::_exit(1);  // asked twice: at once. Containers go on, and the next start finds everything.
+            if (++seen == 1)
+                stop();
+            else
+                ::_exit(1);  // asked twice: at once. Containers go on, and the next start finds everything.
         }
     });
 }

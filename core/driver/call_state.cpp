@@ -51,7 +51,8 @@ std::shared_ptr<CallState> take_call(const gantry_call* call, std::shared_ptr<co
 void accept(CallState& state, gantry_status status, gantry_str json, const int* fds, std::uint32_t count) {
     state.status = status;
     if (json.len > max_reply_bytes) {
-        state.defect = "answered with " + std::to_string(json.len) + " bytes, more than " + std::to_string(max_reply_bytes);
+        state.defect =
+            "answered with " + std::to_string(json.len) + " bytes, more than " + std::to_string(max_reply_bytes);
         return;
     }
     if (json.len && !json.ptr) {
@@ -60,7 +61,8 @@ void accept(CallState& state, gantry_status status, gantry_str json, const int* 
     }
     if (json.len) state.json.assign(json.ptr, json.len);
     if (count > max_reply_fds || (count && !fds)) {
-        state.defect = "answered with " + std::to_string(count) + " descriptors, more than " + std::to_string(max_reply_fds);
+        state.defect =
+            "answered with " + std::to_string(count) + " descriptors, more than " + std::to_string(max_reply_fds);
         return;
     }
     for (std::uint32_t i = 0; i < count; ++i) {
@@ -100,7 +102,8 @@ std::shared_ptr<CallState> find_call(const gantry_call* call) {
     return found == all.open.end() ? nullptr : found->second;
 }
 
-void reply_to_call(gantry_call* call, gantry_status status, gantry_str json, const int* fds, std::uint32_t count) noexcept {
+void reply_to_call(gantry_call* call, gantry_status status, gantry_str json, const int* fds,
+                   std::uint32_t count) noexcept {
     std::shared_ptr<const std::string> answered_by;
     std::shared_ptr<CallState> state = take_call(call, answered_by);
     try {

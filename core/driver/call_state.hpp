@@ -51,7 +51,8 @@ gantry_call* register_call(std::shared_ptr<CallState> state);
 std::shared_ptr<CallState> find_call(const gantry_call* call);
 
 // gantry_host.reply, cancelled and remaining_ms.
-void reply_to_call(gantry_call* call, gantry_status status, gantry_str json, const int* fds, std::uint32_t count) noexcept;
+void reply_to_call(gantry_call* call, gantry_status status, gantry_str json, const int* fds,
+                   std::uint32_t count) noexcept;
 std::int32_t call_cancelled(const gantry_call* call) noexcept;
 std::int64_t call_remaining_ms(const gantry_call* call) noexcept;
 

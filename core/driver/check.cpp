@@ -25,7 +25,8 @@ struct Scratch {
 Json check_file(const std::string& file, const Settings& settings) {
     Json report{{"file", file}, {"ok", false}, {"checks", Json::array()}, {"description", Json::object()}};
     auto note = [&](const char* name, const Result<void>& result, const std::string& good) {
-        report["checks"].push_back({{"name", name}, {"ok", static_cast<bool>(result)}, {"message", result ? good : result.error().text}});
+        report["checks"].push_back(
+            {{"name", name}, {"ok", static_cast<bool>(result)}, {"message", result ? good : result.error().text}});
         return static_cast<bool>(result);
     };
     auto outcome = [](const auto& result) { return result ? Result<void>() : Result<void>(result.error()); };
@@ -44,9 +45,12 @@ Json check_file(const std::string& file, const Settings& settings) {
     Json given = Json::object();
     for (const Wanted& wanted : settings.drivers)
         if ((wanted.use.empty() ? wanted.name : wanted.use) == verified->name) given = wanted.options;
-    auto options = validate_options(described->description.value("options", Json::object()), given, "driver \"" + verified->name + "\"");
-    if (!note("options", outcome(options), given.empty() ? "the defaults are valid" : "the configured ones are valid")) return report;
-    auto tables = (*child)->open({{"engine", settings.engine}, {"root", scratch.path}, {"run", scratch.path}, {"options", *options}});
+    auto options = validate_options(described->description.value("options", Json::object()), given,
+                                    "driver \"" + verified->name + "\"");
+    if (!note("options", outcome(options), given.empty() ? "the defaults are valid" : "the configured ones are valid"))
+        return report;
+    auto tables = (*child)->open(
+        {{"engine", settings.engine}, {"root", scratch.path}, {"run", scratch.path}, {"options", *options}});
     if (!note("open", outcome(tables), "")) return report;
     std::string offered;
     for (const std::string& table : *tables) offered += (offered.empty() ? "offers " : ", ") + table;

@@ -5,7 +5,8 @@ namespace gantry::driver {
 
 Result<DescribedFile> describe_here(const std::string& file) {
     GANTRY_TRY(auto library, load_library(file));
-    return DescribedFile{library->file.name, std::string(name_of(library->file.kind)), library->version, library->description};
+    return DescribedFile{library->file.name, std::string(name_of(library->file.kind)), library->version,
+                         library->description};
 }
 
 Result<DescribedFile> describe_in_host(const Settings& settings, const std::string& file) {

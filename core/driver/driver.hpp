@@ -34,9 +34,9 @@ struct NamedFd {
 class Driver {
 public:
     virtual ~Driver() = default;
-    virtual const std::string& name() const = 0;      // as configured: "nfs"
+    virtual const std::string& name() const = 0;  // as configured: "nfs"
     virtual Kind kind() const = 0;
-    virtual const Json& description() const = 0;      // what describe() gave
+    virtual const Json& description() const = 0;            // what describe() gave
     virtual bool offers(std::string_view table) const = 0;  // "network.expose/1"
     // Sends one operation and waits for its reply, on the calling thread (a worker, never a reactor thread), with no
     // lock held. Past the deadline: Error{Code::deadline}; the object is uncertain then. A driver that throws,

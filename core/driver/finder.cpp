@@ -36,8 +36,9 @@ Error not_found(const Settings& settings, Kind kind, std::string_view name, cons
         if (other != kind && !find_file(settings, other, wanted ? use_of(*wanted) : std::string(name)).empty())
             text += "; \"" + std::string(name) + "\" is a " + std::string(name_of(other)) + " driver";
     for (std::string& one : known) one = "\"" + one + "\"";
-    text += known.empty() ? "; there are none in " + (settings.path.empty() ? "an empty path" : join(settings.path, ", "))
-                          : "; there are: " + join(known, ", ");
+    text += known.empty()
+                ? "; there are none in " + (settings.path.empty() ? "an empty path" : join(settings.path, ", "))
+                : "; there are: " + join(known, ", ");
     if (!near.empty()) text += "; did you mean \"" + near + "\"?";
     return fail(Code::not_found, text);
 }
@@ -80,8 +81,9 @@ Result<Located> locate(const Settings& settings, Kind kind, std::string_view nam
 Isolation isolation_of(const Settings& settings, const Wanted& wanted, const std::string& file) {
     if (settings.inline_calls) return Isolation::in_process;
     if (wanted.isolation != Isolation::automatic) return wanted.isolation;
-    const bool own = !settings.path.empty() && file.starts_with(settings.path[0]) &&
-                     file.find('/', settings.path[0].size() + (settings.path[0].ends_with("/") ? 0 : 1)) == std::string::npos;
+    const bool own =
+        !settings.path.empty() && file.starts_with(settings.path[0]) &&
+        file.find('/', settings.path[0].size() + (settings.path[0].ends_with("/") ? 0 : 1)) == std::string::npos;
     return own ? Isolation::in_process : Isolation::process;
 }
 

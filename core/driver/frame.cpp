@@ -24,7 +24,7 @@ Result<UniqueFd> in_memory(std::string_view text) {
 // The sender is not trusted: without the seals it could change the text while it is read.
 Result<Json> from_memory(int fd) {
     if (::fcntl(fd, F_GET_SEALS) != seals) return fail(Code::corrupt, "a frame's memory file is not sealed");
-    struct stat info{};
+    struct stat info {};
     if (::fstat(fd, &info) != 0) return fail_errno("examine a frame's memory file");
     if (info.st_size < 0 || static_cast<std::size_t>(info.st_size) > max_frame_bytes)
         return fail(Code::corrupt, "a frame of " + std::to_string(info.st_size) + " bytes is too large");
@@ -45,7 +45,8 @@ Result<Json> from_memory(int fd) {
 Result<void> send_frame(int socket, const Json& body, const std::vector<int>& fds) {
     auto sent = send_message(socket, body, fds);
     // EMSGSIZE: the socket's own limit (net.core.wmem_default) lies below ours.
-    if (sent || (sent.error().code != Code::invalid && sent.error().system_errno != EMSGSIZE) || fds.size() + 1 > max_message_fds)
+    if (sent || (sent.error().code != Code::invalid && sent.error().system_errno != EMSGSIZE) ||
+        fds.size() + 1 > max_message_fds)
         return sent;
     std::string text = body.dump(-1, ' ', false, Json::error_handler_t::replace);
     if (text.size() > max_frame_bytes)

@@ -54,7 +54,8 @@ Result<std::unique_ptr<HostChild>> HostChild::start(const Settings& settings, co
     timeval patience{2, 0};
     ::setsockopt(ours.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
 
-    std::vector<std::string> arguments{settings.host_program, "--fd", std::to_string(socket_number), "--driver", instance};
+    std::vector<std::string> arguments{settings.host_program, "--fd", std::to_string(socket_number), "--driver",
+                                       instance};
     std::vector<std::string> variables = environment();
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -76,8 +77,8 @@ Result<std::unique_ptr<HostChild>> HostChild::start(const Settings& settings, co
     ::posix_spawnattr_setpgroup(&attributes, 0);
     ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
     std::unique_ptr<HostChild> child(new HostChild);
-    int error = ::posix_spawn(&child->pid_, settings.host_program.c_str(), &actions, &attributes, pointers(arguments).data(),
-                              pointers(variables).data());
+    int error = ::posix_spawn(&child->pid_, settings.host_program.c_str(), &actions, &attributes,
+                              pointers(arguments).data(), pointers(variables).data());
     if (error != 0) {
         child->pid_ = -1;
         return fail_errno("start \"" + settings.host_program + "\"", error);
@@ -97,7 +98,8 @@ Result<Message> HostChild::answer(std::string_view type, int timeout_ms, const s
         auto message = left > 0 ? receive_frame(socket(), left) : Result<Message>(fail(Code::deadline, "none"));
         if (!message) {
             if (message.error().code == Code::deadline)
-                return fail(Code::deadline, "its process did not " + doing + " in " + std::to_string(timeout_ms) + " ms");
+                return fail(Code::deadline,
+                            "its process did not " + doing + " in " + std::to_string(timeout_ms) + " ms");
             if (message.error().code == Code::not_found)
                 return fail(Code::internal, "its process " + collect() + " during \"" + doing + "\"");
             return message;
@@ -113,7 +115,8 @@ Result<DescribedFile> HostChild::load(const std::string& file, const std::string
     GANTRY_CHECK(send_frame(socket(), {{"type", "load"}, {"file", file}, {"name", instance}}));
     GANTRY_TRY(Message loaded, answer("loaded", load_timeout_ms, "load"));
     return DescribedFile{member<std::string>(loaded.body, "name"), member<std::string>(loaded.body, "kind"),
-                         member<std::string>(loaded.body, "version"), member<Json>(loaded.body, "description", Json::object())};
+                         member<std::string>(loaded.body, "version"),
+                         member<Json>(loaded.body, "description", Json::object())};
 }
 
 Result<std::vector<std::string>> HostChild::open(const Json& config) {
@@ -165,9 +168,12 @@ std::string HostChild::collect() {
         }
     }
     pid_ = -1;
-    if (done < 0) ended_ = "ended";
-    else if (WIFSIGNALED(status)) ended_ = "ended by signal " + std::to_string(WTERMSIG(status));
-    else ended_ = "exited with status " + std::to_string(WEXITSTATUS(status));
+    if (done < 0)
+        ended_ = "ended";
+    else if (WIFSIGNALED(status))
+        ended_ = "ended by signal " + std::to_string(WTERMSIG(status));
+    else
+        ended_ = "exited with status " + std::to_string(WEXITSTATUS(status));
     return ended_;
 }
 

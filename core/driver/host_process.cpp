@@ -150,7 +150,8 @@ void HostProcess::serve() {
             handle(std::move(*message));
             continue;
         }
-        if (message.error().code != Code::not_found) killed_because_ = "was killed (it sent what it must not: " + message.error().text + ")";
+        if (message.error().code != Code::not_found)
+            killed_because_ = "was killed (it sent what it must not: " + message.error().text + ")";
         break;
     }
     bool stopping = false;
@@ -191,8 +192,10 @@ void HostProcess::handle(Message message) {
     if (type == "reply") return handle_reply(std::move(message));
     if (type == "spawn") return handle_spawn(std::move(message));
     if (type == "log" && services.log)
-        services.log(wanted_.name, member<int>(message.body, "level", GANTRY_LOG_INFO), member<std::string>(message.body, "text"));
-    if (type == "event" && services.event) services.event(wanted_.name, member<Json>(message.body, "event", Json::object()));
+        services.log(wanted_.name, member<int>(message.body, "level", GANTRY_LOG_INFO),
+                     member<std::string>(message.body, "text"));
+    if (type == "event" && services.event)
+        services.event(wanted_.name, member<Json>(message.body, "event", Json::object()));
 }
 
 void HostProcess::handle_reply(Message message) {
@@ -216,17 +219,23 @@ void HostProcess::handle_spawn(Message message) {
     auto work = [shared, socket = child_->shared_socket(), services = wanted_.services] {
         const Json& body = shared->body;
         Result<int> ended = fail(Code::unsupported, "nothing here runs programs for drivers");
-        auto request = parse_spawn(member<Json>(body, "spec", Json::object()), std::max(0, member<int>(body, "timeout_ms")));
+        auto request =
+            parse_spawn(member<Json>(body, "spec", Json::object()), std::max(0, member<int>(body, "timeout_ms")));
         int fds[3] = {-1, -1, -1};
         const Json given = member<Json>(body, "given", Json::array());
         for (std::size_t i = 0, next = 0; i < 3 && i < given.size() && next < shared->fds.size(); ++i)
             if (given[i] == true) fds[i] = shared->fds[next++].get();
-        if (!request) ended = request.error();
-        else if (services->spawn) ended = services->spawn(*request, fds);
+        if (!request)
+            ended = request.error();
+        else if (services->spawn)
+            ended = services->spawn(*request, fds);
         Json answer{{"type", "spawned"}, {"id", body.value("id", Json(0))}, {"status", 0}};
-        if (ended) answer["exit"] = *ended;
-        else answer.update({{"status", static_cast<int>(ended.error().code)}, {"message", ended.error().text}});
-        if (auto sent = send_frame(socket->get(), answer); !sent) log::debug("a driver's process did not wait for a program's end");
+        if (ended)
+            answer["exit"] = *ended;
+        else
+            answer.update({{"status", static_cast<int>(ended.error().code)}, {"message", ended.error().text}});
+        if (auto sent = send_frame(socket->get(), answer); !sent)
+            log::debug("a driver's process did not wait for a program's end");
     };
     helpers_.submit([work]() noexcept {
         try {
@@ -238,13 +247,16 @@ void HostProcess::handle_spawn(Message message) {
 }
 
 // The socket of a process that is ready and newer than `after_generation`.
-Result<HostProcess::Socket> HostProcess::wait_ready(std::int64_t until_ns, std::uint64_t after_generation, std::uint64_t& generation) {
+Result<HostProcess::Socket> HostProcess::wait_ready(std::int64_t until_ns, std::uint64_t after_generation,
+                                                    std::uint64_t& generation) {
     std::unique_lock lock(mutex_);
     const std::chrono::steady_clock::time_point until{std::chrono::nanoseconds(until_ns)};
     bool ready = changed_.wait_until(lock, until, [&] { return stop_ || (socket_ && generation_ > after_generation); });
     if (!ready || stop_)
         return fail(Code::retry_later, "driver \"" + wanted_.name + "\" is not running: " +
-                                           (stop_ ? "the engine is ending" : down_because_.empty() ? "its process does not answer" : down_because_));
+                                           (stop_                   ? "the engine is ending"
+                                            : down_because_.empty() ? "its process does not answer"
+                                                                    : down_because_));
     generation = generation_;
     return socket_;
 }
@@ -262,9 +274,10 @@ void HostProcess::give_up(std::uint64_t id, const Socket& socket) {
     signal_event(wake_.get());
 }
 
-Result<Reply> HostProcess::call(std::string_view table, std::string_view operation, Json request, const std::vector<NamedFd>& fds,
-                                Deadline deadline) {
-    if (!request.is_object()) return fail(Code::invalid, "the request of \"" + std::string(operation) + "\" is not a JSON object");
+Result<Reply> HostProcess::call(std::string_view table, std::string_view operation, Json request,
+                                const std::vector<NamedFd>& fds, Deadline deadline) {
+    if (!request.is_object())
+        return fail(Code::invalid, "the request of \"" + std::string(operation) + "\" is not a JSON object");
     const std::int64_t period = static_cast<std::int64_t>(deadline) * ns_per_ms;
     const std::int64_t until = monotonic_ns() + period;
     std::vector<int> borrowed;
@@ -304,17 +317,21 @@ Result<Reply> HostProcess::call(std::string_view table, std::string_view operati
     if (deadline == Deadline::longer)
         bytes_moved = [this] { return bytes_moved_by("/proc/" + std::to_string(pid()) + "/io"); };
     auto extended = [&](std::int64_t until_ns) {
-        if (auto sent = send_frame(socket->get(), {{"type", "extend"}, {"call", id}, {"deadline_ms", (until_ns - monotonic_ns()) / ns_per_ms}}); !sent)
+        if (auto sent = send_frame(
+                socket->get(),
+                {{"type", "extend"}, {"call", id}, {"deadline_ms", (until_ns - monotonic_ns()) / ns_per_ms}});
+            !sent)
             log::debug("more time could not be told", {{"driver", wanted_.name}});
     };
     const bool answered = pending->wait(period, bytes_moved, extended) == Pending::Outcome::answered;
     if (!answered) give_up(id, socket);
     if (!answered || pending->cancelled_by_deadline()) {
-        return fail(Code::deadline, "driver \"" + wanted_.name + "\" did not answer \"" + std::string(operation) + "\" in " +
-                                        std::to_string(static_cast<int>(deadline)) + " ms");
+        return fail(Code::deadline, "driver \"" + wanted_.name + "\" did not answer \"" + std::string(operation) +
+                                        "\" in " + std::to_string(static_cast<int>(deadline)) + " ms");
     }
     if (pending->failure) return std::move(*pending->failure);
-    return finish_reply(wanted_.name, operation, pending->status, std::move(pending->body), std::move(pending->reply_fds), pending->defect);
+    return finish_reply(wanted_.name, operation, pending->status, std::move(pending->body),
+                        std::move(pending->reply_fds), pending->defect);
 }
 
 }  // namespace gantry::driver

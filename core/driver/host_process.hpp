@@ -30,8 +30,8 @@ public:
 
     // Starts the thread and the first process, and waits until its driver is open or refused.
     Result<Opened> start();
-    Result<Reply> call(std::string_view table, std::string_view operation, Json request, const std::vector<NamedFd>& fds,
-                       Deadline deadline);
+    Result<Reply> call(std::string_view table, std::string_view operation, Json request,
+                       const std::vector<NamedFd>& fds, Deadline deadline);
     int pid() const;
 
 private:
@@ -58,7 +58,7 @@ private:
     std::string killed_because_;        // likewise
     Workers helpers_{4};                // run what drivers want spawned
     std::thread thread_;
-    UniqueFd wake_;                     // tells the supervising thread to look again
+    UniqueFd wake_;  // tells the supervising thread to look again
 
     mutable std::mutex mutex_;
     std::condition_variable changed_;

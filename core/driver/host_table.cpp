@@ -40,16 +40,17 @@ Result<SpawnRequest> parse_spawn(const Json& spec, int timeout_ms) {
     const Json argv = spec.value("argv", Json::array());
     if (!argv.is_array() || argv.empty()) return fail(Code::invalid, "the program to run has no \"argv\"");
     for (const Json& argument : argv)
-        if (!take(argument, request.argv, "")) return fail(Code::invalid, "an element of \"argv\" is no text, or all are too long");
+        if (!take(argument, request.argv, ""))
+            return fail(Code::invalid, "an element of \"argv\" is no text, or all are too long");
     if (!request.argv[0].starts_with("/"))
         return fail(Code::invalid, "program \"" + request.argv[0] + "\" is not an absolute path");
     const Json environment = spec.value("env", Json::object());
     if (!environment.is_object()) return fail(Code::invalid, "\"env\" of the program to run is not an object");
     for (auto one = environment.begin(); one != environment.end(); ++one)
-        if (one.key().empty() || one.key().find('=') != std::string::npos || !take(*one, request.environment, one.key() + "="))
+        if (one.key().empty() || one.key().find('=') != std::string::npos ||
+            !take(*one, request.environment, one.key() + "="))
             return fail(Code::invalid, "environment variable \"" + one.key() + "\" is not valid");
-    if (spec.value("cwd", Json("/")) != "/")
-        return fail(Code::unsupported, "programs of drivers run in \"/\" only");
+    if (spec.value("cwd", Json("/")) != "/") return fail(Code::unsupported, "programs of drivers run in \"/\" only");
     return request;
 }
 
@@ -77,7 +78,8 @@ void HostTable::log(void* ctx, gantry_call*, std::int32_t level, gantry_str text
     }
 }
 
-gantry_status HostTable::in_netns(void* ctx, int netns, std::int32_t (*fn)(void*), void* arg, std::int32_t* result) noexcept {
+gantry_status HostTable::in_netns(void* ctx, int netns, std::int32_t (*fn)(void*), void* arg,
+                                  std::int32_t* result) noexcept {
     auto* self = static_cast<HostTable*>(ctx);
     if (!self->services_->threads) return GANTRY_UNSUPPORTED;
     if (!fn || netns < 0) return GANTRY_INVALID;
@@ -118,7 +120,8 @@ gantry_status HostTable::in_netns(void* ctx, int netns, std::int32_t (*fn)(void*
     return status;
 }
 
-gantry_status HostTable::spawn(void* ctx, gantry_call* call, gantry_str spec, const int fds[3], std::int32_t* exit_status) noexcept {
+gantry_status HostTable::spawn(void* ctx, gantry_call* call, gantry_str spec, const int fds[3],
+                               std::int32_t* exit_status) noexcept {
     auto* self = static_cast<HostTable*>(ctx);
     try {
         if (!self->services_->spawn) return GANTRY_UNSUPPORTED;
@@ -146,14 +149,17 @@ void HostTable::event(void* ctx, gantry_str json) noexcept {
     try {
         if (!self->services_->event) return;
         Json event = json.len <= max_event_bytes ? Json::parse(view(json, max_event_bytes), nullptr, false) : Json();
-        if (event.is_object()) self->services_->event(self->driver_, event);
-        else if (self->services_->log) self->services_->log(self->driver_, GANTRY_LOG_WARN, "sent an event that is not a JSON object");
+        if (event.is_object())
+            self->services_->event(self->driver_, event);
+        else if (self->services_->log)
+            self->services_->log(self->driver_, GANTRY_LOG_WARN, "sent an event that is not a JSON object");
     } catch (...) {
     }
 }
 
 void log_for_driver(const std::string& driver, std::int32_t level, std::string_view text) {
-    auto known = level >= GANTRY_LOG_ERROR && level <= GANTRY_LOG_DEBUG ? static_cast<log::Level>(level) : log::Level::info;
+    auto known =
+        level >= GANTRY_LOG_ERROR && level <= GANTRY_LOG_DEBUG ? static_cast<log::Level>(level) : log::Level::info;
     log::write(known, text, {{"driver", driver}});
 }
 

@@ -39,8 +39,10 @@ public:
 
 private:
     static void log(void* ctx, gantry_call* call, std::int32_t level, gantry_str text) noexcept;
-    static gantry_status in_netns(void* ctx, int netns, std::int32_t (*fn)(void*), void* arg, std::int32_t* result) noexcept;
-    static gantry_status spawn(void* ctx, gantry_call* call, gantry_str spec, const int fds[3], std::int32_t* exit_status) noexcept;
+    static gantry_status in_netns(void* ctx, int netns, std::int32_t (*fn)(void*), void* arg,
+                                  std::int32_t* result) noexcept;
+    static gantry_status spawn(void* ctx, gantry_call* call, gantry_str spec, const int fds[3],
+                               std::int32_t* exit_status) noexcept;
     static void event(void* ctx, gantry_str json) noexcept;
 
     std::string driver_;

@@ -25,11 +25,11 @@ bool HostedDriver::offers(std::string_view table) const {
     return std::find(offered_.begin(), offered_.end(), table) != offered_.end();
 }
 
-Result<Reply> HostedDriver::call(std::string_view table, std::string_view operation, Json request, std::vector<NamedFd> fds,
-                                 Deadline deadline) {
+Result<Reply> HostedDriver::call(std::string_view table, std::string_view operation, Json request,
+                                 std::vector<NamedFd> fds, Deadline deadline) {
     if (table != driver_table && !offers(table))
-        return fail(Code::unsupported, "driver \"" + name_ + "\" does not offer \"" + std::string(operation) + "\" (table \"" +
-                                           std::string(table) + "\")");
+        return fail(Code::unsupported, "driver \"" + name_ + "\" does not offer \"" + std::string(operation) +
+                                           "\" (table \"" + std::string(table) + "\")");
     GANTRY_FAILPOINT("driver.call");
     auto reply = process_->call(table, operation, std::move(request), fds, deadline);
     GANTRY_FAILPOINT("driver.called");

@@ -9,9 +9,10 @@ namespace {
 
 // Status, as the header names it: for drivers that fail without a word.
 std::string status_name(gantry_status status) {
-    constexpr const char* names[] = {"GANTRY_OK", "GANTRY_INVALID", "GANTRY_NOT_FOUND", "GANTRY_CONFLICT", "GANTRY_PRECONDITION",
-                                     "GANTRY_BUSY", "GANTRY_RETRY_LATER", "GANTRY_UNSUPPORTED", "GANTRY_EXHAUSTED",
-                                     "GANTRY_DEADLINE", "GANTRY_CANCELLED", "GANTRY_DENIED", "GANTRY_CORRUPT", "GANTRY_INTERNAL"};
+    constexpr const char* names[] = {
+        "GANTRY_OK",        "GANTRY_INVALID",     "GANTRY_NOT_FOUND",   "GANTRY_CONFLICT",  "GANTRY_PRECONDITION",
+        "GANTRY_BUSY",      "GANTRY_RETRY_LATER", "GANTRY_UNSUPPORTED", "GANTRY_EXHAUSTED", "GANTRY_DEADLINE",
+        "GANTRY_CANCELLED", "GANTRY_DENIED",      "GANTRY_CORRUPT",     "GANTRY_INTERNAL"};
     if (status >= 0 && static_cast<std::size_t>(status) < std::size(names)) return names[status];
     return std::to_string(status);
 }
@@ -24,11 +25,15 @@ gantry_op function_at(const void* functions, std::size_t offset) {
 
 }  // namespace
 
-Instance::Instance(std::shared_ptr<const Library> library, const std::string& name, std::shared_ptr<const HostServices> services)
-    : library_(std::move(library)), name_(std::make_shared<const std::string>(name)), host_(name, std::move(services)), driver_{} {}
+Instance::Instance(std::shared_ptr<const Library> library, const std::string& name,
+                   std::shared_ptr<const HostServices> services)
+    : library_(std::move(library)),
+      name_(std::make_shared<const std::string>(name)),
+      host_(name, std::move(services)),
+      driver_{} {}
 
-Result<std::shared_ptr<Instance>> Instance::open(std::shared_ptr<const Library> library, const std::string& name, const Json& config,
-                                                 std::shared_ptr<const HostServices> services) {
+Result<std::shared_ptr<Instance>> Instance::open(std::shared_ptr<const Library> library, const std::string& name,
+                                                 const Json& config, std::shared_ptr<const HostServices> services) {
     std::shared_ptr<Instance> instance(new Instance(std::move(library), name, std::move(services)));
     GANTRY_CHECK(instance->open_driver(config));
     GANTRY_CHECK(instance->read_tables());
@@ -85,7 +90,8 @@ Result<void> Instance::read_tables() {
         const void* functions = driver_.table(driver_.self, id.c_str());
         if (!functions) {
             if (table.presence == Presence::optional) continue;
-            return fail(Code::invalid, where + " has no table \"" + id + "\"; a " + std::string(name_of(table.kind)) + " driver needs it");
+            return fail(Code::invalid, where + " has no table \"" + id + "\"; a " + std::string(name_of(table.kind)) +
+                                           " driver needs it");
         }
         std::uint32_t size = 0;
         std::memcpy(&size, functions, sizeof size);
@@ -94,8 +100,8 @@ Result<void> Instance::read_tables() {
                                            std::to_string(table.needed_size()) + " are needed");
         for (const Operation& operation : table.operations)
             if (operation.presence == Presence::required && !function_at(functions, operation.offset))
-                return fail(Code::invalid, where + " has no operation \"" + std::string(operation.name) + "\" in table \"" + id +
-                                               "\"; it is needed");
+                return fail(Code::invalid, where + " has no operation \"" + std::string(operation.name) +
+                                               "\" in table \"" + id + "\"; it is needed");
         offered_.push_back({&table, functions, size});
     }
     return {};
@@ -123,8 +129,8 @@ Result<gantry_op> Instance::find(std::string_view table, std::string_view operat
         if (found && one.size >= found->offset + sizeof(gantry_op)) op = function_at(one.functions, found->offset);
     }
     if (op) return op;
-    return fail(Code::unsupported, "driver \"" + *name_ + "\" does not offer \"" + std::string(operation) + "\" (table \"" +
-                                       std::string(table) + "\")");
+    return fail(Code::unsupported, "driver \"" + *name_ + "\" does not offer \"" + std::string(operation) +
+                                       "\" (table \"" + std::string(table) + "\")");
 }
 
 void Instance::run(gantry_op op, const std::shared_ptr<CallState>& state) {

@@ -16,8 +16,8 @@ class Instance {
 public:
     // Opens the library's driver under `name` with `config` ({"engine", "root", "run", "options"}) and checks its tables:
     // the kind's own, large enough and complete; the optional ones, complete where they are offered.
-    static Result<std::shared_ptr<Instance>> open(std::shared_ptr<const Library> library, const std::string& name, const Json& config,
-                                                  std::shared_ptr<const HostServices> services);
+    static Result<std::shared_ptr<Instance>> open(std::shared_ptr<const Library> library, const std::string& name,
+                                                  const Json& config, std::shared_ptr<const HostServices> services);
     ~Instance();
     Instance(const Instance&) = delete;
     Instance& operator=(const Instance&) = delete;
@@ -34,7 +34,8 @@ public:
     void run(gantry_op op, const std::shared_ptr<CallState>& state);
 
 private:
-    Instance(std::shared_ptr<const Library> library, const std::string& name, std::shared_ptr<const HostServices> services);
+    Instance(std::shared_ptr<const Library> library, const std::string& name,
+             std::shared_ptr<const HostServices> services);
     Result<void> open_driver(const Json& config);
     Result<void> read_tables();
 

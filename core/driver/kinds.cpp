@@ -14,22 +14,24 @@ namespace {
     Operation { #name, offsetof(type, name) }
 
 constexpr Operation network_operations[] = {
-    GANTRY_OPERATION(gantry_network, ensure), GANTRY_OPERATION(gantry_network, remove),
+    GANTRY_OPERATION(gantry_network, ensure),  GANTRY_OPERATION(gantry_network, remove),
     GANTRY_OPERATION(gantry_network, inspect), GANTRY_OPERATION(gantry_network, attach),
-    GANTRY_OPERATION(gantry_network, detach), GANTRY_OPERATION(gantry_network, inspect_endpoint)};
+    GANTRY_OPERATION(gantry_network, detach),  GANTRY_OPERATION(gantry_network, inspect_endpoint)};
 constexpr Operation expose_operations[] = {GANTRY_OPERATION(gantry_network_expose, expose)};
 constexpr Operation network_stats_operations[] = {GANTRY_OPERATION(gantry_network_stats, stats)};
 
 constexpr Operation volume_operations[] = {
-    GANTRY_OPERATION(gantry_volume, ensure), GANTRY_OPERATION(gantry_volume, remove),
+    GANTRY_OPERATION(gantry_volume, ensure),  GANTRY_OPERATION(gantry_volume, remove),
     GANTRY_OPERATION(gantry_volume, inspect), {"list", offsetof(gantry_volume, list), Presence::optional},
     GANTRY_OPERATION(gantry_volume, publish), GANTRY_OPERATION(gantry_volume, unpublish)};
 
 constexpr Operation layer_operations[] = {
-    GANTRY_OPERATION(gantry_layer, prepare), GANTRY_OPERATION(gantry_layer, view), GANTRY_OPERATION(gantry_layer, mounts),
-    GANTRY_OPERATION(gantry_layer, commit), GANTRY_OPERATION(gantry_layer, remove), GANTRY_OPERATION(gantry_layer, stat),
-    GANTRY_OPERATION(gantry_layer, list), GANTRY_OPERATION(gantry_layer, usage), GANTRY_OPERATION(gantry_layer, cleanup),
-    GANTRY_OPERATION(gantry_layer, apply), GANTRY_OPERATION(gantry_layer, diff), GANTRY_OPERATION(gantry_layer, changes)};
+    GANTRY_OPERATION(gantry_layer, prepare), GANTRY_OPERATION(gantry_layer, view),
+    GANTRY_OPERATION(gantry_layer, mounts),  GANTRY_OPERATION(gantry_layer, commit),
+    GANTRY_OPERATION(gantry_layer, remove),  GANTRY_OPERATION(gantry_layer, stat),
+    GANTRY_OPERATION(gantry_layer, list),    GANTRY_OPERATION(gantry_layer, usage),
+    GANTRY_OPERATION(gantry_layer, cleanup), GANTRY_OPERATION(gantry_layer, apply),
+    GANTRY_OPERATION(gantry_layer, diff),    GANTRY_OPERATION(gantry_layer, changes)};
 
 constexpr Operation runtime_operations[] = {
     GANTRY_OPERATION(gantry_runtime, create), GANTRY_OPERATION(gantry_runtime, start),
@@ -97,9 +99,8 @@ std::optional<Kind> kind_of(std::string_view name) {
 
 bool valid_driver_name(std::string_view name) {
     if (name.empty() || name.size() > 32 || name[0] < 'a' || name[0] > 'z') return false;
-    return std::all_of(name.begin(), name.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-    });
+    return std::all_of(name.begin(), name.end(),
+                       [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-'; });
 }
 
 }  // namespace gantry::driver

@@ -35,7 +35,8 @@ Result<void> check_name(const std::string& where, const gantry_driver_plugin& pl
     if (!plugin.name) return fail(Code::invalid, where + " has no name; \"" + file.name + "\" is needed");
     std::string name = bounded(plugin.name, 64);
     if (!valid_driver_name(name))
-        return fail(Code::invalid, where + " has name \"" + name + "\"; [a-z][a-z0-9_-]* of 32 bytes at most is needed");
+        return fail(Code::invalid,
+                    where + " has name \"" + name + "\"; [a-z][a-z0-9_-]* of 32 bytes at most is needed");
     if (name != file.name)
         return fail(Code::invalid, where + " has name \"" + name + "\"; its file's name needs \"" + file.name + "\"");
     return {};
@@ -43,27 +44,34 @@ Result<void> check_name(const std::string& where, const gantry_driver_plugin& pl
 
 Result<Json> check_description(const std::string& where, const gantry_driver_plugin& plugin, const VerifiedFile& file) {
     gantry_str text = plugin.describe();
-    if (!text.ptr || text.len == 0) return fail(Code::invalid, where + " describes itself with no text; a JSON object is needed");
+    if (!text.ptr || text.len == 0)
+        return fail(Code::invalid, where + " describes itself with no text; a JSON object is needed");
     if (text.len > max_description_bytes)
         return fail(Code::invalid, where + " describes itself with " + std::to_string(text.len) + " bytes; " +
                                        std::to_string(max_description_bytes) + " at most are needed");
     Json json = Json::parse(text.ptr, text.ptr + text.len, nullptr, false);
-    if (json.is_discarded()) return fail(Code::invalid, where + " describes itself with text that is not JSON; a JSON object is needed");
-    if (!json.is_object()) return fail(Code::invalid, where + " describes itself with a JSON " + json.type_name() + "; an object is needed");
+    if (json.is_discarded())
+        return fail(Code::invalid, where + " describes itself with text that is not JSON; a JSON object is needed");
+    if (!json.is_object())
+        return fail(Code::invalid,
+                    where + " describes itself with a JSON " + json.type_name() + "; an object is needed");
     const auto kind = member<std::string>(json, "kind");
     if (!kind_of(kind))
-        return fail(Code::invalid, where + " describes itself with kind \"" + kind + "\"; network, volume, layer or runtime is needed");
+        return fail(Code::invalid, where + " describes itself with kind \"" + kind +
+                                       "\"; network, volume, layer or runtime is needed");
     if (kind != name_of(file.kind))
         return fail(Code::invalid, where + " describes itself with kind \"" + kind + "\"; its file's name needs \"" +
                                        std::string(name_of(file.kind)) + "\"");
-    if (!json.contains("options")) return fail(Code::invalid, where + " describes itself without \"options\"; an object is needed");
+    if (!json.contains("options"))
+        return fail(Code::invalid, where + " describes itself without \"options\"; an object is needed");
     GANTRY_CHECK(check_schema(json["options"], where + " describes \"options\", which"));
     if (json.contains("object_options"))
         GANTRY_CHECK(check_schema(json["object_options"], where + " describes \"object_options\", which"));
     return json;
 }
 
-Result<std::shared_ptr<const Library>> check(const VerifiedFile& file, const std::string& path, boost::dll::shared_library& handle) {
+Result<std::shared_ptr<const Library>> check(const VerifiedFile& file, const std::string& path,
+                                             boost::dll::shared_library& handle) {
     const std::string where = "driver file \"" + path + "\"";
     if (!handle.has(GANTRY_DRIVER_ENTRY))
         return fail(Code::invalid, where + " has no symbol \"" GANTRY_DRIVER_ENTRY "\"; a driver exports it");
@@ -78,10 +86,12 @@ Result<std::shared_ptr<const Library>> check(const VerifiedFile& file, const std
         return fail(Code::unsupported, where + " was made for driver ABI " + std::to_string(plugin->abi_major) + "; " +
                                            std::to_string(GANTRY_ABI_MAJOR) + " is needed");
     if (!GANTRY_HAS(plugin, open))
-        return fail(Code::invalid, where + " describes itself in a struct of " + std::to_string(plugin->size) + " bytes; " +
-                                       std::to_string(offsetof(gantry_driver_plugin, open) + sizeof plugin->open) + " are needed");
+        return fail(Code::invalid,
+                    where + " describes itself in a struct of " + std::to_string(plugin->size) + " bytes; " +
+                        std::to_string(offsetof(gantry_driver_plugin, open) + sizeof plugin->open) + " are needed");
     if (!plugin->describe || !plugin->open)
-        return fail(Code::invalid, where + " has no function \"" + (plugin->describe ? "open" : "describe") + "\"; it is needed");
+        return fail(Code::invalid,
+                    where + " has no function \"" + (plugin->describe ? "open" : "describe") + "\"; it is needed");
     GANTRY_CHECK(check_name(where, *plugin, file));
     GANTRY_TRY(Json description, check_description(where, *plugin, file));
     auto library = std::make_shared<Library>();
@@ -101,7 +111,8 @@ Result<std::shared_ptr<const Library>> load_library(const std::string& path) {
     if (auto found = all.libraries.find(file.path); found != all.libraries.end()) {
         if (found->second->file.inode == file.inode && found->second->file.device == file.device) return found->second;
         // The dynamic linker would give the old object again under the old name, or mix the two.
-        return fail(Code::precondition, "driver file \"" + path + "\" was exchanged after it was loaded; a restart loads the new one");
+        return fail(Code::precondition,
+                    "driver file \"" + path + "\" was exchanged after it was loaded; a restart loads the new one");
     }
     boost::dll::shared_library handle;
     try {
@@ -114,7 +125,7 @@ Result<std::shared_ptr<const Library>> load_library(const std::string& path) {
     }
     // A refused object stays mapped too: its constructors have run.
     all.handles.push_back(handle);
-    struct stat now{};
+    struct stat now {};
     if (::lstat(file.path.c_str(), &now) != 0 || now.st_ino != file.inode || now.st_dev != file.device)
         return fail(Code::denied, "driver file \"" + path + "\" was exchanged while it was loaded");
     try {

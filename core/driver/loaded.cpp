@@ -24,8 +24,8 @@ LoadedDriver::LoadedDriver(std::shared_ptr<Instance> instance, Threads threads)
     if (threads_ == Threads::workers) workers_ = std::make_unique<Workers>(most_workers);
 }
 
-Result<Reply> LoadedDriver::call(std::string_view table, std::string_view operation, Json request, std::vector<NamedFd> fds,
-                                 Deadline deadline) {
+Result<Reply> LoadedDriver::call(std::string_view table, std::string_view operation, Json request,
+                                 std::vector<NamedFd> fds, Deadline deadline) {
     GANTRY_TRY(gantry_op op, instance_->find(table, operation));
     if (threads_ != Threads::caller_only) GANTRY_CHECK(breaker_->admit(name(), [this] { return ask_health(); }));
     GANTRY_FAILPOINT("driver.call");
@@ -34,8 +34,10 @@ Result<Reply> LoadedDriver::call(std::string_view table, std::string_view operat
     return reply;
 }
 
-Result<Reply> LoadedDriver::run(gantry_op op, std::string_view operation, Json request, const std::vector<NamedFd>& fds, Deadline deadline) {
-    if (!request.is_object()) return fail(Code::invalid, "the request of \"" + std::string(operation) + "\" is not a JSON object");
+Result<Reply> LoadedDriver::run(gantry_op op, std::string_view operation, Json request, const std::vector<NamedFd>& fds,
+                                Deadline deadline) {
+    if (!request.is_object())
+        return fail(Code::invalid, "the request of \"" + std::string(operation) + "\" is not a JSON object");
     auto pending = std::make_shared<Pending>();
     pending->driver = instance_->name();
     pending->operation = operation;
@@ -54,9 +56,11 @@ Result<Reply> LoadedDriver::run(gantry_op op, std::string_view operation, Json r
         if (!answered) {
             // The driver may still answer some day; what it finds then must not be this stack.
             pending->on_reply = nullptr;
-            return fail(Code::internal, "driver \"" + name() + "\" returned from \"" + std::string(operation) + "\" without an answer");
+            return fail(Code::internal,
+                        "driver \"" + name() + "\" returned from \"" + std::string(operation) + "\" without an answer");
         }
-        return finish_reply(name(), operation, pending->status, pending->json, std::move(pending->reply_fds), pending->defect);
+        return finish_reply(name(), operation, pending->status, pending->json, std::move(pending->reply_fds),
+                            pending->defect);
     }
 
     GANTRY_CHECK(pending->own_fds(borrowed));
@@ -75,7 +79,8 @@ Result<Reply> LoadedDriver::run(gantry_op op, std::string_view operation, Json r
             }
             instance->run(op, pending);
         };
-        if (!workers_->submit(work)) return fail(Code::exhausted, "no thread can be made for driver \"" + name() + "\"");
+        if (!workers_->submit(work))
+            return fail(Code::exhausted, "no thread can be made for driver \"" + name() + "\"");
         if (deadline == Deadline::longer)
             bytes_moved = [state = pending.get()]() -> std::optional<std::uint64_t> {
                 int thread = state->thread;
@@ -90,11 +95,13 @@ Result<Reply> LoadedDriver::run(gantry_op op, std::string_view operation, Json r
         breaker_->stuck();
         int nobody = 0;
         if (threads_ == Threads::workers && pending->thread.compare_exchange_strong(nobody, -1))
-            return fail(Code::retry_later, "driver \"" + name() + "\" is busy: \"" + std::string(operation) + "\" found no free thread");
+            return fail(Code::retry_later,
+                        "driver \"" + name() + "\" is busy: \"" + std::string(operation) + "\" found no free thread");
         return late();
     }
     if (pending->cancelled_by_deadline()) return late();
-    return finish_reply(name(), operation, pending->status, pending->json, std::move(pending->reply_fds), pending->defect);
+    return finish_reply(name(), operation, pending->status, pending->json, std::move(pending->reply_fds),
+                        pending->defect);
 }
 
 Result<void> LoadedDriver::ask_health() {

@@ -30,7 +30,8 @@ public:
                        Deadline deadline) override;
 
 private:
-    Result<Reply> run(gantry_op op, std::string_view operation, Json request, const std::vector<NamedFd>& fds, Deadline deadline);
+    Result<Reply> run(gantry_op op, std::string_view operation, Json request, const std::vector<NamedFd>& fds,
+                      Deadline deadline);
     Result<void> ask_health();
 
     std::shared_ptr<Instance> instance_;

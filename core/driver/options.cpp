@@ -31,9 +31,12 @@ std::optional<bool> parse_boolean(std::string_view text) {
 std::optional<Json> typed(std::string_view type, const Json& given) {
     if (type == "string" || type == "path") {
         std::string text;
-        if (given.is_string()) text = given.get<std::string>();
-        else if (given.is_number_integer() || given.is_boolean()) text = given.dump();
-        else return std::nullopt;
+        if (given.is_string())
+            text = given.get<std::string>();
+        else if (given.is_number_integer() || given.is_boolean())
+            text = given.dump();
+        else
+            return std::nullopt;
         if (text.find('\0') != std::string::npos) return std::nullopt;
         if (type == "path" && !text.starts_with("/")) return std::nullopt;
         return Json(std::move(text));
@@ -44,7 +47,8 @@ std::optional<Json> typed(std::string_view type, const Json& given) {
         auto value = parse_boolean(given.get<std::string>());
         return value ? std::optional<Json>(*value) : std::nullopt;
     }
-    if (given.is_number_unsigned() && given.get<std::uint64_t>() > static_cast<std::uint64_t>(INT64_MAX)) return std::nullopt;
+    if (given.is_number_unsigned() && given.get<std::uint64_t>() > static_cast<std::uint64_t>(INT64_MAX))
+        return std::nullopt;
     if (given.is_number_integer()) return Json(given.get<std::int64_t>());
     if (!given.is_string()) return std::nullopt;
     const std::string text = given.get<std::string>();
@@ -79,7 +83,8 @@ Result<Json> check_value(const std::string& name, const Json& option, const Json
     auto refuse = [&](const std::string& needed) {
         bool secret = member<bool>(option, "secret");
         return fail(Code::invalid, std::string(where) + ": option \"" + name + "\" is " +
-                                       (secret ? std::string("not valid") : shown_text(given)) + "; " + needed + " is needed");
+                                       (secret ? std::string("not valid") : shown_text(given)) + "; " + needed +
+                                       " is needed");
     };
     if (!value) return refuse(article(type));
     if (auto values = option.find("values"); values != option.end() && values->is_array()) {
@@ -126,7 +131,8 @@ Result<void> check_schema(const Json& schema, std::string_view where) {
         for (const char* key : {"minimum", "maximum"}) {
             if (!entry->contains(key)) continue;
             if (!bound(*entry, key, type))
-                return fail(Code::invalid, option + " has " + key + " " + show((*entry)[key]) + ", which is not of its type");
+                return fail(Code::invalid,
+                            option + " has " + key + " " + show((*entry)[key]) + ", which is not of its type");
         }
         if (entry->contains("values") && !(*entry)["values"].is_array())
             return fail(Code::invalid, option + " has \"values\" that are not an array");
@@ -164,7 +170,8 @@ Result<Json> validate_options(const Json& schema, const Json& given, std::string
             if (!entry->is_object() || standard == entry->end() || standard->is_null()) continue;
             // Defaults were checked when the driver was loaded; text such as "64m" becomes a number here too. An empty
             // text of another type than string stands for "not set".
-            if (auto value = typed(member<std::string>(*entry, "type", "string"), *standard)) result[entry.key()] = *value;
+            if (auto value = typed(member<std::string>(*entry, "type", "string"), *standard))
+                result[entry.key()] = *value;
         }
     return result;
 }

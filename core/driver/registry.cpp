@@ -28,7 +28,9 @@ struct Registry::Impl {
     using Key = std::pair<Kind, std::string>;
 
     explicit Impl(Settings given)
-        : shared_settings(std::make_shared<const Settings>(std::move(given))), settings(*shared_settings), services(!settings.inline_calls) {}
+        : shared_settings(std::make_shared<const Settings>(std::move(given))),
+          settings(*shared_settings),
+          services(!settings.inline_calls) {}
     Result<std::shared_ptr<Driver>> open(const Located& located);
     Found describe(const Wanted& wanted, Kind kind, const std::string& file);
     Result<DescribedFile> describe_stranger(const std::string& file);
@@ -55,7 +57,8 @@ Result<Json> configure(const Settings& settings, const Located& located, const J
     GANTRY_TRY(Json options, validate_options(description.value("options", Json::object()), located.wanted.options,
                                               "driver \"" + name + "\""));
     Json config{{"engine", settings.engine}, {"options", std::move(options)}};
-    for (const auto& [key, base] : {std::pair<const char*, const std::string&>{"root", settings.root}, {"run", settings.run}}) {
+    for (const auto& [key, base] :
+         {std::pair<const char*, const std::string&>{"root", settings.root}, {"run", settings.run}}) {
         config[key] = "";
         if (base.empty()) continue;
         std::string directory = base + "/drivers/" + name;
@@ -70,7 +73,8 @@ Result<Json> configure(const Settings& settings, const Located& located, const J
 Result<std::shared_ptr<Driver>> Registry::Impl::open(const Located& located) {
     if (located.isolation == Isolation::process) {
         if (located.kind == Kind::runtime)
-            return fail(Code::unsupported, "runtime driver \"" + located.wanted.name + "\" runs in gantry-launcher and its monitors only");
+            return fail(Code::unsupported,
+                        "runtime driver \"" + located.wanted.name + "\" runs in gantry-launcher and its monitors only");
         return HostedDriver::start(located, settings, services.table(),
                                    [settings_copy = shared_settings, located](const Json& description) {
                                        return configure(*settings_copy, located, description);
@@ -80,7 +84,7 @@ Result<std::shared_ptr<Driver>> Registry::Impl::open(const Located& located) {
     GANTRY_TRY(Json config, configure(settings, located, library->description));
     GANTRY_TRY(auto instance, Instance::open(library, located.wanted.name, config, services.table()));
     Wanted nothing;
-    Threads threads = settings.inline_calls                                                          ? Threads::caller_only
+    Threads threads = settings.inline_calls                                                    ? Threads::caller_only
                       : isolation_of(settings, nothing, located.file) == Isolation::in_process ? Threads::caller
                                                                                                : Threads::workers;
     return std::shared_ptr<Driver>(std::make_shared<LoadedDriver>(std::move(instance), threads));
@@ -115,7 +119,8 @@ Result<std::shared_ptr<Driver>> Registry::get(Kind kind, std::string_view name) 
     Impl::Entry& entry = impl_->entries[key];
     if (driver) {
         entry = {Impl::Entry::State::open, *driver, ""};
-        log::info("driver opened", {{"driver", key.second}, {"kind", std::string(name_of(kind))}, {"file", located.file}});
+        log::info("driver opened",
+                  {{"driver", key.second}, {"kind", std::string(name_of(kind))}, {"file", located.file}});
     } else {
         entry = {Impl::Entry::State::closed, nullptr, driver.error().text};
         log::warn("driver refused", {{"driver", key.second}, {"reason", driver.error().text}});
@@ -125,13 +130,15 @@ Result<std::shared_ptr<Driver>> Registry::get(Kind kind, std::string_view name) 
 }
 
 Result<DescribedFile> Registry::Impl::describe_stranger(const std::string& file) {
-    struct stat info{};
+    struct stat info {};
     if (::lstat(file.c_str(), &info) != 0) return fail_errno("examine driver file \"" + file + "\"");
     // The change time moves with mode and owner too, which verification looks at.
-    const std::array<std::int64_t, 4> state{static_cast<std::int64_t>(info.st_ino), info.st_size, info.st_ctim.tv_sec, info.st_ctim.tv_nsec};
+    const std::array<std::int64_t, 4> state{static_cast<std::int64_t>(info.st_ino), info.st_size, info.st_ctim.tv_sec,
+                                            info.st_ctim.tv_nsec};
     {
         std::lock_guard lock(mutex);
-        if (auto known = described.find(file); known != described.end() && known->second.file_state == state) return known->second.result;
+        if (auto known = described.find(file); known != described.end() && known->second.file_state == state)
+            return known->second.result;
     }
     Result<DescribedFile> result = describe_in_host(settings, file);
     if (!result) return result;  // perhaps no process could be had; asked again next time

@@ -15,18 +15,18 @@ enum class Isolation { automatic = 0, in_process, process };
 
 // One driver of the configuration ("drivers": {NAME: {...}}), or one found by a default's name.
 struct Wanted {
-    std::string name;          // instance name
-    std::string use;           // which shared object: "oci"; "" is the name itself
+    std::string name;  // instance name
+    std::string use;   // which shared object: "oci"; "" is the name itself
     Json options = Json::object();
     Isolation isolation = Isolation::automatic;
 };
 
 struct Settings {
-    std::string engine;                  // the engine's name, prefix of kernel objects
-    std::vector<std::string> path;       // directories with KIND-NAME.so files, absolute
-    std::string root, run;               // a driver gets root/drivers/NAME, run/drivers/NAME
-    std::string host_program;            // gantry-driver-host, absolute
-    std::vector<Wanted> drivers;         // from the configuration; built-in ones are added by name when asked for
+    std::string engine;             // the engine's name, prefix of kernel objects
+    std::vector<std::string> path;  // directories with KIND-NAME.so files, absolute
+    std::string root, run;          // a driver gets root/drivers/NAME, run/drivers/NAME
+    std::string host_program;       // gantry-driver-host, absolute
+    std::vector<Wanted> drivers;    // from the configuration; built-in ones are added by name when asked for
     // True in gantry-launcher, which must stay single-threaded: every call runs on the calling thread, in this
     // process, without a deadline, and no thread is ever made.
     bool inline_calls = false;
@@ -40,8 +40,9 @@ struct Settings {
 // Runs a program outside this process for a driver (gantry_host.spawn): argv[0] absolute; environment "KEY=value"; fds:
 // stdin, stdout, stderr, -1 for /dev/null. Gives 0..255 or 128+signal; past the time its process group is killed:
 // GANTRY_DEADLINE.
-using Spawner = std::function<Result<int>(const std::vector<std::string>& argv, const std::vector<std::string>& environment,
-                                          const int fds[3], int timeout_ms)>;
+using Spawner =
+    std::function<Result<int>(const std::vector<std::string>& argv, const std::vector<std::string>& environment,
+                              const int fds[3], int timeout_ms)>;
 // Something that a driver told by itself (gantry_host.event). Comes on any thread; must not block.
 using EventHandler = std::function<void(const std::string& driver, const Json& event)>;
 

@@ -10,8 +10,8 @@ namespace gantry::driver {
 
 // Checks a reply against the rules of the border. A failure carries the driver's own message; a broken rule is
 // GANTRY_INTERNAL and names the driver. `defect`: what was wrong with the reply already, or "".
-Result<Reply> finish_reply(const std::string& driver, std::string_view operation, gantry_status status, const std::string& json,
-                           std::vector<UniqueFd> fds, const std::string& defect);
+Result<Reply> finish_reply(const std::string& driver, std::string_view operation, gantry_status status,
+                           const std::string& json, std::vector<UniqueFd> fds, const std::string& defect);
 // The same for a reply that is parsed already.
 Result<Reply> finish_reply(const std::string& driver, std::string_view operation, gantry_status status, Json body,
                            std::vector<UniqueFd> fds, const std::string& defect);

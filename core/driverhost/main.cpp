@@ -42,16 +42,21 @@ int main(int argc, char** argv) {
     bool good = true;
     for (int i = 1; i < argc; ++i) {
         const std::string_view option = argv[i];
-        if (option == "--fd" && i + 1 < argc) number = gantry::parse_int(argv[++i]).value_or(-1);
-        else if (option == "--driver" && i + 1 < argc) ++i;  // the instance's name, for lists of processes
-        else good = false;
+        if (option == "--fd" && i + 1 < argc)
+            number = gantry::parse_int(argv[++i]).value_or(-1);
+        else if (option == "--driver" && i + 1 < argc)
+            ++i;  // the instance's name, for lists of processes
+        else
+            good = false;
     }
     int type = 0;
     socklen_t size = sizeof type;
     if (!good || number < 0 || number > 1 << 20 ||
         ::getsockopt(static_cast<int>(number), SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_SEQPACKET) {
-        std::fputs("usage: gantry-driver-host --fd NUMBER [--driver NAME]\n"
-                   "started by gantryd, with a SOCK_SEQPACKET socket as descriptor NUMBER (3 unless given)\n", stderr);
+        std::fputs(
+            "usage: gantry-driver-host --fd NUMBER [--driver NAME]\n"
+            "started by gantryd, with a SOCK_SEQPACKET socket as descriptor NUMBER (3 unless given)\n",
+            stderr);
         return 2;
     }
     gantry::log::set_program("gantry-driver-host");

@@ -51,8 +51,10 @@ void Server::handle(Message message) {
     if (type != "load" && type != "open") return;
     // Not on this thread: an open may want a program run, and this thread is the one that hears of its end.
     auto work = [this, type, body = std::make_shared<Json>(std::move(message.body))] {
-        if (type == "load") load(*body);
-        else open(*body);
+        if (type == "load")
+            load(*body);
+        else
+            open(*body);
     };
     if (!workers_.submit(work)) refuse(fail(Code::exhausted, "no thread can be made"));
 }
@@ -65,8 +67,11 @@ void Server::load(const Json& body) {
         name_ = member<std::string>(body, "name", (*library)->file.name);
         library_ = *library;
     }
-    send({{"type", "loaded"}, {"name", (*library)->file.name}, {"kind", driver::name_of((*library)->file.kind)},
-          {"version", (*library)->version}, {"description", (*library)->description}});
+    send({{"type", "loaded"},
+          {"name", (*library)->file.name},
+          {"kind", driver::name_of((*library)->file.kind)},
+          {"version", (*library)->version},
+          {"description", (*library)->description}});
 }
 
 void Server::open(const Json& body) {
@@ -138,7 +143,10 @@ void Server::send_reply(std::uint64_t id, CallState& state) {
         for (const UniqueFd& fd : state.reply_fds) fds.push_back(fd.get());
         auto sent = driver::send_frame(socket_.get(), reply, fds);
         if (!sent)
-            send({{"type", "reply"}, {"call", id}, {"status", GANTRY_INTERNAL}, {"defect", "answered, and that failed: " + sent.error().text}});
+            send({{"type", "reply"},
+                  {"call", id},
+                  {"status", GANTRY_INTERNAL},
+                  {"defect", "answered, and that failed: " + sent.error().text}});
     } catch (const std::exception& e) {
         log::error("a reply cannot be sent", {{"reason", e.what()}});
     }
@@ -146,7 +154,8 @@ void Server::send_reply(std::uint64_t id, CallState& state) {
 
 Result<int> Server::spawn(const driver::SpawnRequest& request, const int fds[3]) {
     Json variables = Json::object();
-    for (const std::string& one : request.environment) variables[one.substr(0, one.find('='))] = one.substr(one.find('=') + 1);
+    for (const std::string& one : request.environment)
+        variables[one.substr(0, one.find('='))] = one.substr(one.find('=') + 1);
     Json given = Json::array();
     std::vector<int> sent_fds;
     for (int i = 0; i < 3; ++i) {
@@ -157,11 +166,18 @@ Result<int> Server::spawn(const driver::SpawnRequest& request, const int fds[3])
     const std::uint64_t id = ++last_spawn_;
     spawns_[id];
     lock.unlock();
-    auto sent = driver::send_frame(socket_.get(), {{"type", "spawn"}, {"id", id}, {"timeout_ms", request.timeout_ms}, {"given", given},
-                                                   {"spec", {{"argv", request.argv}, {"env", variables}}}}, sent_fds);
+    auto sent = driver::send_frame(socket_.get(),
+                                   {{"type", "spawn"},
+                                    {"id", id},
+                                    {"timeout_ms", request.timeout_ms},
+                                    {"given", given},
+                                    {"spec", {{"argv", request.argv}, {"env", variables}}}},
+                                   sent_fds);
     lock.lock();
     // The engine ends the program at the deadline; a little more for its answer to come.
-    if (sent) changed_.wait_for(lock, std::chrono::milliseconds(request.timeout_ms + 2'000), [&] { return spawns_[id].has_value(); });
+    if (sent)
+        changed_.wait_for(lock, std::chrono::milliseconds(request.timeout_ms + 2'000),
+                          [&] { return spawns_[id].has_value(); });
     std::optional<Json> answer = std::move(spawns_[id]);
     spawns_.erase(id);
     if (!sent) return std::move(sent).error();

@@ -52,7 +52,8 @@ Json to_inspect(const Image& image) {
     if (auto created = member<std::string>(image.config, "created"); !created.empty()) inspect["Created"] = created;
     for (auto [from, to] : {std::pair("variant", "Variant"), std::pair("os.version", "OsVersion")})
         if (auto text = member<std::string>(image.config, from); !text.empty()) inspect[to] = text;
-    if (auto entries = image.config.find("history"); entries != image.config.end() && entries->is_array() && !entries->empty() && entries->back().is_object())
+    if (auto entries = image.config.find("history");
+        entries != image.config.end() && entries->is_array() && !entries->empty() && entries->back().is_object())
         inspect["Comment"] = member<std::string>(entries->back(), "comment");
     return inspect;
 }
@@ -76,7 +77,12 @@ Json history(const Image& image) {
     }
     // Layers that the config's history says nothing of.
     for (; layer < image.layer_sizes.size(); ++layer)
-        items.push_back({{"Id", "<missing>"}, {"Created", image.created_ns / second}, {"CreatedBy", ""}, {"Tags", nullptr}, {"Size", image.layer_sizes[layer]}, {"Comment", ""}});
+        items.push_back({{"Id", "<missing>"},
+                         {"Created", image.created_ns / second},
+                         {"CreatedBy", ""},
+                         {"Tags", nullptr},
+                         {"Size", image.layer_sizes[layer]},
+                         {"Comment", ""}});
     std::reverse(items.begin(), items.end());
     if (!items.empty()) {
         items.front()["Id"] = image.id;

@@ -23,7 +23,8 @@ Result<void> want_strings(const Json& object, const char* key) {
     auto found = object.find(key);
     if (found == object.end() || found->is_null()) return {};
     for (const Json& one : *found)
-        if (!one.is_string()) return fail(Code::invalid, std::string("image config: \"") + key + "\" has a member that is not a string");
+        if (!one.is_string())
+            return fail(Code::invalid, std::string("image config: \"") + key + "\" has a member that is not a string");
     return {};
 }
 
@@ -50,27 +51,35 @@ Result<Json> parse_config(std::string_view text) {
     GANTRY_TRY(Json config, parse_document(text, "image config"));
     if (!config.is_object()) return fail(Code::invalid, "image config: not an object");
     for (const char* foreign : {"manifests", "layers", "fsLayers"})
-        if (config.contains(foreign)) return fail(Code::invalid, std::string("image config: has \"") + foreign + "\", so it is something else");
+        if (config.contains(foreign))
+            return fail(Code::invalid, std::string("image config: has \"") + foreign + "\", so it is something else");
     GANTRY_CHECK(want(config, "config", &Json::is_object, "an object"));
     GANTRY_CHECK(want(config, "history", &Json::is_array, "an array"));
     GANTRY_CHECK(want(config, "created", &Json::is_string, "a string"));
     GANTRY_CHECK(want(config, "architecture", &Json::is_string, "a string"));
     GANTRY_CHECK(want(config, "os", &Json::is_string, "a string"));
     if (auto inner = config.find("config"); inner != config.end() && inner->is_object()) {
-        for (const char* key : {"Env", "Cmd", "Entrypoint", "Shell", "OnBuild"}) GANTRY_CHECK(want_strings(*inner, key));
-        for (const char* key : {"Labels", "Volumes", "ExposedPorts", "Healthcheck"}) GANTRY_CHECK(want(*inner, key, &Json::is_object, "an object"));
-        for (const char* key : {"User", "WorkingDir", "StopSignal"}) GANTRY_CHECK(want(*inner, key, &Json::is_string, "a string"));
+        for (const char* key : {"Env", "Cmd", "Entrypoint", "Shell", "OnBuild"})
+            GANTRY_CHECK(want_strings(*inner, key));
+        for (const char* key : {"Labels", "Volumes", "ExposedPorts", "Healthcheck"})
+            GANTRY_CHECK(want(*inner, key, &Json::is_object, "an object"));
+        for (const char* key : {"User", "WorkingDir", "StopSignal"})
+            GANTRY_CHECK(want(*inner, key, &Json::is_string, "a string"));
         if (auto labels = inner->find("Labels"); labels != inner->end() && labels->is_object())
             for (const Json& value : *labels)
-                if (!value.is_string()) return fail(Code::invalid, "image config: \"Labels\" has a member that is not a string");
+                if (!value.is_string())
+                    return fail(Code::invalid, "image config: \"Labels\" has a member that is not a string");
     }
     if (member<std::string>(config, "os", "linux") != "linux")
-        return fail(Code::unsupported, "image config: an image for the operating system " + quote_json(member<std::string>(config, "os")));
+        return fail(Code::unsupported,
+                    "image config: an image for the operating system " + quote_json(member<std::string>(config, "os")));
     GANTRY_CHECK(want(config, "rootfs", &Json::is_object, "an object"));
     const auto diff_ids = diff_ids_of(config);
-    if (diff_ids.size() > max_layers) return fail(Code::invalid, "image config: more than " + std::to_string(max_layers) + " layers");
+    if (diff_ids.size() > max_layers)
+        return fail(Code::invalid, "image config: more than " + std::to_string(max_layers) + " layers");
     for (const std::string& diff_id : diff_ids)
-        if (!valid_digest(diff_id)) return fail(Code::invalid, "image config: diff id " + quote_json(diff_id) + " is not a sha256 digest");
+        if (!valid_digest(diff_id))
+            return fail(Code::invalid, "image config: diff id " + quote_json(diff_id) + " is not a sha256 digest");
     return config;
 }
 
@@ -95,7 +104,8 @@ Result<std::vector<PlannedImage>> plan_docker_archive(Spool& spool) {
         const auto diff_ids = diff_ids_of(image.config);
         const auto layers = member<std::vector<std::string>>(item, "Layers");
         if (layers.size() != diff_ids.size())
-            return fail(Code::invalid, "manifest.json: " + std::to_string(layers.size()) + " layers, but the config lists " + std::to_string(diff_ids.size()));
+            return fail(Code::invalid, "manifest.json: " + std::to_string(layers.size()) +
+                                           " layers, but the config lists " + std::to_string(diff_ids.size()));
         for (std::size_t i = 0; i < layers.size(); ++i) {
             BlobWriter* file = spool.find(clean_relative(layers[i]));
             if (file == nullptr) return fail(Code::invalid, "the image archive has no " + quote_json(layers[i]));
@@ -103,7 +113,8 @@ Result<std::vector<PlannedImage>> plan_docker_archive(Spool& spool) {
         }
         for (const std::string& tag : member<std::vector<std::string>>(item, "RepoTags")) {
             auto reference = parse_reference(tag);
-            if (!reference || reference->tag.empty()) return fail(Code::invalid, "manifest.json: " + quote_json(tag) + " is not a reference");
+            if (!reference || reference->tag.empty())
+                return fail(Code::invalid, "manifest.json: " + quote_json(tag) + " is not a reference");
             image.tags.push_back(reference->name + ":" + reference->tag);
         }
         images.push_back(std::move(image));

@@ -14,8 +14,8 @@ struct PlannedImage {
     std::string id, config_text;
     Json config;
     std::vector<PlannedLayer> layers;
-    std::vector<std::string> tags;    // "name:tag"
-    std::string manifest;             // digest of the OCI manifest, "" for a docker-archive
+    std::vector<std::string> tags;  // "name:tag"
+    std::string manifest;           // digest of the OCI manifest, "" for a docker-archive
     std::string manifest_text;
 };
 

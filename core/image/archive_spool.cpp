@@ -55,7 +55,8 @@ Result<void> store_member(struct archive* archive, const Reader& reader, BlobWri
         int status = archive_read_data_block(archive, &block, &length, &offset);
         if (status == ARCHIVE_EOF) return {};
         if (status < ARCHIVE_WARN) return problem(archive, reader);
-        if (offset != file.size() && length > 0) return fail(Code::invalid, "an image archive cannot hold sparse files");
+        if (offset != file.size() && length > 0)
+            return fail(Code::invalid, "an image archive cannot hold sparse files");
         GANTRY_CHECK(file.write({static_cast<const char*>(block), length}));
     }
 }
@@ -67,7 +68,8 @@ Result<Spool> Spool::read(ByteSource& from, const BlobStore& blobs) {
     Archive archive(archive_read_new(), archive_read_free);
     archive_read_support_format_tar(archive.get());
     Reader reader{&from};
-    if (archive_read_open(archive.get(), &reader, nullptr, Reader::next, nullptr) != ARCHIVE_OK) return problem(archive.get(), reader);
+    if (archive_read_open(archive.get(), &reader, nullptr, Reader::next, nullptr) != ARCHIVE_OK)
+        return problem(archive.get(), reader);
     struct archive_entry* entry = nullptr;
     for (;;) {
         int status = archive_read_next_header(archive.get(), &entry);
@@ -76,21 +78,28 @@ Result<Spool> Spool::read(ByteSource& from, const BlobStore& blobs) {
         const char* given = archive_entry_pathname(entry);
         if (given == nullptr) return fail(Code::invalid, "the image archive has a member without a readable name");
         auto name = member_name(given);
-        if (!name) return fail(Code::invalid, "the image archive has a member with the forbidden name " + quote_json(std::string_view(given).substr(0, 200)));
-        if (spool.files_.size() + spool.links_.size() >= max_members) return fail(Code::exhausted, "the image archive has more than " + std::to_string(max_members) + " members");
+        if (!name)
+            return fail(Code::invalid, "the image archive has a member with the forbidden name " +
+                                           quote_json(std::string_view(given).substr(0, 200)));
+        if (spool.files_.size() + spool.links_.size() >= max_members)
+            return fail(Code::exhausted, "the image archive has more than " + std::to_string(max_members) + " members");
         const auto type = archive_entry_filetype(entry);
         const char* hardlink = archive_entry_hardlink(entry);
         if (hardlink == nullptr && type == AE_IFDIR) continue;
         if (hardlink != nullptr || type == AE_IFLNK) {
             const char* target = hardlink ? hardlink : archive_entry_symlink(entry);
-            if (target == nullptr || std::string_view(target).size() > max_name) return fail(Code::invalid, "the image archive has a link without a target");
+            if (target == nullptr || std::string_view(target).size() > max_name)
+                return fail(Code::invalid, "the image archive has a link without a target");
             std::size_t slash = name->rfind('/');
-            const std::string base = hardlink || slash == std::string::npos ? std::string() : name->substr(0, slash + 1);
+            const std::string base =
+                hardlink || slash == std::string::npos ? std::string() : name->substr(0, slash + 1);
             spool.files_.erase(*name);
             spool.links_[*name] = clean_relative(base + target);
             continue;
         }
-        if (type != AE_IFREG) return fail(Code::invalid, "the image archive has " + quote_json(*name) + ", which is neither a file nor a link");
+        if (type != AE_IFREG)
+            return fail(Code::invalid,
+                        "the image archive has " + quote_json(*name) + ", which is neither a file nor a link");
         GANTRY_TRY(BlobWriter file, blobs.writer());
         GANTRY_CHECK(store_member(archive.get(), reader, file));
         file.finish();
@@ -117,7 +126,8 @@ BlobWriter* Spool::find(const std::string& name) {
 Result<std::string> Spool::text(const std::string& name) {
     BlobWriter* file = find(name);
     if (file == nullptr) return fail(Code::invalid, "the image archive has no " + quote_json(name));
-    if (static_cast<std::size_t>(file->size()) > max_document_bytes) return fail(Code::invalid, quote_json(name) + " is larger than 4 MiB");
+    if (static_cast<std::size_t>(file->size()) > max_document_bytes)
+        return fail(Code::invalid, quote_json(name) + " is larger than 4 MiB");
     std::string text(static_cast<std::size_t>(file->size()), '\0');
     for (std::size_t filled = 0; filled < text.size();) {
         ssize_t n = ::pread(file->fd(), text.data() + filled, text.size() - filled, static_cast<off_t>(filled));

@@ -20,7 +20,11 @@ Result<void> sync_directory(const std::string& path) {
 }  // namespace
 
 BlobWriter::BlobWriter(BlobWriter&& other) noexcept
-    : path_(std::exchange(other.path_, {})), digest_(std::move(other.digest_)), fd_(std::move(other.fd_)), hash_(std::move(other.hash_)), size_(other.size_) {}
+    : path_(std::exchange(other.path_, {})),
+      digest_(std::move(other.digest_)),
+      fd_(std::move(other.fd_)),
+      hash_(std::move(other.hash_)),
+      size_(other.size_) {}
 
 BlobWriter::~BlobWriter() {
     if (!path_.empty()) ::unlink(path_.c_str());
@@ -104,7 +108,7 @@ std::vector<std::string> BlobStore::list() const {
 std::int64_t BlobStore::erase(const std::string& digest) const {
     if (!valid_digest(digest)) return 0;
     const std::string path = path_of(digest);
-    struct stat info{};
+    struct stat info {};
     if (::lstat(path.c_str(), &info) != 0 || ::unlink(path.c_str()) != 0) return 0;
     return static_cast<std::int64_t>(info.st_blocks) * 512;
 }

@@ -25,9 +25,11 @@ struct Pipe {
 
 // Words that become arguments: none may be taken for an option or a second word.
 Result<void> check_word(std::string_view what, std::string_view text) {
-    const bool plain = !text.empty() && text.front() != '-' && text.size() <= 128 && std::all_of(text.begin(), text.end(), [](unsigned char c) {
-        return std::isalnum(c) || c == '.' || c == '+' || c == '-' || c == '_' || c == ':' || c == '~' || c == '=' || c == '/';
-    });
+    const bool plain = !text.empty() && text.front() != '-' && text.size() <= 128 &&
+                       std::all_of(text.begin(), text.end(), [](unsigned char c) {
+                           return std::isalnum(c) || c == '.' || c == '+' || c == '-' || c == '_' || c == ':' ||
+                                  c == '~' || c == '=' || c == '/';
+                       });
     if (plain) return {};
     return fail(Code::invalid, std::string(what) + " " + quote_json(text) + " is not a plain name");
 }
@@ -35,7 +37,8 @@ Result<void> check_word(std::string_view what, std::string_view text) {
 Result<std::string> find_program(const std::string& name) {
     for (const char* directory : {"/usr/bin/", "/usr/local/bin/", "/bin/"})
         if (std::string path = directory + name; ::access(path.c_str(), X_OK) == 0) return path;
-    return fail(Code::unsupported, "\"" + name + "\" is not installed, and bootstrap needs it: install the package of that name");
+    return fail(Code::unsupported,
+                "\"" + name + "\" is not installed, and bootstrap needs it: install the package of that name");
 }
 
 std::string host_suite() {
@@ -51,8 +54,10 @@ std::string host_suite() {
 }
 
 std::vector<std::string> environment() {
-    std::vector<std::string> env = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive"};
-    for (const char* name : {"http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SOURCE_DATE_EPOCH", "TMPDIR", "SSL_CERT_FILE"})
+    std::vector<std::string> env = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
+                                    "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive"};
+    for (const char* name : {"http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
+                             "SOURCE_DATE_EPOCH", "TMPDIR", "SSL_CERT_FILE"})
         if (const char* value = ::getenv(name)) env.push_back(std::string(name) + "=" + value);
     return env;
 }
@@ -60,7 +65,8 @@ std::vector<std::string> environment() {
 // What the program says, line by line; the last ones are kept for the error.
 class Listener {
 public:
-    Listener(UniqueFd from, const Progress& progress) : from_(std::move(from)), progress_(progress), thread_([this] { run(); }) {}
+    Listener(UniqueFd from, const Progress& progress)
+        : from_(std::move(from)), progress_(progress), thread_([this] { run(); }) {}
     Listener(const Listener&) = delete;
     Listener& operator=(const Listener&) = delete;
     ~Listener() { finish(); }
@@ -79,8 +85,10 @@ private:
             if (n < 0 && errno == EINTR) continue;
             if (n <= 0) break;
             for (char c : std::string_view(block, static_cast<std::size_t>(n))) {
-                if (c == '\n' || c == '\r') say(std::exchange(line, {}));
-                else if (line.size() < 1000) line += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+                if (c == '\n' || c == '\r')
+                    say(std::exchange(line, {}));
+                else if (line.size() < 1000)
+                    line += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
             }
         }
         say(line);
@@ -88,7 +96,9 @@ private:
     void say(const std::string& line) {
         const std::string_view text = trim(line);
         // A progress bar draws itself over and over.
-        if (text.empty() || text.find("[===") != std::string_view::npos || text.find("[   ") != std::string_view::npos || text.starts_with("done")) return;
+        if (text.empty() || text.find("[===") != std::string_view::npos ||
+            text.find("[   ") != std::string_view::npos || text.starts_with("done"))
+            return;
         last_.emplace_back(text);
         if (last_.size() > kept_lines) last_.erase(last_.begin());
         if (progress_) progress_({{"status", text}});
@@ -116,7 +126,8 @@ struct Child {
 
 }  // namespace
 
-Result<std::string> bootstrap(ImageStore& images, const BootstrapRequest& request, const Spawner& spawn, const Progress& progress) {
+Result<std::string> bootstrap(ImageStore& images, const BootstrapRequest& request, const Spawner& spawn,
+                              const Progress& progress) {
     GANTRY_TRY(Reference reference, parse_reference(request.reference));
     GANTRY_CHECK(check_word("suite", request.suite));
     GANTRY_CHECK(check_word("variant", request.variant));
@@ -148,11 +159,13 @@ Result<std::string> bootstrap(ImageStore& images, const BootstrapRequest& reques
 
     // bash is essential in Debian: only these variants can leave it out.
     const bool may_lack_bash = request.variant == "custom" || request.variant == "extract";
-    const bool has_bash = !may_lack_bash || std::find(request.include.begin(), request.include.end(), "bash") != request.include.end();
+    const bool has_bash =
+        !may_lack_bash || std::find(request.include.begin(), request.include.end(), "bash") != request.include.end();
     const Json config{{"Env", Json::array({"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"})},
                       {"Cmd", Json::array({has_bash ? "/bin/bash" : "/bin/sh"})}};
     // Not yet named: only the exit status tells whether the archive is whole.
-    auto id = images.import(tar.out.get(), "", {}, "Bootstrapped from the packages of " + request.suite, config, nullptr);
+    auto id =
+        images.import(tar.out.get(), "", {}, "Bootstrapped from the packages of " + request.suite, config, nullptr);
     tar.out.reset();  // a program that still writes ends by this
     auto status = child.wait();
     const std::string said = listener.finish();
@@ -165,7 +178,8 @@ Result<std::string> bootstrap(ImageStore& images, const BootstrapRequest& reques
     }
     if (*status != 0) {
         discard();
-        return fail(Code::internal, "mmdebstrap failed with status " + std::to_string(*status) + ": " + (said.empty() ? "it said nothing" : said));
+        return fail(Code::internal, "mmdebstrap failed with status " + std::to_string(*status) + ": " +
+                                        (said.empty() ? "it said nothing" : said));
     }
     if (!id) return std::move(id).error().context("import what mmdebstrap wrote");
     GANTRY_CHECK(images.tag(*id, reference.text()));

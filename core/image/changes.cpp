@@ -10,7 +10,9 @@ namespace {
 
 using Strings = std::vector<std::string>;
 
-Error bad(std::string_view instruction, std::string_view why) { return fail(Code::invalid, std::string(instruction) + ": " + std::string(why)); }
+Error bad(std::string_view instruction, std::string_view why) {
+    return fail(Code::invalid, std::string(instruction) + ": " + std::string(why));
+}
 
 // Words as a Dockerfile has them: separated by blanks; single and double quotes group, a backslash takes the next
 // character as it is.
@@ -25,8 +27,10 @@ Result<Strings> words_of(std::string_view text) {
             word += text[++i];
             inside = true;
         } else if (quote != 0) {
-            if (c == quote) quote = 0;
-            else word += c;
+            if (c == quote)
+                quote = 0;
+            else
+                word += c;
         } else if (c == '"' || c == '\'') {
             quote = c;
             inside = true;
@@ -89,9 +93,12 @@ Result<void> set_env(Json& config, std::string_view text) {
     auto env = member<Strings>(config, "Env");
     for (const auto& [name, value] : pairs) {
         const std::string prefix = name + "=";
-        auto there = std::find_if(env.begin(), env.end(), [&](const std::string& one) { return one.starts_with(prefix); });
-        if (there != env.end()) *there = prefix + value;
-        else env.push_back(prefix + value);
+        auto there =
+            std::find_if(env.begin(), env.end(), [&](const std::string& one) { return one.starts_with(prefix); });
+        if (there != env.end())
+            *there = prefix + value;
+        else
+            env.push_back(prefix + value);
     }
     config["Env"] = env;
     return {};
@@ -103,11 +110,14 @@ Result<void> expose(Json& config, std::string_view text) {
     for (const std::string& word : words) {
         std::size_t slash = word.find('/');
         std::string protocol = slash == std::string::npos ? "tcp" : to_lower(word.substr(slash + 1));
-        if (protocol != "tcp" && protocol != "udp" && protocol != "sctp") return bad("EXPOSE", "\"" + word + "\" has the protocol \"" + protocol + "\"; allowed are tcp, udp, sctp");
+        if (protocol != "tcp" && protocol != "udp" && protocol != "sctp")
+            return bad("EXPOSE", "\"" + word + "\" has the protocol \"" + protocol + "\"; allowed are tcp, udp, sctp");
         auto range = split(std::string_view(word).substr(0, slash), '-');
         auto first = parse_int(range.front()), last = parse_int(range.back());
-        if (range.size() > 2 || !first || !last || *first < 1 || *last > 65535 || *first > *last) return bad("EXPOSE", "\"" + word + "\" is not a port");
-        for (std::int64_t port = *first; port <= *last; ++port) object_at(config, "ExposedPorts")[std::to_string(port) + "/" + protocol] = Json::object();
+        if (range.size() > 2 || !first || !last || *first < 1 || *last > 65535 || *first > *last)
+            return bad("EXPOSE", "\"" + word + "\" is not a port");
+        for (std::int64_t port = *first; port <= *last; ++port)
+            object_at(config, "ExposedPorts")[std::to_string(port) + "/" + protocol] = Json::object();
     }
     return {};
 }
@@ -127,17 +137,23 @@ Result<void> healthcheck(Json& config, std::string_view text) {
         std::string_view name = flag.substr(2, equals - 2), value = flag.substr(equals + 1);
         if (name == "retries") {
             auto retries = parse_int(value);
-            if (!retries || *retries < 1) return bad("HEALTHCHECK", "\"--retries=" + std::string(value) + "\" is not a positive number");
+            if (!retries || *retries < 1)
+                return bad("HEALTHCHECK", "\"--retries=" + std::string(value) + "\" is not a positive number");
             check["Retries"] = *retries;
             continue;
         }
-        const char* field = name == "interval" ? "Interval" : name == "timeout" ? "Timeout" : name == "start-period" ? "StartPeriod" : name == "start-interval" ? "StartInterval" : nullptr;
+        const char* field = name == "interval"         ? "Interval"
+                            : name == "timeout"        ? "Timeout"
+                            : name == "start-period"   ? "StartPeriod"
+                            : name == "start-interval" ? "StartInterval"
+                                                       : nullptr;
         if (field == nullptr) return bad("HEALTHCHECK", "unknown option \"" + std::string(flag) + "\"");
         auto duration = parse_duration(value);
         if (!duration || *duration < 0) return bad("HEALTHCHECK", "\"" + std::string(flag) + "\" is not a duration");
         check[field] = *duration;
     }
-    if (to_lower(text.substr(0, 4)) != "cmd " && to_lower(text.substr(0, 4)) != "cmd\t") return bad("HEALTHCHECK", "needs NONE or CMD");
+    if (to_lower(text.substr(0, 4)) != "cmd " && to_lower(text.substr(0, 4)) != "cmd\t")
+        return bad("HEALTHCHECK", "needs NONE or CMD");
     std::string_view command = trim(text.substr(4));
     Strings test;
     if (auto exec = exec_form(command)) {
@@ -159,14 +175,17 @@ Result<void> apply_change(Json& config, std::string_view line) {
     const std::string instruction = to_lower(line.substr(0, blank));
     const std::string_view rest = trim(line.substr(blank));
     std::string shown(line.substr(0, blank));
-    std::transform(shown.begin(), shown.end(), shown.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+    std::transform(shown.begin(), shown.end(), shown.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
     if (rest.empty() && instruction != "cmd" && instruction != "entrypoint") return bad(shown, "needs an argument");
 
     if (instruction == "cmd") {
         config["Cmd"] = command_of(rest);
     } else if (instruction == "entrypoint") {
-        if (rest.empty() || rest == "[]" || rest == "\"\"") config["Entrypoint"] = nullptr;
-        else config["Entrypoint"] = command_of(rest);
+        if (rest.empty() || rest == "[]" || rest == "\"\"")
+            config["Entrypoint"] = nullptr;
+        else
+            config["Entrypoint"] = command_of(rest);
     } else if (instruction == "env") {
         return set_env(config, rest);
     } else if (instruction == "label") {
@@ -178,7 +197,10 @@ Result<void> apply_change(Json& config, std::string_view line) {
         config["User"] = rest;
     } else if (instruction == "workdir") {
         const auto before = member<std::string>(config, "WorkingDir");
-        config["WorkingDir"] = rest.front() == '/' ? std::string(rest) : (before.empty() ? std::string("/") : before + (before.back() == '/' ? "" : "/")) + std::string(rest);
+        config["WorkingDir"] =
+            rest.front() == '/'
+                ? std::string(rest)
+                : (before.empty() ? std::string("/") : before + (before.back() == '/' ? "" : "/")) + std::string(rest);
     } else if (instruction == "volume") {
         Strings volumes;
         if (auto exec = exec_form(rest)) {
@@ -194,8 +216,10 @@ Result<void> apply_change(Json& config, std::string_view line) {
         const std::string name(rest.starts_with("SIG") ? rest.substr(3) : rest);
         auto number = parse_int(rest);
         bool known = number && *number > 0 && *number <= SIGRTMAX;
-        for (int signal = 1; signal < 32 && !known; ++signal) known = sigabbrev_np(signal) != nullptr && name == sigabbrev_np(signal);
-        if (!known && !name.starts_with("RTMIN") && !name.starts_with("RTMAX")) return bad("STOPSIGNAL", "\"" + std::string(rest) + "\" is not a signal");
+        for (int signal = 1; signal < 32 && !known; ++signal)
+            known = sigabbrev_np(signal) != nullptr && name == sigabbrev_np(signal);
+        if (!known && !name.starts_with("RTMIN") && !name.starts_with("RTMAX"))
+            return bad("STOPSIGNAL", "\"" + std::string(rest) + "\" is not a signal");
         config["StopSignal"] = rest;
     } else if (instruction == "onbuild") {
         auto triggers = member<Strings>(config, "OnBuild");

@@ -35,7 +35,8 @@ public:
     // At least `wanted` bytes are there after it, unless the end came first.
     Result<void> fill(std::size_t wanted) {
         if (available() >= wanted) return {};
-        std::copy(buffer_.begin() + static_cast<std::ptrdiff_t>(begin_), buffer_.begin() + static_cast<std::ptrdiff_t>(end_), buffer_.begin());
+        std::copy(buffer_.begin() + static_cast<std::ptrdiff_t>(begin_),
+                  buffer_.begin() + static_cast<std::ptrdiff_t>(end_), buffer_.begin());
         end_ -= begin_;
         begin_ = 0;
         while (end_ < wanted && !ended_) {
@@ -83,9 +84,11 @@ public:
     Result<std::size_t> read(char* data, std::size_t size) final {
         GANTRY_TRY(std::size_t n, produce(data, size));
         out_ += static_cast<std::int64_t>(n);
-        if (out_ > limits_.bytes) return fail(Code::exhausted, "the stream unpacks to more than " + std::to_string(limits_.bytes) + " bytes");
+        if (out_ > limits_.bytes)
+            return fail(Code::exhausted, "the stream unpacks to more than " + std::to_string(limits_.bytes) + " bytes");
         if (out_ > limits_.free_bytes && out_ / std::max<std::int64_t>(input_.total(), 1) > limits_.ratio)
-            return fail(Code::exhausted, "the stream unpacks to more than " + std::to_string(limits_.ratio) + " times its size");
+            return fail(Code::exhausted,
+                        "the stream unpacks to more than " + std::to_string(limits_.ratio) + " times its size");
         return n;
     }
 
@@ -100,7 +103,10 @@ private:
 
 class GzipSource final : public Decompressor {
 public:
-    GzipSource(Input input, const DecompressLimits& limits) : Decompressor(std::move(input), limits), state_(std::make_unique<inflate_state>()) { begin(); }
+    GzipSource(Input input, const DecompressLimits& limits)
+        : Decompressor(std::move(input), limits), state_(std::make_unique<inflate_state>()) {
+        begin();
+    }
 
 protected:
     Result<std::size_t> produce(char* data, std::size_t size) override {
@@ -114,7 +120,8 @@ protected:
             state_->avail_in = static_cast<std::uint32_t>(given);
             const int status = isal_inflate(state_.get());
             input_.consume(given - state_->avail_in);
-            if (status != ISAL_DECOMP_OK && status != ISAL_END_INPUT) return fail(Code::invalid, "the gzip stream is damaged");
+            if (status != ISAL_DECOMP_OK && status != ISAL_END_INPUT)
+                return fail(Code::invalid, "the gzip stream is damaged");
             if (state_->block_state == ISAL_BLOCK_FINISH) {
                 GANTRY_CHECK(next_member());
                 continue;
@@ -140,7 +147,8 @@ private:
             done_ = true;
             return {};
         }
-        if (!input_.view().starts_with("\x1f\x8b")) return fail(Code::invalid, "bytes that are not gzip follow the gzip stream");
+        if (!input_.view().starts_with("\x1f\x8b"))
+            return fail(Code::invalid, "bytes that are not gzip follow the gzip stream");
         std::uint8_t* out = state_->next_out;
         const std::uint32_t room = state_->avail_out;
         begin();
@@ -155,7 +163,8 @@ private:
 
 class ZstdSource final : public Decompressor {
 public:
-    ZstdSource(Input input, const DecompressLimits& limits) : Decompressor(std::move(input), limits), context_(ZSTD_createDCtx(), ZSTD_freeDCtx) {
+    ZstdSource(Input input, const DecompressLimits& limits)
+        : Decompressor(std::move(input), limits), context_(ZSTD_createDCtx(), ZSTD_freeDCtx) {
         ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, 27);  // 128 MiB, as the zstd tool
     }
 
@@ -169,7 +178,8 @@ protected:
             ZSTD_inBuffer block{in.data(), in.size(), 0};
             const std::size_t status = ZSTD_decompressStream(context_.get(), &out, &block);
             input_.consume(block.pos);
-            if (ZSTD_isError(status)) return fail(Code::invalid, std::string("the zstd stream is damaged: ") + ZSTD_getErrorName(status));
+            if (ZSTD_isError(status))
+                return fail(Code::invalid, std::string("the zstd stream is damaged: ") + ZSTD_getErrorName(status));
             frame_done_ = status == 0;
             if (in.empty() && out.pos == 0) return fail(Code::invalid, "the zstd stream is cut short");
         }
@@ -184,7 +194,8 @@ private:
 // xz and bzip2, which are rare, through libarchive.
 class ArchiveFilterSource final : public Decompressor {
 public:
-    ArchiveFilterSource(Input input, const DecompressLimits& limits) : Decompressor(std::move(input), limits), archive_(archive_read_new(), archive_read_free) {}
+    ArchiveFilterSource(Input input, const DecompressLimits& limits)
+        : Decompressor(std::move(input), limits), archive_(archive_read_new(), archive_read_free) {}
 
 protected:
     Result<std::size_t> produce(char* data, std::size_t size) override {
@@ -241,8 +252,12 @@ Result<std::unique_ptr<ByteSource>> decompressed(std::unique_ptr<ByteSource> fro
     using Source = std::unique_ptr<ByteSource>;
     if (first.starts_with("\x1f\x8b")) return Source(std::make_unique<GzipSource>(std::move(input), limits));
     const bool skippable = first.size() >= 4 && (first[0] & 0xf0) == 0x50 && first.substr(1, 3) == "\x2a\x4d\x18";
-    if (first.starts_with("\x28\xb5\x2f\xfd") || skippable) return Source(std::make_unique<ZstdSource>(std::move(input), limits));
-    if (first.starts_with(std::string_view("\xfd" "7zXZ\0", 6)) || first.starts_with("BZh"))
+    if (first.starts_with("\x28\xb5\x2f\xfd") || skippable)
+        return Source(std::make_unique<ZstdSource>(std::move(input), limits));
+    if (first.starts_with(std::string_view("\xfd"
+                                           "7zXZ\0",
+                                           6)) ||
+        first.starts_with("BZh"))
         return Source(std::make_unique<ArchiveFilterSource>(std::move(input), limits));
     return Source(std::make_unique<PlainSource>(std::move(input)));
 }

@@ -40,7 +40,8 @@ std::string digest_of(std::string_view bytes) {
 
 bool valid_digest(std::string_view text) {
     if (text.size() != 71 || !text.starts_with("sha256:")) return false;
-    return std::all_of(text.begin() + 7, text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+    return std::all_of(text.begin() + 7, text.end(),
+                       [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 std::string chain_id(std::string_view below, std::string_view diff_id) {

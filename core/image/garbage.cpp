@@ -87,8 +87,10 @@ Result<std::int64_t> ImageStore::collect_garbage(const std::vector<std::string>&
         auto bytes = unpacker.usage(key);
         if (auto removed = unpacker.remove(key); !removed) {
             // A container was begun on it while its image went: its end will ask again.
-            if (removed.error().code == Code::conflict) leftovers = true;
-            else log::warn("a layer could not be removed", {{"layer", key}, {"reason", removed.error().text}});
+            if (removed.error().code == Code::conflict)
+                leftovers = true;
+            else
+                log::warn("a layer could not be removed", {{"layer", key}, {"reason", removed.error().text}});
             continue;
         }
         if (bytes) freed += *bytes;

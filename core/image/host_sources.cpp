@@ -49,7 +49,8 @@ void deb822(std::string_view text, std::vector<Source>& sources) {
     bool enabled = true, inline_key = false;
     auto end_stanza = [&] {
         const auto kinds = words(types);
-        if (enabled && !inline_key && std::find(kinds.begin(), kinds.end(), "deb") != kinds.end() && !source.uris.empty() && !source.suites.empty())
+        if (enabled && !inline_key && std::find(kinds.begin(), kinds.end(), "deb") != kinds.end() &&
+            !source.uris.empty() && !source.suites.empty())
             sources.push_back(source);
         source = {};
         types.clear();
@@ -75,14 +76,21 @@ void deb822(std::string_view text, std::vector<Source>& sources) {
         auto add = [&](std::vector<std::string>& to) {
             for (std::string& word : words(value)) to.push_back(std::move(word));
         };
-        if (key == "types") types += " " + std::string(value);
-        else if (key == "uris") add(source.uris);
-        else if (key == "suites") add(source.suites);
-        else if (key == "components") add(source.components);
-        else if (key == "enabled") enabled = to_lower(value) != "no";
+        if (key == "types")
+            types += " " + std::string(value);
+        else if (key == "uris")
+            add(source.uris);
+        else if (key == "suites")
+            add(source.suites);
+        else if (key == "components")
+            add(source.components);
+        else if (key == "enabled")
+            enabled = to_lower(value) != "no";
         else if (key == "signed-by") {
-            if (value.starts_with("/")) source.signed_by = value;
-            else if (!value.empty()) inline_key = true;  // a key written out has no place in a line
+            if (value.starts_with("/"))
+                source.signed_by = value;
+            else if (!value.empty())
+                inline_key = true;  // a key written out has no place in a line
         }
     }
     end_stanza();
@@ -90,7 +98,8 @@ void deb822(std::string_view text, std::vector<Source>& sources) {
 
 }  // namespace
 
-std::vector<std::string> host_sources(const std::string& etc_apt, const std::string& suite, const std::string& host_suite) {
+std::vector<std::string> host_sources(const std::string& etc_apt, const std::string& suite,
+                                      const std::string& host_suite) {
     std::vector<Source> sources;
     auto read_lines = [&](const std::string& path) {
         if (auto text = read_file(path, 1u << 20))
@@ -115,7 +124,8 @@ std::vector<std::string> host_sources(const std::string& etc_apt, const std::str
                 const std::string rest = name.substr(base.size());
                 if (!rest.empty() && rest != "-updates" && rest != "-security" && rest != "/updates") continue;
                 if (source.components.empty() || source.components.front() != "main") continue;
-                std::string options = source.signed_by.empty() ? std::string() : "[signed-by=" + source.signed_by + "] ";
+                std::string options =
+                    source.signed_by.empty() ? std::string() : "[signed-by=" + source.signed_by + "] ";
                 std::string line = "deb " + options + uri + " " + suite + rest + " " + join(source.components, " ");
                 if (std::find(lines.begin(), lines.end(), line) == lines.end()) lines.push_back(std::move(line));
             }

@@ -88,7 +88,8 @@ Result<std::shared_ptr<const Image>> Catalog::find(std::string_view name_or_id) 
     auto first = records_.lower_bound(prefix);
     if (first == records_.end() || !first->first.starts_with(prefix)) return no_such_image(shown);
     if (auto second = std::next(first); second != records_.end() && second->first.starts_with(prefix))
-        return fail(Code::invalid, "ambiguous image id prefix \"" + std::string(hex) + "\": it fits more than one image");
+        return fail(Code::invalid,
+                    "ambiguous image id prefix \"" + std::string(hex) + "\": it fits more than one image");
     return first->second.image;
 }
 
@@ -157,7 +158,8 @@ Result<std::vector<std::string>> Catalog::add(Record record, const std::vector<s
         all_tags.insert(all_tags.end(), there->second.image->tags.begin(), there->second.image->tags.end());
         Image image = *record.image;
         for (const std::string& digest : there->second.image->repo_digests)
-            if (std::find(image.repo_digests.begin(), image.repo_digests.end(), digest) == image.repo_digests.end()) image.repo_digests.push_back(digest);
+            if (std::find(image.repo_digests.begin(), image.repo_digests.end(), digest) == image.repo_digests.end())
+                image.repo_digests.push_back(digest);
         record.image = std::make_shared<const Image>(std::move(image));
         if (record.manifest.empty()) record.manifest = there->second.manifest;
     }

@@ -31,7 +31,8 @@ private:
 // Now, or what SOURCE_DATE_EPOCH says where builds are to be reproducible.
 std::int64_t creation_time() {
     if (const char* epoch = ::getenv("SOURCE_DATE_EPOCH"))
-        if (auto seconds = parse_int(epoch); seconds && *seconds > 0 && *seconds < 253'402'300'800) return *seconds * 1'000'000'000;
+        if (auto seconds = parse_int(epoch); seconds && *seconds > 0 && *seconds < 253'402'300'800)
+            return *seconds * 1'000'000'000;
     return wall_clock_ns();
 }
 
@@ -65,7 +66,8 @@ Result<std::string> ImageStore::import(int fd, std::string_view reference, const
                   {"created", rfc3339(created)},
                   {"config", std::move(config)},
                   {"rootfs", {{"type", "layers"}, {"diff_ids", Json::array({layer.diff_id})}}},
-                  {"history", Json::array({Json{{"created", rfc3339(created)}, {"comment", message.empty() ? "Imported from -" : message}}})}};
+                  {"history", Json::array({Json{{"created", rfc3339(created)},
+                                                {"comment", message.empty() ? "Imported from -" : message}}})}};
     const std::string text = document.dump(-1, ' ', false, Json::error_handler_t::replace);
     GANTRY_TRY(Json checked, parse_config(text));
 

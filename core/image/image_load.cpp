@@ -45,12 +45,15 @@ Result<std::vector<std::string>> ImageStore::load(int fd, const Progress& progre
                 const std::string label = layer_label(layer.diff_id);
                 Throttle throttle;
                 auto moved = [&](std::int64_t now) {
-                    if (progress && throttle.due()) say({{"status", "Loading layer"}, {"progressDetail", {{"current", now}}}, {"id", label}});
+                    if (progress && throttle.due())
+                        say({{"status", "Loading layer"}, {"progressDetail", {{"current", now}}}, {"id", label}});
                 };
                 GANTRY_TRY(auto unpacked, unpacker.unpack(*plain, below, layer.diff_id, made.hold(), moved));
                 made.layer(key);
                 bytes = unpacked.usage_bytes;
-                say({{"status", "Loading layer"}, {"progressDetail", {{"current", unpacked.tar_bytes}, {"total", unpacked.tar_bytes}}}, {"id", label}});
+                say({{"status", "Loading layer"},
+                     {"progressDetail", {{"current", unpacked.tar_bytes}, {"total", unpacked.tar_bytes}}},
+                     {"id", label}});
             }
             image.layers.push_back(key);
             image.size += bytes;
@@ -62,7 +65,8 @@ Result<std::vector<std::string>> ImageStore::load(int fd, const Progress& progre
         image.created_ns = parse_rfc3339(member<std::string>(planned.config, "created")).value_or(0);
         image.config = planned.config;
         if (!planned.manifest.empty())
-            for (const std::string& tag : planned.tags) image.repo_digests.push_back(tag.substr(0, tag.rfind(':')) + "@" + planned.manifest);
+            for (const std::string& tag : planned.tags)
+                image.repo_digests.push_back(tag.substr(0, tag.rfind(':')) + "@" + planned.manifest);
         record.manifest = planned.manifest;
         record.image = std::make_shared<const Image>(std::move(image));
         records.push_back(std::move(record));
@@ -80,7 +84,8 @@ Result<std::vector<std::string>> ImageStore::load(int fd, const Progress& progre
         GANTRY_TRY(auto losers, impl_->catalog.add(records[i], plan[i].tags));
         made.keep();
         for (const std::string& loser : losers)
-            say({{"stream", "The image " + join(plan[i].tags, ", ") + " already exists, renaming the old one with ID " + loser + " to empty string\n"}});
+            say({{"stream", "The image " + join(plan[i].tags, ", ") + " already exists, renaming the old one with ID " +
+                                loser + " to empty string\n"}});
         for (const std::string& tag : plan[i].tags) {
             names.push_back(tag);
             say({{"stream", "Loaded image: " + tag + "\n"}});

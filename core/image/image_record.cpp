@@ -12,8 +12,14 @@ store::Object to_object(const Record& record) {
     for (const LayerBlob& blob : record.blobs) blobs.push_back({{"digest", blob.digest}, {"size", blob.size}});
     const Image& image = *record.image;
     return {image.id, "", 1,
-            Json{{"tags", image.tags}, {"repo_digests", image.repo_digests}, {"layers", image.layers}, {"size", image.size},
-                 {"tagged_ns", image.tagged_ns}, {"manifest", record.manifest}, {"blobs", std::move(blobs)}, {"layer_sizes", image.layer_sizes}}};
+            Json{{"tags", image.tags},
+                 {"repo_digests", image.repo_digests},
+                 {"layers", image.layers},
+                 {"size", image.size},
+                 {"tagged_ns", image.tagged_ns},
+                 {"manifest", record.manifest},
+                 {"blobs", std::move(blobs)},
+                 {"layer_sizes", image.layer_sizes}}};
 }
 
 Result<Record> from_object(const store::Object& object, Json config) {
@@ -34,7 +40,8 @@ Result<Record> from_object(const store::Object& object, Json config) {
     record.manifest = member<std::string>(body, "manifest");
     if (auto blobs = body.find("blobs"); blobs != body.end() && blobs->is_array())
         for (const Json& blob : *blobs)
-            if (blob.is_object()) record.blobs.push_back({member<std::string>(blob, "digest"), member<std::int64_t>(blob, "size")});
+            if (blob.is_object())
+                record.blobs.push_back({member<std::string>(blob, "digest"), member<std::int64_t>(blob, "size")});
     record.image = std::make_shared<const Image>(std::move(image));
     return record;
 }

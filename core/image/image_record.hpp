@@ -7,15 +7,15 @@ namespace gantry::image {
 inline constexpr std::string_view store_kind = "image";
 
 struct LayerBlob {
-    std::string digest;   // of the layer as it came, perhaps compressed
+    std::string digest;  // of the layer as it came, perhaps compressed
     std::int64_t size = 0;
 };
 
 // What the engine keeps beside the public part.
 struct Record {
     std::shared_ptr<const Image> image;
-    std::string manifest;           // blob digest, "" for none
-    std::vector<LayerBlob> blobs;   // one a layer; a digest "" where only the unpacked layer is kept
+    std::string manifest;          // blob digest, "" for none
+    std::vector<LayerBlob> blobs;  // one a layer; a digest "" where only the unpacked layer is kept
 };
 
 store::Object to_object(const Record& record);

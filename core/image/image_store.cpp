@@ -20,7 +20,8 @@ ImageStore::Impl::Made::~Made() {
     // Topmost first. What someone else has begun to use meanwhile stays; garbage collection sees to it.
     for (auto key = layers_.rbegin(); key != layers_.rend(); ++key) {
         if (!impl_.pins.begin_delete(*key, 1)) continue;
-        if (auto removed = impl_.unpacker().remove(*key); !removed) log::warn("a layer could not be removed", {{"layer", *key}, {"reason", removed.error().text}});
+        if (auto removed = impl_.unpacker().remove(*key); !removed)
+            log::warn("a layer could not be removed", {{"layer", *key}, {"reason", removed.error().text}});
         impl_.pins.end_delete(*key);
     }
     for (const std::string& digest : blobs_) {
@@ -50,19 +51,23 @@ Result<void> ImageStore::Impl::Made::blob(const std::string& digest, std::string
 ImageStore::ImageStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 ImageStore::~ImageStore() = default;
 
-Result<std::unique_ptr<ImageStore>> ImageStore::open(std::string root, store::Store& store, std::shared_ptr<driver::Driver> layers) {
+Result<std::unique_ptr<ImageStore>> ImageStore::open(std::string root, store::Store& store,
+                                                     std::shared_ptr<driver::Driver> layers) {
     GANTRY_TRY(BlobStore blobs, BlobStore::open(root));
     auto impl = std::make_unique<Impl>(store, std::move(layers), std::move(blobs));
     GANTRY_CHECK(impl->catalog.load(impl->blobs));
     return std::unique_ptr<ImageStore>(new ImageStore(std::move(impl)));
 }
 
-Result<std::shared_ptr<const Image>> ImageStore::find(std::string_view name_or_id) { return impl_->catalog.find(name_or_id); }
+Result<std::shared_ptr<const Image>> ImageStore::find(std::string_view name_or_id) {
+    return impl_->catalog.find(name_or_id);
+}
 
 std::vector<std::shared_ptr<const Image>> ImageStore::list() {
     std::vector<std::shared_ptr<const Image>> images;
     for (const Record& record : impl_->catalog.all()) images.push_back(record.image);
-    std::stable_sort(images.begin(), images.end(), [](const auto& a, const auto& b) { return a->created_ns > b->created_ns; });
+    std::stable_sort(images.begin(), images.end(),
+                     [](const auto& a, const auto& b) { return a->created_ns > b->created_ns; });
     return images;
 }
 

@@ -16,15 +16,15 @@
 namespace gantry::image {
 
 struct Image {
-    std::string id;                        // "sha256:..." of the config blob
-    std::vector<std::string> tags;         // "name:tag", sorted
-    std::vector<std::string> repo_digests; // "name@sha256:..."
-    Json config;                           // OCI image config, whole document
-    std::vector<std::string> layers;       // layer keys (chain ids), lowest first
-    std::vector<std::int64_t> layer_sizes; // bytes of each unpacked layer, as layers
-    std::int64_t size = 0;                 // bytes of all unpacked layers
-    std::int64_t created_ns = 0;           // config's "created"
-    std::int64_t tagged_ns = 0;            // when it was last tagged or loaded here
+    std::string id;                         // "sha256:..." of the config blob
+    std::vector<std::string> tags;          // "name:tag", sorted
+    std::vector<std::string> repo_digests;  // "name@sha256:..."
+    Json config;                            // OCI image config, whole document
+    std::vector<std::string> layers;        // layer keys (chain ids), lowest first
+    std::vector<std::int64_t> layer_sizes;  // bytes of each unpacked layer, as layers
+    std::int64_t size = 0;                  // bytes of all unpacked layers
+    std::int64_t created_ns = 0;            // config's "created"
+    std::int64_t tagged_ns = 0;             // when it was last tagged or loaded here
     // The committed layer a container's own layer is prepared on; "" for an image without layers.
     std::string top_layer() const { return layers.empty() ? std::string() : layers.back(); }
 };
@@ -51,7 +51,8 @@ class ImageStore {
 public:
     // `root`: a directory of its own (blobs/). Reads what is there; damaged images are set aside (damage()), never
     // fatal. `layers` may be replaced per call in later versions; it is the default layer driver.
-    static Result<std::unique_ptr<ImageStore>> open(std::string root, store::Store& store, std::shared_ptr<driver::Driver> layers);
+    static Result<std::unique_ptr<ImageStore>> open(std::string root, store::Store& store,
+                                                    std::shared_ptr<driver::Driver> layers);
     ~ImageStore();
 
     // Reads an archive from `fd` to its end: docker-archive or OCI layout as tar, plain, gzip or zstd. Everything is

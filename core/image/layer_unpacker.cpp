@@ -20,7 +20,8 @@ constexpr std::string_view table = "layer/1";
 // digest is of the whole stream.
 class Pump {
 public:
-    Pump(ByteSource& from, UniqueFd to, const std::function<void(std::int64_t)>& moved) : from_(from), to_(std::move(to)), moved_(moved), thread_([this] { run(); }) {}
+    Pump(ByteSource& from, UniqueFd to, const std::function<void(std::int64_t)>& moved)
+        : from_(from), to_(std::move(to)), moved_(moved), thread_([this] { run(); }) {}
     Pump(const Pump&) = delete;
     Pump& operator=(const Pump&) = delete;
     ~Pump() {
@@ -81,8 +82,9 @@ private:
 
 }  // namespace
 
-Result<LayerUnpacker::Unpacked> LayerUnpacker::unpack(ByteSource& from, const std::string& parent, const std::string& expected,
-                                                      Pins::Hold& hold, const std::function<void(std::int64_t)>& moved) {
+Result<LayerUnpacker::Unpacked> LayerUnpacker::unpack(ByteSource& from, const std::string& parent,
+                                                      const std::string& expected, Pins::Hold& hold,
+                                                      const std::function<void(std::int64_t)>& moved) {
     const std::string key = std::string(unpack_prefix) + new_id();
     hold.add(key);
     GANTRY_CHECK(layers_.call(table, "prepare", Json{{"key", key}, {"parent", parent}, {"labels", Json::object()}}));

@@ -12,10 +12,12 @@ constexpr int max_index_depth = 4;
 constexpr std::size_t max_index_nodes = 1000;
 
 bool is_index_type(std::string_view type) {
-    return type == "application/vnd.oci.image.index.v1+json" || type == "application/vnd.docker.distribution.manifest.list.v2+json";
+    return type == "application/vnd.oci.image.index.v1+json" ||
+           type == "application/vnd.docker.distribution.manifest.list.v2+json";
 }
 bool is_manifest_type(std::string_view type) {
-    return type == "application/vnd.oci.image.manifest.v1+json" || type == "application/vnd.docker.distribution.manifest.v2+json";
+    return type == "application/vnd.oci.image.manifest.v1+json" ||
+           type == "application/vnd.docker.distribution.manifest.v2+json";
 }
 
 // A reference only where it says a repository: a bare "latest" names nothing that could be found again.
@@ -39,19 +41,24 @@ public:
         GANTRY_TRY(std::string text, spool_.text("index.json"));
         GANTRY_TRY(Json index, parse_document(text, "index.json"));
         GANTRY_CHECK(check_index(index, "index.json"));
-        for (const Json& descriptor : index["manifests"]) GANTRY_CHECK(descriptor_at(descriptor, tag_of(descriptor), 1));
+        for (const Json& descriptor : index["manifests"])
+            GANTRY_CHECK(descriptor_at(descriptor, tag_of(descriptor), 1));
         if (images_.empty()) return fail(Code::invalid, "index.json: no image for linux/" + host_architecture());
         return std::move(images_);
     }
 
 private:
     static Result<void> check_index(const Json& index, const std::string& what) {
-        if (!index.is_object() || !index.contains("manifests") || !index["manifests"].is_array()) return fail(Code::invalid, what + ": no array \"manifests\"");
+        if (!index.is_object() || !index.contains("manifests") || !index["manifests"].is_array())
+            return fail(Code::invalid, what + ": no array \"manifests\"");
         for (const char* foreign : {"layers", "config", "fsLayers"})
-            if (index.contains(foreign)) return fail(Code::invalid, what + ": has both \"manifests\" and \"" + foreign + "\"");
+            if (index.contains(foreign))
+                return fail(Code::invalid, what + ": has both \"manifests\" and \"" + foreign + "\"");
         const auto type = member<std::string>(index, "mediaType");
-        if (!type.empty() && !is_index_type(type)) return fail(Code::invalid, what + ": calls itself " + quote_json(type));
-        if (index["manifests"].size() > max_index_nodes) return fail(Code::invalid, what + ": more than " + std::to_string(max_index_nodes) + " manifests");
+        if (!type.empty() && !is_index_type(type))
+            return fail(Code::invalid, what + ": calls itself " + quote_json(type));
+        if (index["manifests"].size() > max_index_nodes)
+            return fail(Code::invalid, what + ": more than " + std::to_string(max_index_nodes) + " manifests");
         return {};
     }
 
@@ -59,24 +66,31 @@ private:
     Result<BlobWriter*> blob_of(const Json& descriptor, const char* what) {
         if (!descriptor.is_object()) return fail(Code::invalid, std::string(what) + ": a descriptor is not an object");
         const auto digest = member<std::string>(descriptor, "digest");
-        if (!valid_digest(digest)) return fail(Code::invalid, std::string(what) + ": " + quote_json(digest) + " is not a sha256 digest");
+        if (!valid_digest(digest))
+            return fail(Code::invalid, std::string(what) + ": " + quote_json(digest) + " is not a sha256 digest");
         BlobWriter* file = spool_.find("blobs/sha256/" + std::string(hex_of(digest)));
         if (file == nullptr) return fail(Code::invalid, "the image archive has no blob \"" + digest + "\"");
-        if (file->digest() != digest) return fail(Code::invalid, "blob \"" + digest + "\" has the digest \"" + file->digest() + "\"");
-        if (auto size = descriptor.find("size"); size != descriptor.end() && (!size->is_number_integer() || *size != file->size()))
-            return fail(Code::invalid, "blob \"" + digest + "\" has " + std::to_string(file->size()) + " bytes, not " + size->dump());
+        if (file->digest() != digest)
+            return fail(Code::invalid, "blob \"" + digest + "\" has the digest \"" + file->digest() + "\"");
+        if (auto size = descriptor.find("size");
+            size != descriptor.end() && (!size->is_number_integer() || *size != file->size()))
+            return fail(Code::invalid,
+                        "blob \"" + digest + "\" has " + std::to_string(file->size()) + " bytes, not " + size->dump());
         return file;
     }
 
     static bool runs_here(const Json& descriptor) {
         auto platform = descriptor.find("platform");
         if (platform == descriptor.end() || !platform->is_object()) return true;
-        return member<std::string>(*platform, "os", "linux") == "linux" && member<std::string>(*platform, "architecture", host_architecture()) == host_architecture();
+        return member<std::string>(*platform, "os", "linux") == "linux" &&
+               member<std::string>(*platform, "architecture", host_architecture()) == host_architecture();
     }
 
     Result<void> descriptor_at(const Json& descriptor, const std::string& tag, int depth) {
-        if (depth > max_index_depth) return fail(Code::invalid, "index.json: indexes nested deeper than " + std::to_string(max_index_depth));
-        if (++nodes_ > max_index_nodes) return fail(Code::invalid, "index.json: more than " + std::to_string(max_index_nodes) + " manifests");
+        if (depth > max_index_depth)
+            return fail(Code::invalid, "index.json: indexes nested deeper than " + std::to_string(max_index_depth));
+        if (++nodes_ > max_index_nodes)
+            return fail(Code::invalid, "index.json: more than " + std::to_string(max_index_nodes) + " manifests");
         if (!descriptor.is_object() || !runs_here(descriptor)) return {};
         const auto type = member<std::string>(descriptor, "mediaType");
         if (!is_index_type(type) && !is_manifest_type(type)) return {};  // something other than an image
@@ -102,14 +116,19 @@ private:
         image.manifest = digest;
         GANTRY_TRY(image.manifest_text, spool_.text("blobs/sha256/" + std::string(hex_of(digest))));
         GANTRY_TRY(Json manifest, parse_document(image.manifest_text, what));
-        if (!manifest.is_object() || !manifest.contains("config") || !manifest.contains("layers") || !manifest["layers"].is_array())
+        if (!manifest.is_object() || !manifest.contains("config") || !manifest.contains("layers") ||
+            !manifest["layers"].is_array())
             return fail(Code::invalid, what + ": no \"config\" and array \"layers\"");
         for (const char* foreign : {"manifests", "fsLayers"})
-            if (manifest.contains(foreign)) return fail(Code::invalid, what + ": has both \"layers\" and \"" + foreign + "\"");
+            if (manifest.contains(foreign))
+                return fail(Code::invalid, what + ": has both \"layers\" and \"" + foreign + "\"");
         const auto own_type = member<std::string>(manifest, "mediaType");
-        if (!own_type.empty() && own_type != told_type) return fail(Code::invalid, what + ": calls itself " + quote_json(own_type) + ", the index " + quote_json(told_type));
+        if (!own_type.empty() && own_type != told_type)
+            return fail(Code::invalid,
+                        what + ": calls itself " + quote_json(own_type) + ", the index " + quote_json(told_type));
         if (const auto config_type = member<std::string>(manifest["config"], "mediaType");
-            config_type != "application/vnd.oci.image.config.v1+json" && config_type != "application/vnd.docker.container.image.v1+json")
+            config_type != "application/vnd.oci.image.config.v1+json" &&
+            config_type != "application/vnd.docker.container.image.v1+json")
             return {};  // an artifact, not an image
         GANTRY_TRY(BlobWriter * config, blob_of(manifest["config"], what.c_str()));
         image.id = config->digest();
@@ -118,7 +137,8 @@ private:
         const auto diff_ids = diff_ids_of(image.config);
         const Json& layers = manifest["layers"];
         if (layers.size() != diff_ids.size())
-            return fail(Code::invalid, what + ": " + std::to_string(layers.size()) + " layers, but the config lists " + std::to_string(diff_ids.size()));
+            return fail(Code::invalid, what + ": " + std::to_string(layers.size()) + " layers, but the config lists " +
+                                           std::to_string(diff_ids.size()));
         for (std::size_t i = 0; i < diff_ids.size(); ++i) {
             GANTRY_TRY(BlobWriter * file, blob_of(layers[i], what.c_str()));
             image.layers.push_back({file, diff_ids[i]});

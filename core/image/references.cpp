@@ -10,7 +10,9 @@ bool is_lower_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c
 bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
 bool is_word(char c) { return is_lower_or_digit(c) || is_upper(c) || c == '_'; }
 
-Error bad(std::string_view why = "") { return fail(Code::invalid, "invalid reference format" + (why.empty() ? std::string() : ": " + std::string(why))); }
+Error bad(std::string_view why = "") {
+    return fail(Code::invalid, "invalid reference format" + (why.empty() ? std::string() : ": " + std::string(why)));
+}
 
 // path-component := alpha-numeric [separator alpha-numeric]*, separator := "." | "_" | "__" | "-"*
 bool valid_component(std::string_view text) {
@@ -42,7 +44,9 @@ bool valid_registry(std::string_view text) {
     }
     if (colon != std::string_view::npos) {
         std::string_view port = text.substr(colon + 1);
-        if (port.empty() || port.size() > 5 || !std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; })) return false;
+        if (port.empty() || port.size() > 5 ||
+            !std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; }))
+            return false;
         text = text.substr(0, colon);
     }
     if (text.empty()) return false;
@@ -61,7 +65,8 @@ bool valid_tag(std::string_view tag) {
 }
 
 bool is_registry(std::string_view first) {
-    return first == "localhost" || first.find_first_of(".:") != std::string_view::npos || std::any_of(first.begin(), first.end(), is_upper);
+    return first == "localhost" || first.find_first_of(".:") != std::string_view::npos ||
+           std::any_of(first.begin(), first.end(), is_upper);
 }
 
 // The short form that users see: the default registry and its "library/" are left out.
@@ -85,10 +90,13 @@ std::string Reference::text() const {
     return text;
 }
 
-std::string tag_key(const Reference& reference) { return reference.name + ":" + (reference.tag.empty() ? "latest" : reference.tag); }
+std::string tag_key(const Reference& reference) {
+    return reference.name + ":" + (reference.tag.empty() ? "latest" : reference.tag);
+}
 
 Result<Reference> parse_reference(std::string_view text) {
-    if (text.empty()) return fail(Code::invalid, "invalid reference format: repository name must have at least one component");
+    if (text.empty())
+        return fail(Code::invalid, "invalid reference format: repository name must have at least one component");
     Reference reference;
     std::string_view rest = text;
     if (std::size_t at = rest.find('@'); at != std::string_view::npos) {
@@ -98,14 +106,17 @@ Result<Reference> parse_reference(std::string_view text) {
     }
     // A colon before the last slash belongs to the registry's port.
     std::size_t slash = rest.rfind('/');
-    if (std::size_t colon = rest.rfind(':'); colon != std::string_view::npos && (slash == std::string_view::npos || colon > slash)) {
+    if (std::size_t colon = rest.rfind(':');
+        colon != std::string_view::npos && (slash == std::string_view::npos || colon > slash)) {
         reference.tag = rest.substr(colon + 1);
         rest = rest.substr(0, colon);
         if (!valid_tag(reference.tag)) return bad();
     }
     if (rest.empty()) return bad();
-    if (rest.size() == 64 && std::all_of(rest.begin(), rest.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); }))
-        return fail(Code::invalid, "invalid repository name (" + std::string(rest) + "), cannot specify 64-byte hexadecimal strings");
+    if (rest.size() == 64 &&
+        std::all_of(rest.begin(), rest.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); }))
+        return fail(Code::invalid,
+                    "invalid repository name (" + std::string(rest) + "), cannot specify 64-byte hexadecimal strings");
     std::string_view path = rest;
     if (std::size_t first = rest.find('/'); first != std::string_view::npos && is_registry(rest.substr(0, first))) {
         if (!valid_registry(rest.substr(0, first))) return bad();

@@ -40,7 +40,8 @@ Result<Json> parse_document(std::string_view text, std::string_view what) {
             last_name = value.get_ref<const std::string&>();
             if (levels.empty()) break;
             const std::string counted = levels.back().data ? last_name : to_lower(last_name);
-            if (!levels.back().names.insert(counted).second && problem.empty()) problem = "has \"" + last_name + "\" twice";
+            if (!levels.back().names.insert(counted).second && problem.empty())
+                problem = "has \"" + last_name + "\" twice";
             break;
         }
         default: last_name.clear(); break;

@@ -20,7 +20,8 @@ Result<ClientSpec> take_client(Message& message, const Json& json, const std::st
     spec.out = member<bool>(json, "out");
     spec.err = member<bool>(json, "error");
     auto keys = from_hex(member<std::string>(json, "detach_keys"));
-    if (!keys || keys->size() > 32) return fail(Code::invalid, "\"detach_keys\" is not hexadecimal or longer than 32 keys");
+    if (!keys || keys->size() > 32)
+        return fail(Code::invalid, "\"detach_keys\" is not hexadecimal or longer than 32 keys");
     spec.detach_keys = std::move(*keys);
     if (UniqueFd early = take_fd(message, prefix + "early")) {
         ::lseek(early.get(), 0, SEEK_SET);

@@ -22,11 +22,13 @@ void Monitor::accept_control() {
 
 Monitor::Control& Monitor::add_control(UniqueFd connection) {
     // An engine that does not read must not stop the monitor.
-    if (int flags = ::fcntl(connection.get(), F_GETFL); flags >= 0) ::fcntl(connection.get(), F_SETFL, flags | O_NONBLOCK);
+    if (int flags = ::fcntl(connection.get(), F_GETFL); flags >= 0)
+        ::fcntl(connection.get(), F_SETFL, flags | O_NONBLOCK);
     auto owned = std::make_unique<Control>();
     Control& control = *owned;
     control.fd = std::move(connection);
-    control.watch = std::make_unique<Watch>(loop_, control.fd.get(), [this, &control](std::uint32_t) { control_ready(control); });
+    control.watch =
+        std::make_unique<Watch>(loop_, control.fd.get(), [this, &control](std::uint32_t) { control_ready(control); });
     if (!control.watch->want(EPOLLIN)) control.dead = true;
     controls_.push_back(std::move(owned));
     return control;
@@ -63,8 +65,15 @@ void Monitor::handle(Control& control, Message message) {
 Json Monitor::state() const {
     Json execs = Json::array();
     for (const auto& [pid, exec] : execs_) execs.push_back({{"exec_id", exec->id}, {"pid", pid}});
-    return {{"protocol", protocol_version}, {"id", spec_.id}, {"pid", pid_}, {"monitor_pid", ::getpid()}, {"started", started_},
-            {"started_ns", started_ns_}, {"exit_file", spec_.exit_file}, {"terminal", spec_.terminal}, {"execs", execs}};
+    return {{"protocol", protocol_version},
+            {"id", spec_.id},
+            {"pid", pid_},
+            {"monitor_pid", ::getpid()},
+            {"started", started_},
+            {"started_ns", started_ns_},
+            {"exit_file", spec_.exit_file},
+            {"terminal", spec_.terminal},
+            {"execs", execs}};
 }
 
 Result<Json> Monitor::perform(const std::string& operation, Message& message) {
@@ -72,7 +81,9 @@ Result<Json> Monitor::perform(const std::string& operation, Message& message) {
     if (operation == "ping") return Json::object();
     if (operation == "start") return start();
     if (operation == "signal") {
-        GANTRY_CHECK(call(GANTRY_RUNTIME, "signal", {{"id", spec_.id}, {"signal", member<int>(body, "signal")}, {"all", member<bool>(body, "all")}}));
+        GANTRY_CHECK(
+            call(GANTRY_RUNTIME, "signal",
+                 {{"id", spec_.id}, {"signal", member<int>(body, "signal")}, {"all", member<bool>(body, "all")}}));
         return Json::object();
     }
     if (operation == "exec") return exec(message);
@@ -98,8 +109,10 @@ Result<Json> Monitor::perform(const std::string& operation, Message& message) {
     }
     if (operation == "driver") {
         std::string table = member<std::string>(body, "table"), name = member<std::string>(body, "operation");
-        if (!table.starts_with("runtime.") || table.starts_with("runtime.warm")) return fail(Code::invalid, "table \"" + table + "\" is not one that may be asked for");
-        if (!driver_->offers(table)) return fail(Code::unsupported, "driver \"" + driver_->name() + "\" does not offer \"" + table + "\"");
+        if (!table.starts_with("runtime.") || table.starts_with("runtime.warm"))
+            return fail(Code::invalid, "table \"" + table + "\" is not one that may be asked for");
+        if (!driver_->offers(table))
+            return fail(Code::unsupported, "driver \"" + driver_->name() + "\" does not offer \"" + table + "\"");
         Json request = member<Json>(body, "request", Json::object());
         if (!request.is_object()) return fail(Code::invalid, "\"request\" is not an object");
         request["id"] = spec_.id;
@@ -136,7 +149,8 @@ Result<Json> Monitor::exec(Message& message) {
     std::vector<driver::NamedFd> fds;
     if (!terminal) {
         bool input = client.client && client.in, output = client.client && (client.out || client.err);
-        GANTRY_TRY(ends, ProcessIo::make_pipes(input ? ProcessIo::Input::pipe : ProcessIo::Input::null, output ? ProcessIo::Output::pipe : ProcessIo::Output::null));
+        GANTRY_TRY(ends, ProcessIo::make_pipes(input ? ProcessIo::Input::pipe : ProcessIo::Input::null,
+                                               output ? ProcessIo::Output::pipe : ProcessIo::Output::null));
         // Pipes of the caller become the process's own: nothing is copied.
         if (client.raw[0]) ends.child_in = std::move(client.raw[0]);
         if (client.raw[1]) ends.child_out = std::move(client.raw[1]);
@@ -145,14 +159,17 @@ Result<Json> Monitor::exec(Message& message) {
     }
     GANTRY_FAILPOINT("monitor.before_exec");
     GANTRY_TRY(driver::Reply made, call(GANTRY_RUNTIME, "exec",
-                                        {{"id", spec_.id}, {"process", member<Json>(body, "process", Json::object())}, {"terminal", terminal},
+                                        {{"id", spec_.id},
+                                         {"process", member<Json>(body, "process", Json::object())},
+                                         {"terminal", terminal},
                                          {"seccomp", member<std::string>(body, "seccomp")}},
                                         std::move(fds)));
     ends.child_in.reset();
     ends.child_out.reset();
     ends.child_err.reset();
     int pid = member<int>(made.result, "pid");
-    if (pid <= 0) return fail(Code::internal, "driver \"" + driver_->name() + "\" gave no process for exec \"" + exec_id + "\"");
+    if (pid <= 0)
+        return fail(Code::internal, "driver \"" + driver_->name() + "\" gave no process for exec \"" + exec_id + "\"");
     auto running = std::make_unique<Exec>();
     running->id = exec_id;
     if (terminal) {
@@ -195,7 +212,11 @@ void Monitor::driver_event(const Json& event) {
 }
 
 Json Monitor::exec_event(const Finished& finished) {
-    return {{"event", "exec_exited"}, {"exec_id", finished.exec_id}, {"exit_code", finished.exit_code}, {"time_ns", finished.time_ns}, {"number", finished.number}};
+    return {{"event", "exec_exited"},
+            {"exec_id", finished.exec_id},
+            {"exit_code", finished.exit_code},
+            {"time_ns", finished.time_ns},
+            {"number", finished.number}};
 }
 
 }  // namespace gantry::monitor

@@ -33,7 +33,9 @@ std::uint64_t Monitor::exec_ended(const std::string& exec_id, int exit_code) {
 }
 
 bool Monitor::seen_by_all(std::uint64_t number) const {
-    return std::all_of(controls_.begin(), controls_.end(), [&](const auto& control) { return control->dead || !control->acknowledges || control->seen >= number; });
+    return std::all_of(controls_.begin(), controls_.end(), [&](const auto& control) {
+        return control->dead || !control->acknowledges || control->seen >= number;
+    });
 }
 
 // A client asks the engine for the exit code as soon as its stream ends: the engine must know it before.
@@ -63,12 +65,16 @@ bool Monitor::was_out_of_memory() {
     const Json memory = member<Json>(answer->result, "memory", Json::object());
     if (!memory.is_object()) return false;
     const Json named = member<Json>(memory, "stats", Json::object());
-    return member<std::int64_t>(memory, "oom_kill") > 0 || (named.is_object() && member<std::int64_t>(named, "oom_kill") > 0);
+    return member<std::int64_t>(memory, "oom_kill") > 0 ||
+           (named.is_object() && member<std::int64_t>(named, "oom_kill") > 0);
 }
 
 Result<void> Monitor::write_exit_record() {
     GANTRY_FAILPOINT("monitor.before_exit_record");
-    Json record{{"exit_code", exit_code_}, {"started_ns", started_ns_}, {"finished_ns", finished_ns_}, {"oom_killed", out_of_memory_}};
+    Json record{{"exit_code", exit_code_},
+                {"started_ns", started_ns_},
+                {"finished_ns", finished_ns_},
+                {"oom_killed", out_of_memory_}};
     auto written = write_file_atomic(spec_.exit_file, record.dump(), 0600);
     // A full disk: the run directory is another one, and lasts until the engine has taken the record over.
     if (!written && write_file_atomic(spec_.run_dir + "/exit.json", record.dump(), 0600)) return {};
@@ -78,7 +84,8 @@ Result<void> Monitor::write_exit_record() {
 void Monitor::remove_container() {
     GANTRY_FAILPOINT_VOID("monitor.before_remove");
     if (auto removed = call(GANTRY_RUNTIME, "remove", {{"id", spec_.id}}); !removed)
-        log::error("the runtime driver could not remove the container", {{"container", spec_.id}, {"error", removed.error().text}});
+        log::error("the runtime driver could not remove the container",
+                   {{"container", spec_.id}, {"error", removed.error().text}});
     GANTRY_FAILPOINT_VOID("monitor.after_remove");
 }
 
@@ -120,9 +127,11 @@ void Monitor::end_container() {
     // is told.
     io_->flush_log();
     if (auto written = write_exit_record(); !written)
-        log::error("the exit record could not be written", {{"container", spec_.id}, {"file", spec_.exit_file}, {"error", written.error().text}});
+        log::error("the exit record could not be written",
+                   {{"container", spec_.id}, {"file", spec_.exit_file}, {"error", written.error().text}});
     GANTRY_FAILPOINT_VOID("monitor.after_exit_record");
-    tell_all({{"event", "exited"}, {"exit_code", exit_code_}, {"time_ns", finished_ns_}, {"oom_killed", out_of_memory_}});
+    tell_all(
+        {{"event", "exited"}, {"exit_code", exit_code_}, {"time_ns", finished_ns_}, {"oom_killed", out_of_memory_}});
     io_->finish();
     if (!removed) remove_container();
     ::unlinkat(run_dir_.get(), "monitor.sock", 0);

@@ -31,15 +31,18 @@ Result<LauncherSettings> read_settings(const Json& json) {
     settings.drivers.root = member<std::string>(json, "root");
     settings.drivers.run = settings.run;
     settings.drivers.inline_calls = true;
-    if (!settings.run.starts_with('/')) return fail(Code::invalid, "run directory \"" + settings.run + "\" is not absolute");
+    if (!settings.run.starts_with('/'))
+        return fail(Code::invalid, "run directory \"" + settings.run + "\" is not absolute");
     const Json runtimes = member<Json>(json, "runtimes", Json::object());
     if (!runtimes.is_object()) return fail(Code::invalid, "\"runtimes\" is not an object");
     for (const auto& [name, value] : runtimes.items()) {
-        driver::Wanted wanted{name, member<std::string>(value, "use"), member<Json>(value, "options", Json::object()), driver::Isolation::in_process};
+        driver::Wanted wanted{name, member<std::string>(value, "use"), member<Json>(value, "options", Json::object()),
+                              driver::Isolation::in_process};
         settings.drivers.drivers.push_back(std::move(wanted));
     }
     if (std::string level = member<std::string>(json, "log_level"); !level.empty() && !log::set_level(level))
-        return fail(Code::invalid, "log level \"" + level + "\" is not one of \"error\", \"warn\", \"info\", \"debug\"");
+        return fail(Code::invalid,
+                    "log level \"" + level + "\" is not one of \"error\", \"warn\", \"info\", \"debug\"");
     return settings;
 }
 
@@ -61,17 +64,22 @@ Result<std::unique_ptr<Launcher>> Launcher::create(LauncherSettings settings) {
     ::sigprocmask(SIG_BLOCK, &set, nullptr);
     launcher->signals_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
     if (!launcher->signals_) return fail_errno("signalfd");
-    launcher->signals_watch_ = std::make_unique<Watch>(launcher->loop_, launcher->signals_.get(), [raw = launcher.get()](std::uint32_t) {
-        signalfd_siginfo info;
-        while (::read(raw->signals_.get(), &info, sizeof info) > 0) {
-        }
-        while (::waitpid(-1, nullptr, WNOHANG) > 0) {
-        }
-    });
+    launcher->signals_watch_ =
+        std::make_unique<Watch>(launcher->loop_, launcher->signals_.get(), [raw = launcher.get()](std::uint32_t) {
+            signalfd_siginfo info;
+            while (::read(raw->signals_.get(), &info, sizeof info) > 0) {
+            }
+            while (::waitpid(-1, nullptr, WNOHANG) > 0) {
+            }
+        });
     GANTRY_TRY(launcher->listener_, listen_unix(launcher->settings_.run + "/launcher.sock", SOCK_SEQPACKET, 0600));
-    if (int flags = ::fcntl(launcher->listener_.get(), F_GETFL); flags >= 0) ::fcntl(launcher->listener_.get(), F_SETFL, flags | O_NONBLOCK);
-    launcher->listener_watch_ = std::make_unique<Watch>(launcher->loop_, launcher->listener_.get(), [raw = launcher.get()](std::uint32_t) { raw->accept_connection(); });
-    if (!launcher->listener_watch_->want(EPOLLIN) || !launcher->signals_watch_->want(EPOLLIN)) return fail_errno("watch the launcher's socket");
+    if (int flags = ::fcntl(launcher->listener_.get(), F_GETFL); flags >= 0)
+        ::fcntl(launcher->listener_.get(), F_SETFL, flags | O_NONBLOCK);
+    launcher->listener_watch_ =
+        std::make_unique<Watch>(launcher->loop_, launcher->listener_.get(),
+                                [raw = launcher.get()](std::uint32_t) { raw->accept_connection(); });
+    if (!launcher->listener_watch_->want(EPOLLIN) || !launcher->signals_watch_->want(EPOLLIN))
+        return fail_errno("watch the launcher's socket");
     return launcher;
 }
 
@@ -92,7 +100,8 @@ void Launcher::accept_connection() {
     auto owned = std::make_unique<Connection>();
     Connection& connection = *owned;
     connection.fd = std::move(*fd);
-    connection.watch = std::make_unique<Watch>(loop_, connection.fd.get(), [this, &connection](std::uint32_t) { serve(connection); });
+    connection.watch =
+        std::make_unique<Watch>(loop_, connection.fd.get(), [this, &connection](std::uint32_t) { serve(connection); });
     if (connection.watch->want(EPOLLIN)) connections_.push_back(std::move(owned));
 }
 
@@ -122,7 +131,10 @@ void Launcher::serve(Connection& connection) {
 
 Result<Json> Launcher::perform(const std::string& operation, const Json& body) {
     if (operation == "hello") {
-        return Json{{"protocol", protocol_version}, {"engine", settings_.drivers.engine}, {"identity", settings_.identity}, {"pid", ::getpid()}};
+        return Json{{"protocol", protocol_version},
+                    {"engine", settings_.drivers.engine},
+                    {"identity", settings_.identity},
+                    {"pid", ::getpid()}};
     }
     if (operation == "drivers") return list_drivers();
     if (operation == "warm_seccomp") return warm(body);
@@ -136,7 +148,8 @@ Result<Json> Launcher::perform(const std::string& operation, const Json& body) {
 }
 
 Result<Json> Launcher::warm(const Json& body) {
-    Json request{{"digest", member<std::string>(body, "digest")}, {"profile", member<Json>(body, "profile", Json::object())}};
+    Json request{{"digest", member<std::string>(body, "digest")},
+                 {"profile", member<Json>(body, "profile", Json::object())}};
     Json warmed = Json::array();
     for (const driver::Wanted& wanted : settings_.drivers.drivers) {
         auto loaded = registry_.get(driver::Kind::runtime, wanted.name);
@@ -151,8 +164,15 @@ Result<Json> Launcher::warm(const Json& body) {
 Json Launcher::list_drivers() {
     Json all = Json::array();
     for (const driver::Found& found : registry_.list())
-        all.push_back({{"name", found.name}, {"file", found.file}, {"kind", found.kind}, {"version", found.version}, {"isolation", found.isolation},
-                       {"summary", found.summary}, {"loaded", found.loaded}, {"problem", found.problem}, {"description", found.description}});
+        all.push_back({{"name", found.name},
+                       {"file", found.file},
+                       {"kind", found.kind},
+                       {"version", found.version},
+                       {"isolation", found.isolation},
+                       {"summary", found.summary},
+                       {"loaded", found.loaded},
+                       {"problem", found.problem},
+                       {"description", found.description}});
     return {{"drivers", std::move(all)}};
 }
 
@@ -204,8 +224,11 @@ Result<void> Launcher::sweep(Message message, UniqueFd& connection) {
         sigset_t none;
         ::sigemptyset(&none);
         ::sigprocmask(SIG_SETMASK, &none, nullptr);
-        auto removed = driver->call(GANTRY_RUNTIME, "remove", {{"id", member<std::string>(message.body, "id")}, {"cgroup_path", member<std::string>(message.body, "cgroup_path")}});
-        (void)send_message(connection.get(), removed ? Json::object() : Json{{"error", error_to_json(removed.error())}});
+        auto removed = driver->call(GANTRY_RUNTIME, "remove",
+                                    {{"id", member<std::string>(message.body, "id")},
+                                     {"cgroup_path", member<std::string>(message.body, "cgroup_path")}});
+        (void)send_message(connection.get(),
+                           removed ? Json::object() : Json{{"error", error_to_json(removed.error())}});
         ::_exit(0);
     }
     return {};

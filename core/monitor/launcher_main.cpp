@@ -56,7 +56,8 @@ int main(int argc, char** argv) {
     ::mallopt(M_MMAP_THRESHOLD, 64 << 10);
     ::mallopt(M_TRIM_THRESHOLD, 64 << 10);
     if (argc == 2 && std::string_view(argv[1]) == "--list-failpoints") {
-        for (std::string_view name : failpoint::names()) std::printf("%.*s\n", static_cast<int>(name.size()), name.data());
+        for (std::string_view name : failpoint::names())
+            std::printf("%.*s\n", static_cast<int>(name.size()), name.data());
         return 0;
     }
     auto settings = argc > 2 ? parse_int(argv[1]) : std::nullopt;

@@ -23,9 +23,10 @@ Result<void> LogFile::reopen() {
         GANTRY_CHECK(make_directories(path_, 0750));
         GANTRY_TRY(directory_, open_file(path_, O_RDONLY | O_DIRECTORY));
     }
-    file_.reset(::openat(directory_.get(), name_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, 0640));
+    file_.reset(::openat(directory_.get(), name_.c_str(),
+                         O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, 0640));
     if (!file_) return fail_errno("open log file \"" + name_ + "\"");
-    struct stat info{};
+    struct stat info {};
     if (::fstat(file_.get(), &info) != 0) return fail_errno("stat log file \"" + name_ + "\"");
     if (!S_ISREG(info.st_mode)) {
         file_.reset();
@@ -61,7 +62,7 @@ bool LogFile::append(const iovec* parts, int count, std::size_t bytes) {
     if (n != wanted) {
         int error = n < 0 ? errno : ENOSPC;
         // Half an entry would cost the reader a search for the next one.
-        struct stat info{};
+        struct stat info {};
         if (n > 0 && ::fstat(file_.get(), &info) == 0 && ::ftruncate(file_.get(), info.st_size - n) != 0) size_ += n;
         return failed(fail_errno("write log file \"" + name_ + "\"", error));
     }

@@ -26,7 +26,8 @@ static_assert(sizeof(LogHeader) == 24);
 inline constexpr std::uint32_t max_log_entry = 1u << 20;
 
 constexpr std::uint32_t log_check(const LogHeader& h) {
-    std::uint64_t mix = h.magic ^ (std::uint64_t{h.stream} << 40) ^ (std::uint64_t{h.length} << 7) ^ static_cast<std::uint64_t>(h.time_ns);
+    std::uint64_t mix = h.magic ^ (std::uint64_t{h.stream} << 40) ^ (std::uint64_t{h.length} << 7) ^
+                        static_cast<std::uint64_t>(h.time_ns);
     mix *= 0x9e3779b97f4a7c15u;
     return static_cast<std::uint32_t>(mix >> 32) ^ static_cast<std::uint32_t>(mix);
 }

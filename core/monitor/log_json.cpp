@@ -32,7 +32,8 @@ void append_escaped(std::string& out, std::string_view text) {
             if (length == 0) {
                 out += "\\ufffd";
                 ++i;
-            } else if (length == 3 && c == 0xe2 && text[i + 1] == '\x80' && (text[i + 2] == '\xa8' || text[i + 2] == '\xa9')) {
+            } else if (length == 3 && c == 0xe2 && text[i + 1] == '\x80' &&
+                       (text[i + 2] == '\xa8' || text[i + 2] == '\xa9')) {
                 out += text[i + 2] == '\xa8' ? "\\u2028" : "\\u2029";
                 i += 3;
             } else {
@@ -99,10 +100,13 @@ public:
 
 private:
     void line(LogStream stream, std::string_view text) {
-        if (!batch_.empty() && static_cast<std::int64_t>(batch_.size() + text.size() * 2) > std::min<std::int64_t>(file_.max_size(), 1 << 18)) write_out();
+        if (!batch_.empty() && static_cast<std::int64_t>(batch_.size() + text.size() * 2) >
+                                   std::min<std::int64_t>(file_.max_size(), 1 << 18))
+            write_out();
         batch_ += "{\"log\":\"";
         append_escaped(batch_, text);
-        batch_ += stream == LogStream::err ? "\",\"stream\":\"stderr\",\"time\":\"" : "\",\"stream\":\"stdout\",\"time\":\"";
+        batch_ +=
+            stream == LogStream::err ? "\",\"stream\":\"stderr\",\"time\":\"" : "\",\"stream\":\"stdout\",\"time\":\"";
         batch_ += time_;
         batch_ += "\"}\n";
         pending_bytes_ += text.size();
@@ -111,7 +115,9 @@ private:
     void write_out() {
         if (batch_.empty()) return;
         if (dropped_) {
-            std::string lost = "{\"log\":\"[gantry: " + std::to_string(dropped_) + " bytes of output were not logged]\\n\",\"stream\":\"stderr\",\"time\":\"" + time_ + "\"}\n";
+            std::string lost = "{\"log\":\"[gantry: " + std::to_string(dropped_) +
+                               " bytes of output were not logged]\\n\",\"stream\":\"stderr\",\"time\":\"" + time_ +
+                               "\"}\n";
             const iovec part{lost.data(), lost.size()};
             if (file_.append(&part, 1, lost.size())) dropped_ = 0;
         }

@@ -29,7 +29,8 @@ public:
             std::uint64_t count = dropped_;
             if (entry(LogStream::notice, {reinterpret_cast<const char*>(&count), sizeof count})) dropped_ = 0;
         }
-        std::size_t room = static_cast<std::size_t>(std::clamp<std::int64_t>(file_.max_size() - std::int64_t{sizeof(LogHeader)}, 256, max_log_entry));
+        std::size_t room = static_cast<std::size_t>(
+            std::clamp<std::int64_t>(file_.max_size() - std::int64_t{sizeof(LogHeader)}, 256, max_log_entry));
         while (!bytes.empty()) {
             std::string_view part = bytes.substr(0, room);
             bytes.remove_prefix(part.size());
@@ -66,14 +67,17 @@ std::int64_t size_of(const Json& settings, const char* key, std::int64_t otherwi
 Result<std::unique_ptr<LogWriter>> LogWriter::create(const Json& settings) {
     std::string driver = member<std::string>(settings, "driver", "local");
     if (driver == "none") return std::unique_ptr<LogWriter>(new NoLog);
-    if (driver != "local" && driver != "json-file") return fail(Code::invalid, "log driver \"" + driver + "\" is not one of \"local\", \"json-file\", \"none\"");
+    if (driver != "local" && driver != "json-file")
+        return fail(Code::invalid, "log driver \"" + driver + "\" is not one of \"local\", \"json-file\", \"none\"");
     std::string path = member<std::string>(settings, "path");
     if (!path.starts_with('/')) return fail(Code::invalid, "log path \"" + path + "\" is not absolute");
     std::int64_t max_size = size_of(settings, "max_size", 20 << 20), max_files = size_of(settings, "max_file", 3);
     if (max_size == 0) max_size = std::int64_t{1} << 62;
     if (max_size < 1) return fail(Code::invalid, "log option \"max_size\" is not a size");
-    if (max_files < 1 || max_files > 1000) return fail(Code::invalid, "log option \"max_file\" is not a number from 1 to 1000");
-    LogFile file(path, std::string(driver == "local" ? local_log_name : json_log_name), max_size, static_cast<int>(max_files));
+    if (max_files < 1 || max_files > 1000)
+        return fail(Code::invalid, "log option \"max_file\" is not a number from 1 to 1000");
+    LogFile file(path, std::string(driver == "local" ? local_log_name : json_log_name), max_size,
+                 static_cast<int>(max_files));
     if (driver == "local") return std::unique_ptr<LogWriter>(new LocalLog(std::move(file)));
     return make_json_log(std::move(file));
 }

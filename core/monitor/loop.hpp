@@ -34,7 +34,8 @@ private:
 // One descriptor (borrowed) in a loop. A callback must not destroy its own Watch; it may destroy any other.
 class Watch {
 public:
-    Watch(Loop& loop, int fd, std::function<void(std::uint32_t)> on_ready) : loop_(loop), fd_(fd), on_ready_(std::move(on_ready)) {}
+    Watch(Loop& loop, int fd, std::function<void(std::uint32_t)> on_ready)
+        : loop_(loop), fd_(fd), on_ready_(std::move(on_ready)) {}
     Watch(const Watch&) = delete;
     Watch& operator=(const Watch&) = delete;
     ~Watch();

@@ -33,10 +33,11 @@ sigset_t child_signal() {
 // Signals that would end the monitor before its container. Handlers, not SIG_IGN: exec resets them, so the workload
 // does not inherit them.
 void outlive_signals() {
-    struct sigaction nothing{};
+    struct sigaction nothing {};
     nothing.sa_handler = [](int) {};
     nothing.sa_flags = SA_RESTART;
-    for (int number : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM}) ::sigaction(number, &nothing, nullptr);
+    for (int number : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM})
+        ::sigaction(number, &nothing, nullptr);
 }
 
 int code_of(int status) { return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status); }
@@ -44,13 +45,15 @@ int code_of(int status) { return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : 
 }  // namespace
 
 Result<LaunchSpec> read_launch(const Json& body) {
-    LaunchSpec spec{member<std::string>(body, "id"),        member<std::string>(body, "bundle"),  member<std::string>(body, "run_dir"),
-                    member<std::string>(body, "exit_file"), member<std::string>(body, "seccomp"), member<Json>(body, "mounts", Json::array()),
-                    member<Json>(body, "log", Json::object()), member<bool>(body, "terminal"),    member<bool>(body, "open_stdin"),
-                    member<bool>(body, "stdin_once")};
+    LaunchSpec spec{member<std::string>(body, "id"),           member<std::string>(body, "bundle"),
+                    member<std::string>(body, "run_dir"),      member<std::string>(body, "exit_file"),
+                    member<std::string>(body, "seccomp"),      member<Json>(body, "mounts", Json::array()),
+                    member<Json>(body, "log", Json::object()), member<bool>(body, "terminal"),
+                    member<bool>(body, "open_stdin"),          member<bool>(body, "stdin_once")};
     if (spec.id.empty()) return fail(Code::invalid, "a launch without an id");
     for (const std::string* path : {&spec.bundle, &spec.run_dir, &spec.exit_file})
-        if (!path->starts_with('/')) return fail(Code::invalid, "launch \"" + spec.id + "\": path \"" + *path + "\" is not absolute");
+        if (!path->starts_with('/'))
+            return fail(Code::invalid, "launch \"" + spec.id + "\": path \"" + *path + "\" is not absolute");
     if (!spec.log.is_object()) return fail(Code::invalid, "launch \"" + spec.id + "\": \"log\" is not an object");
     return spec;
 }
@@ -60,7 +63,8 @@ Monitor::Monitor(LaunchSpec spec, std::shared_ptr<driver::Driver> driver, Loop l
 
 Monitor::~Monitor() = default;
 
-Result<driver::Reply> Monitor::call(const char* table, const char* operation, Json request, std::vector<driver::NamedFd> fds) {
+Result<driver::Reply> Monitor::call(const char* table, const char* operation, Json request,
+                                    std::vector<driver::NamedFd> fds) {
     // The driver's children must not inherit a blocked SIGCHLD. What is lost of the signal meanwhile, reap() finds.
     sigset_t set = child_signal();
     ::sigprocmask(SIG_UNBLOCK, &set, nullptr);
@@ -73,7 +77,8 @@ Result<driver::Reply> Monitor::call(const char* table, const char* operation, Js
 Result<void> Monitor::listen() {
     GANTRY_TRY(run_dir_, open_file(spec_.run_dir, O_PATH | O_DIRECTORY));
     GANTRY_TRY(listener_, listen_unix(monitor_socket_at(run_dir_.get()), SOCK_SEQPACKET, 0600, 16));
-    if (int flags = ::fcntl(listener_.get(), F_GETFL); flags >= 0) ::fcntl(listener_.get(), F_SETFL, flags | O_NONBLOCK);
+    if (int flags = ::fcntl(listener_.get(), F_GETFL); flags >= 0)
+        ::fcntl(listener_.get(), F_SETFL, flags | O_NONBLOCK);
     listener_watch_ = std::make_unique<Watch>(loop_, listener_.get(), [this](std::uint32_t) { accept_control(); });
     if (!listener_watch_->want(EPOLLIN)) return fail_errno("watch the control socket");
     return {};
@@ -82,24 +87,32 @@ Result<void> Monitor::listen() {
 Result<void> Monitor::call_create(Message& launch, ProcessIo::Ends& ends) {
     std::vector<driver::NamedFd> fds;
     if (!spec_.terminal) {
-        GANTRY_TRY(ends, ProcessIo::make_pipes(spec_.open_stdin ? ProcessIo::Input::pipe : ProcessIo::Input::null, ProcessIo::Output::pipe));
+        GANTRY_TRY(ends, ProcessIo::make_pipes(spec_.open_stdin ? ProcessIo::Input::pipe : ProcessIo::Input::null,
+                                               ProcessIo::Output::pipe));
         fds = {{"stdin", ends.child_in.get()}, {"stdout", ends.child_out.get()}, {"stderr", ends.child_err.get()}};
     }
     const Json names = member<Json>(launch.body, "fds", Json::array());
     for (std::size_t i = 0; i < names.size() && i < launch.fds.size(); ++i) {
         const auto& name = names[i].get_ref<const std::string&>();
-        if (launch.fds[i] && (name == "netns" || name.starts_with("mount:"))) fds.push_back({name, launch.fds[i].get()});
+        if (launch.fds[i] && (name == "netns" || name.starts_with("mount:")))
+            fds.push_back({name, launch.fds[i].get()});
     }
     GANTRY_FAILPOINT("monitor.before_create");
     GANTRY_TRY(driver::Reply made, call(GANTRY_RUNTIME, "create",
-                                        {{"id", spec_.id}, {"bundle", spec_.bundle}, {"mounts", spec_.mounts}, {"terminal", spec_.terminal}, {"seccomp", spec_.seccomp}},
+                                        {{"id", spec_.id},
+                                         {"bundle", spec_.bundle},
+                                         {"mounts", spec_.mounts},
+                                         {"terminal", spec_.terminal},
+                                         {"seccomp", spec_.seccomp}},
                                         std::move(fds)));
     created_ = true;
     pid_ = member<int>(made.result, "pid");
-    if (pid_ <= 0) return fail(Code::internal, "driver \"" + driver_->name() + "\" gave no process for \"" + spec_.id + "\"");
+    if (pid_ <= 0)
+        return fail(Code::internal, "driver \"" + driver_->name() + "\" gave no process for \"" + spec_.id + "\"");
     if (spec_.terminal) {
         ends.terminal = made.take_fd("terminal");
-        if (!ends.terminal) return fail(Code::internal, "driver \"" + driver_->name() + "\" gave no terminal for \"" + spec_.id + "\"");
+        if (!ends.terminal)
+            return fail(Code::internal, "driver \"" + driver_->name() + "\" gave no terminal for \"" + spec_.id + "\"");
     }
     GANTRY_FAILPOINT("monitor.after_create");
     return {};
@@ -206,7 +219,8 @@ void Monitor::reap() {
     }
 }
 
-void run_monitor(Message launch, UniqueFd connection, std::shared_ptr<driver::Driver> driver, driver::Registry& registry) {
+void run_monitor(Message launch, UniqueFd connection, std::shared_ptr<driver::Driver> driver,
+                 driver::Registry& registry) {
     ::setsid();
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     outlive_signals();

@@ -48,7 +48,8 @@ private:
     Result<void> prepare(Message& launch);
     Result<void> call_create(Message& launch, ProcessIo::Ends& ends);
     Result<void> listen();
-    Result<driver::Reply> call(const char* table, const char* operation, Json request, std::vector<driver::NamedFd> fds = {});
+    Result<driver::Reply> call(const char* table, const char* operation, Json request,
+                               std::vector<driver::NamedFd> fds = {});
     void reap();
 
     // control connections (control.cpp)
@@ -89,12 +90,14 @@ private:
     std::vector<std::unique_ptr<Exec>> ended_execs_;
     std::list<Finished> finished_;
     int pid_ = 0, exit_code_ = 255;
-    bool created_ = false, started_ = false, ended_ = false, start_failed_ = false, out_of_memory_ = false, sweep_children_ = false;
+    bool created_ = false, started_ = false, ended_ = false, start_failed_ = false, out_of_memory_ = false,
+         sweep_children_ = false;
     std::int64_t started_ns_ = 0, finished_ns_ = 0;
     std::uint64_t events_told_ = 0;
 };
 
 // The whole life of a monitor in a process just forked for it.
-void run_monitor(Message launch, UniqueFd connection, std::shared_ptr<driver::Driver> driver, driver::Registry& registry);
+void run_monitor(Message launch, UniqueFd connection, std::shared_ptr<driver::Driver> driver,
+                 driver::Registry& registry);
 
 }  // namespace gantry::monitor

@@ -9,8 +9,11 @@
 namespace gantry::monitor {
 
 Port::Port(Loop& loop, UniqueFd fd, Use use, Events events)
-    : fd_(std::move(fd)), use_(use), events_(std::move(events)), watch_(loop, fd_.get(), [this](std::uint32_t e) { ready(e); }) {
-    struct stat info{};
+    : fd_(std::move(fd)),
+      use_(use),
+      events_(std::move(events)),
+      watch_(loop, fd_.get(), [this](std::uint32_t e) { ready(e); }) {
+    struct stat info {};
     socket_ = ::fstat(fd_.get(), &info) == 0 && S_ISSOCK(info.st_mode);
     // Sockets get MSG_DONTWAIT in each call: their flags are shared with whoever else holds them.
     if (!socket_)
@@ -70,7 +73,8 @@ void Port::send(std::string_view header, std::string_view data) {
     if (gone_ || !fd_) return;
     std::size_t done = 0;
     if (!pending()) {
-        const iovec parts[2] = {{const_cast<char*>(header.data()), header.size()}, {const_cast<char*>(data.data()), data.size()}};
+        const iovec parts[2] = {{const_cast<char*>(header.data()), header.size()},
+                                {const_cast<char*>(data.data()), data.size()}};
         done = static_cast<std::size_t>(write(parts, 2));
         if (gone_) {
             update();

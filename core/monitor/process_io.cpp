@@ -102,7 +102,8 @@ void ProcessIo::open_source(Source& source, UniqueFd fd, LogStream stream) {
     set_nonblocking(fd.get());
     source.fd = std::move(fd);
     source.stream = stream;
-    source.watch = std::make_unique<Watch>(loop_, source.fd.get(), [this, &source](std::uint32_t) { source_ready(source); });
+    source.watch =
+        std::make_unique<Watch>(loop_, source.fd.get(), [this, &source](std::uint32_t) { source_ready(source); });
 }
 
 void ProcessIo::close_source(Source& source) {
@@ -117,7 +118,8 @@ void ProcessIo::start() {
 
 Result<void> ProcessIo::resize(int rows, int columns) {
     if (!terminal_) return fail(Code::unsupported, "the process has no terminal");
-    if (rows < 0 || columns < 0 || rows > 65535 || columns > 65535) return fail(Code::invalid, "terminal size is out of range");
+    if (rows < 0 || columns < 0 || rows > 65535 || columns > 65535)
+        return fail(Code::invalid, "terminal size is out of range");
     winsize size{};
     size.ws_row = static_cast<unsigned short>(rows);
     size.ws_col = static_cast<unsigned short>(columns);
@@ -134,11 +136,13 @@ void ProcessIo::attach(ClientSpec spec) {
     client.err = spec.err && !terminal_;
     client.framed = !terminal_ && !spec.has_raw();
     client.detach_keys = terminal_ ? std::move(spec.detach_keys) : "";
-    Port::Events events{[this, &client] { client_readable(client); }, [this] { update_flow(); }, [this, &client] { client_gone(client); }};
+    Port::Events events{[this, &client] { client_readable(client); }, [this] { update_flow(); },
+                        [this, &client] { client_gone(client); }};
     if (spec.has_raw()) {
         for (int i = 0; i < 3; ++i) {
             if (!spec.raw[i]) continue;
-            client.ports[i] = std::make_unique<Port>(loop_, std::move(spec.raw[i]), i == 0 ? Port::Use::input : Port::Use::output, events);
+            client.ports[i] = std::make_unique<Port>(loop_, std::move(spec.raw[i]),
+                                                     i == 0 ? Port::Use::input : Port::Use::output, events);
         }
         client.input = client.ports[0].get();
         client.outputs[0] = client.ports[1].get();
@@ -194,8 +198,14 @@ void ProcessIo::deliver(LogStream stream, std::string_view bytes) {
         if (!port) continue;
         if (client->framed) {
             auto size = static_cast<std::uint32_t>(bytes.size());
-            const char header[8] = {static_cast<char>(stream), 0, 0, 0, static_cast<char>(size >> 24), static_cast<char>(size >> 16),
-                                    static_cast<char>(size >> 8), static_cast<char>(size)};
+            const char header[8] = {static_cast<char>(stream),
+                                    0,
+                                    0,
+                                    0,
+                                    static_cast<char>(size >> 24),
+                                    static_cast<char>(size >> 16),
+                                    static_cast<char>(size >> 8),
+                                    static_cast<char>(size)};
             port->send({header, sizeof header}, bytes);
         } else {
             port->send({}, bytes);
@@ -281,7 +291,8 @@ void ProcessIo::client_gone(Client& client) {
     if (client.dead) return;
     for (const auto& port : client.ports)
         // One of several pipes has gone; the others go on.
-        if (port && !port->gone() && (port->pending() || port.get() != client.input || !client.outputs[0])) return update_flow();
+        if (port && !port->gone() && (port->pending() || port.get() != client.input || !client.outputs[0]))
+            return update_flow();
     client.dead = true;
     if (client.in && !client.input_over && on_input_end_ == OnInputEnd::close) input_ended(client);
     update_flow();
@@ -341,7 +352,8 @@ void ProcessIo::update_flow() {
         if (client->dead) continue;
         if (client->pending() >= client_limit) any_full = true;
         if (blocked_ && !client->closing && client->pending() > 0) any_full = true;
-        if (client->input && client->in) client->input->want_input(started_ && !client->input_over && in_pending_.empty());
+        if (client->input && client->in)
+            client->input->want_input(started_ && !client->input_over && in_pending_.empty());
     }
     blocked_ = any_full && !finished_;
     for (Source* source : {&out_, &err_})

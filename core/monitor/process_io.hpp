@@ -16,8 +16,8 @@ namespace gantry::monitor {
 
 // A client that wants to be attached, as it came by message (PROTOCOL.md, ATTACHMENT).
 struct ClientSpec {
-    UniqueFd client;             // one socket for all, or:
-    UniqueFd raw[3];             // ends of pipes for stdin, stdout, stderr; each may be absent
+    UniqueFd client;  // one socket for all, or:
+    UniqueFd raw[3];  // ends of pipes for stdin, stdout, stderr; each may be absent
     bool in = false, out = false, err = false;
     std::string detach_keys, early;
     bool has_raw() const { return raw[0] || raw[1] || raw[2]; }

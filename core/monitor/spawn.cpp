@@ -61,7 +61,8 @@ Result<SpawnSpec> read_spawn(Message& message) {
     spec.argv = member<std::vector<std::string>>(message.body, "argv");
     spec.environment = member<std::vector<std::string>>(message.body, "env");
     spec.timeout_ms = member<int>(message.body, "timeout_ms");
-    if (spec.argv.empty() || !spec.argv[0].starts_with('/')) return fail(Code::invalid, "a program's path is not absolute");
+    if (spec.argv.empty() || !spec.argv[0].starts_with('/'))
+        return fail(Code::invalid, "a program's path is not absolute");
     for (const auto& strings : {spec.argv, spec.environment})
         for (const std::string& text : strings)
             if (text.find('\0') != std::string::npos) return fail(Code::invalid, "an argument holds a zero byte");
@@ -114,8 +115,11 @@ void run_supervisor(SpawnSpec spec, UniqueFd connection) {
     int status = 0;
     while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }
-    if (late) return refuse(fail(Code::deadline, "\"" + spec.argv[0] + "\" did not end within " + std::to_string(spec.timeout_ms) + " ms"));
-    (void)send_message(connection.get(), {{"exit", WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status)}});
+    if (late)
+        return refuse(fail(Code::deadline,
+                           "\"" + spec.argv[0] + "\" did not end within " + std::to_string(spec.timeout_ms) + " ms"));
+    (void)send_message(connection.get(),
+                       {{"exit", WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status)}});
 }
 
 }  // namespace gantry::monitor

@@ -13,7 +13,8 @@ Json error_to_json(const Error& error) {
 Error error_from_json(const Json& json) {
     int code = member<int>(json, "code");
     if (code < GANTRY_INVALID || code > GANTRY_INTERNAL) code = GANTRY_INTERNAL;
-    return Error{static_cast<Code>(code), member<std::string>(json, "message", "an error without a text"), member<int>(json, "errno")};
+    return Error{static_cast<Code>(code), member<std::string>(json, "message", "an error without a text"),
+                 member<int>(json, "errno")};
 }
 
 Result<void> send_with_fds(int socket, Json body, const std::vector<FdToSend>& fds) {
@@ -46,13 +47,15 @@ Result<void> check_fd_names(const Message& message) {
         for (const Json& name : *names) {
             if (!name.is_string()) return fail(Code::invalid, "a descriptor's name is not a string");
             const auto& text = name.get_ref<const std::string&>();
-            if (text.empty() || text.size() > 64) return fail(Code::invalid, "a descriptor's name is empty or longer than 64 bytes");
+            if (text.empty() || text.size() > 64)
+                return fail(Code::invalid, "a descriptor's name is empty or longer than 64 bytes");
             if (!seen.insert(text).second) return fail(Code::invalid, "descriptor \"" + text + "\" is named twice");
         }
         count = names->size();
     }
     if (count != message.fds.size())
-        return fail(Code::invalid, std::to_string(count) + " names for " + std::to_string(message.fds.size()) + " descriptors");
+        return fail(Code::invalid,
+                    std::to_string(count) + " names for " + std::to_string(message.fds.size()) + " descriptors");
     return {};
 }
 

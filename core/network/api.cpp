@@ -37,8 +37,11 @@ Json network_to_api(const NetworkRecord& network) {
 }
 
 Json endpoint_resource(const EndpointRecord& endpoint) {
-    return {{"Name", endpoint.container_name}, {"EndpointID", endpoint.id}, {"MacAddress", endpoint.mac},
-            {"IPv4Address", with_prefix(endpoint)}, {"IPv6Address", ""}};
+    return {{"Name", endpoint.container_name},
+            {"EndpointID", endpoint.id},
+            {"MacAddress", endpoint.mac},
+            {"IPv4Address", with_prefix(endpoint)},
+            {"IPv6Address", ""}};
 }
 
 Json endpoint_settings(const NetworkRecord& network, const EndpointRecord& endpoint) {
@@ -66,7 +69,8 @@ Json network_status(const NetworkRecord& network, const Ipam& ipam) {
     Json subnets = Json::object();
     // The network and broadcast addresses count as in use, as Docker counts them.
     if (network.subnet)
-        subnets[network.subnet->text()] = {{"IPsInUse", ipam.taken() + (network.subnet->length < 31 ? 2 : 0)}, {"DynamicIPsAvailable", ipam.available()}};
+        subnets[network.subnet->text()] = {{"IPsInUse", ipam.taken() + (network.subnet->length < 31 ? 2 : 0)},
+                                           {"DynamicIPsAvailable", ipam.available()}};
     return {{"IPAM", {{"Subnets", subnets}}}};
 }
 

@@ -35,18 +35,24 @@ Result<void> check_fixed_address(const NetworkRecord& network, const std::string
     if (text.empty()) return {};
     auto address = parse_ipv4(text);
     if (!address) return fail(Code::invalid, "invalid IPv4 address: " + text);
-    if (network.built_in) return fail(Code::invalid, "user specified IP address is supported on user defined networks only");
+    if (network.built_in)
+        return fail(Code::invalid, "user specified IP address is supported on user defined networks only");
     if (network.chosen_subnet || !network.subnet)
-        return fail(Code::invalid, "user specified IP address is supported only when connecting to networks with user configured subnets");
-    if (!network.subnet->contains(*address)) return fail(Code::invalid, "no configured subnet contains IP address " + text);
+        return fail(
+            Code::invalid,
+            "user specified IP address is supported only when connecting to networks with user configured subnets");
+    if (!network.subnet->contains(*address))
+        return fail(Code::invalid, "no configured subnet contains IP address " + text);
     return {};
 }
 
 }  // namespace
 
 // The networks of a container, the one that gives eth0 first.
-Result<std::vector<Joining>> NetworkService::Impl::resolve(const std::string& network_mode, const std::vector<EndpointWish>& wishes) {
-    const std::string first = network_mode.empty() || network_mode == "default" ? std::string(default_network) : network_mode;
+Result<std::vector<Joining>> NetworkService::Impl::resolve(const std::string& network_mode,
+                                                           const std::vector<EndpointWish>& wishes) {
+    const std::string first =
+        network_mode.empty() || network_mode == "default" ? std::string(default_network) : network_mode;
     std::vector<EndpointWish> all = wishes;
     if (all.empty()) {
         all.emplace_back();
@@ -54,14 +60,16 @@ Result<std::vector<Joining>> NetworkService::Impl::resolve(const std::string& ne
     }
     std::vector<Joining> joinings;
     for (EndpointWish& wish : all) {
-        GANTRY_TRY(NetworkPtr network, find(wish.network == "default" ? default_network : std::string_view(wish.network)));
+        GANTRY_TRY(NetworkPtr network,
+                   find(wish.network == "default" ? default_network : std::string_view(wish.network)));
         if (std::any_of(joinings.begin(), joinings.end(), [&](const Joining& j) { return j.network == network; }))
             return fail(Code::invalid, "network " + wish.network + " is named twice");
         GANTRY_TRY(auto driver, driver_of(network));
         const Mode mode = mode_of(*driver);
         if (mode != Mode::interfaces && all.size() > 1)
-            return fail(Code::invalid, "container cannot be connected to multiple networks with one of the networks in " +
-                                           std::string(mode == Mode::host ? "host" : "private (none)") + " mode");
+            return fail(Code::invalid,
+                        "container cannot be connected to multiple networks with one of the networks in " +
+                            std::string(mode == Mode::host ? "host" : "private (none)") + " mode");
         GANTRY_CHECK(check_fixed_address(network->record, wish.ipv4));
         if (!wish.mac.empty()) {
             GANTRY_TRY(wish.mac, checked_mac(wish.mac));
@@ -76,14 +84,19 @@ Result<std::vector<Joining>> NetworkService::Impl::resolve(const std::string& ne
     return joinings;
 }
 
-Result<void> NetworkService::check(const std::string& network_mode, const std::vector<EndpointWish>& wishes, const std::vector<Port>& ports) {
+Result<void> NetworkService::check(const std::string& network_mode, const std::vector<EndpointWish>& wishes,
+                                   const std::vector<Port>& ports) {
     for (const Port& port : ports) {
         GANTRY_TRY([[maybe_unused]] auto checked, checked_port(port));
     }
     if (network_mode.starts_with(container_mode)) {
-        if (network_mode.size() == container_mode.size()) return fail(Code::invalid, "invalid container format container:<name|id>");
-        if (!ports.empty()) return fail(Code::invalid, "conflicting options: port publishing and the container type network mode");
-        if (!wishes.empty()) return fail(Code::invalid, "conflicting options: cannot attach both user-defined and non-user-defined network-modes");
+        if (network_mode.size() == container_mode.size())
+            return fail(Code::invalid, "invalid container format container:<name|id>");
+        if (!ports.empty())
+            return fail(Code::invalid, "conflicting options: port publishing and the container type network mode");
+        if (!wishes.empty())
+            return fail(Code::invalid,
+                        "conflicting options: cannot attach both user-defined and non-user-defined network-modes");
         return {};
     }
     GANTRY_TRY([[maybe_unused]] auto joinings, impl_->resolve(network_mode, wishes));
@@ -92,7 +105,8 @@ Result<void> NetworkService::check(const std::string& network_mode, const std::v
 
 // A new endpoint with an address taken in memory; forget() gives it back.
 Result<EndpointRecord> NetworkService::Impl::new_endpoint(const Joining& joining, const std::string& container_id,
-                                                          const std::string& container_name, const std::string& hostname) {
+                                                          const std::string& container_name,
+                                                          const std::string& hostname) {
     EndpointRecord endpoint;
     endpoint.id = new_id();
     endpoint.container = container_id;
@@ -110,7 +124,8 @@ Result<EndpointRecord> NetworkService::Impl::new_endpoint(const Joining& joining
         if (endpoint.fixed_ipv4.empty()) {
             auto address = network.ipam.take();
             if (!address)
-                return fail(address.error().code, "no available IPv4 addresses on this network's address pools: " + network.record.name + " (" + network.record.id + ")");
+                return fail(address.error().code, "no available IPv4 addresses on this network's address pools: " +
+                                                      network.record.name + " (" + network.record.id + ")");
             endpoint.address = *address;
         } else {
             const Ipv4 address = parse_ipv4(endpoint.fixed_ipv4).value_or(0);
@@ -127,23 +142,28 @@ Result<EndpointRecord> NetworkService::Impl::new_endpoint(const Joining& joining
 Result<void> NetworkService::Impl::record(const std::vector<EndpointRecord>& list) {
     return store.transact([&]() -> Result<void> {
         for (const EndpointRecord& endpoint : list) {
-            if (endpoint.address) GANTRY_CHECK(store.claim(address_space(endpoint), show(endpoint.address), endpoint.id));
-            for (const Port& port : endpoint.ports) GANTRY_CHECK(store.claim("port", PortTable::key(port), endpoint.id));
+            if (endpoint.address)
+                GANTRY_CHECK(store.claim(address_space(endpoint), show(endpoint.address), endpoint.id));
+            for (const Port& port : endpoint.ports)
+                GANTRY_CHECK(store.claim("port", PortTable::key(port), endpoint.id));
             GANTRY_CHECK(store.put("endpoint", {endpoint.id, "", 1, endpoint.to_store()}));
         }
         return {};
     });
 }
 
-Result<driver::Reply> NetworkService::Impl::attach_one(const NetworkPtr& network, const EndpointRecord& endpoint, int netns, int netlink) {
+Result<driver::Reply> NetworkService::Impl::attach_one(const NetworkPtr& network, const EndpointRecord& endpoint,
+                                                       int netns, int netlink) {
     GANTRY_TRY(auto driver, driver_of(network));
     NetworkRecord record;
     {
         std::lock_guard lock(mutex);
         record = network->record;
     }
-    Json request{{"network", network_for_driver(record)}, {"endpoint", endpoint_for_driver(endpoint)},
-                 {"sandbox", {{"id", endpoint.container}, {"kind", "netns"}}}, {"interface", endpoint.interface},
+    Json request{{"network", network_for_driver(record)},
+                 {"endpoint", endpoint_for_driver(endpoint)},
+                 {"sandbox", {{"id", endpoint.container}, {"kind", "netns"}}},
+                 {"interface", endpoint.interface},
                  {"default_gateway", endpoint.default_gateway}};
     std::vector<driver::NamedFd> fds;
     if (netns >= 0) fds.push_back({"netns", netns});
@@ -188,27 +208,32 @@ void NetworkService::Impl::take_back(EndpointRecord& endpoint) {
     endpoints[endpoint.id].ports.clear();
 }
 
-Result<void> NetworkService::Impl::expose(const NetworkPtr& network, const EndpointRecord& endpoint, const std::vector<Port>& list) {
+Result<void> NetworkService::Impl::expose(const NetworkPtr& network, const EndpointRecord& endpoint,
+                                          const std::vector<Port>& list) {
     GANTRY_TRY(auto driver, driver_of(network));
     if (!driver->offers("network.expose/1")) {
         if (list.empty()) return {};
-        return fail(Code::unsupported, "driver \"" + driver->name() + "\" of network \"" + network->record.name + "\" cannot publish ports");
+        return fail(Code::unsupported, "driver \"" + driver->name() + "\" of network \"" + network->record.name +
+                                           "\" cannot publish ports");
     }
     NetworkRecord record;
     {
         std::lock_guard lock(mutex);
         record = network->record;
     }
-    GANTRY_TRY([[maybe_unused]] auto reply,
-               driver->call("network.expose/1", "expose",
-                            {{"network", network_for_driver(record)}, {"endpoint", endpoint_for_driver(endpoint)}, {"ports", ports_for_driver(list)}}));
+    GANTRY_TRY([[maybe_unused]] auto reply, driver->call("network.expose/1", "expose",
+                                                         {{"network", network_for_driver(record)},
+                                                          {"endpoint", endpoint_for_driver(endpoint)},
+                                                          {"ports", ports_for_driver(list)}}));
     return {};
 }
 
 // Ports without a number are given free ones; one that turns out to be held by a program of the host is replaced.
-Result<void> NetworkService::Impl::publish(const NetworkPtr& network, EndpointRecord& endpoint, const std::vector<Port>& wishes) {
+Result<void> NetworkService::Impl::publish(const NetworkPtr& network, EndpointRecord& endpoint,
+                                           const std::vector<Port>& wishes) {
     if (wishes.empty()) return {};
-    const bool any_number = std::any_of(wishes.begin(), wishes.end(), [](const Port& port) { return port.host_port == 0; });
+    const bool any_number =
+        std::any_of(wishes.begin(), wishes.end(), [](const Port& port) { return port.host_port == 0; });
     for (int attempt = 1;; ++attempt) {
         GANTRY_CHECK(claim_ports(endpoint, wishes));
         auto done = record({endpoint});
@@ -220,7 +245,8 @@ Result<void> NetworkService::Impl::publish(const NetworkPtr& network, EndpointRe
 }
 
 void NetworkService::Impl::forget(const EndpointRecord& endpoint) {
-    if (auto network = networks.find(endpoint.network); network != networks.end() && endpoint.address) network->second->ipam.give_back(endpoint.address);
+    if (auto network = networks.find(endpoint.network); network != networks.end() && endpoint.address)
+        network->second->ipam.give_back(endpoint.address);
     for (const Port& port : endpoint.ports) ports.release(port, endpoint.id);
     endpoints.erase(endpoint.id);
 }
@@ -244,8 +270,10 @@ Result<void> NetworkService::Impl::release(const EndpointRecord& endpoint, int n
         if (netns >= 0) fds.push_back({"netns", netns});
         GANTRY_TRY([[maybe_unused]] auto reply,
                    driver->call("network/1", "detach",
-                                {{"network", network_for_driver(record)}, {"endpoint", endpoint_for_driver(endpoint)},
-                                 {"sandbox", {{"id", endpoint.container}, {"gone", netns < 0}}}}, fds));
+                                {{"network", network_for_driver(record)},
+                                 {"endpoint", endpoint_for_driver(endpoint)},
+                                 {"sandbox", {{"id", endpoint.container}, {"gone", netns < 0}}}},
+                                fds));
     }
     GANTRY_FAILPOINT("network.detach.detached");
     GANTRY_CHECK(store.transact([&]() -> Result<void> {
@@ -264,7 +292,9 @@ Result<void> NetworkService::Impl::release_all(const std::vector<EndpointRecord>
     for (const EndpointRecord& endpoint : list) {
         auto released = release(endpoint, netns);
         if (!released) {
-            log::warn("cannot release an endpoint", {{"container", endpoint.container}, {"endpoint", endpoint.id}, {"reason", released.error().text}});
+            log::warn(
+                "cannot release an endpoint",
+                {{"container", endpoint.container}, {"endpoint", endpoint.id}, {"reason", released.error().text}});
             if (first) first = released;
         }
         if (endpoint.address) touched.insert(endpoint.network);
@@ -276,14 +306,18 @@ Result<void> NetworkService::Impl::release_all(const std::vector<EndpointRecord>
 Attached NetworkService::Impl::describe(std::vector<EndpointRecord> list) {
     Attached attached;
     attached.settings = Json::object();
-    std::stable_sort(list.begin(), list.end(), [](const EndpointRecord& a, const EndpointRecord& b) { return a.default_gateway > b.default_gateway; });
+    std::stable_sort(list.begin(), list.end(), [](const EndpointRecord& a, const EndpointRecord& b) {
+        return a.default_gateway > b.default_gateway;
+    });
     std::lock_guard lock(mutex);
     for (const EndpointRecord& endpoint : list) {
         auto network = networks.find(endpoint.network);
         if (network == networks.end()) continue;
         attached.settings[network->second->record.name] = endpoint_settings(network->second->record, endpoint);
         if (!endpoint.address) {
-            if (network->second->driver) attached.mode = mode_of(*network->second->driver) == Mode::host ? Attached::Mode::host : Attached::Mode::none;
+            if (network->second->driver)
+                attached.mode =
+                    mode_of(*network->second->driver) == Mode::host ? Attached::Mode::host : Attached::Mode::none;
             continue;
         }
         for (const std::string& resolver : network->second->resolvers) attached.resolvers.push_back(resolver);
@@ -293,9 +327,10 @@ Attached NetworkService::Impl::describe(std::vector<EndpointRecord> list) {
     return attached;
 }
 
-Result<Attached> NetworkService::attach(const std::string& container_id, const std::string& container_name, const std::string& hostname,
-                                        const std::string& network_mode, const std::vector<EndpointWish>& wishes,
-                                        const std::vector<Port>& ports, const std::function<void(int netns)>& netns_ready) {
+Result<Attached> NetworkService::attach(const std::string& container_id, const std::string& container_name,
+                                        const std::string& hostname, const std::string& network_mode,
+                                        const std::vector<EndpointWish>& wishes, const std::vector<Port>& ports,
+                                        const std::function<void(int netns)>& netns_ready) {
     Impl& impl = *impl_;
     if (network_mode.starts_with(container_mode)) {
         Attached attached;
@@ -306,7 +341,8 @@ Result<Attached> NetworkService::attach(const std::string& container_id, const s
     }
     GANTRY_TRY(std::vector<Joining> joinings, impl.resolve(network_mode, wishes));
     // What an interrupted end of the same container left.
-    if (auto stale = impl.endpoints_of_container(container_id); !stale.empty()) GANTRY_CHECK(impl.release_all(stale, -1));
+    if (auto stale = impl.endpoints_of_container(container_id); !stale.empty())
+        GANTRY_CHECK(impl.release_all(stale, -1));
 
     Users users(impl);
     Mode mode = Mode::interfaces;
@@ -322,7 +358,8 @@ Result<Attached> NetworkService::attach(const std::string& container_id, const s
     ScopeGuard undo([&] {
         for (const EndpointRecord& endpoint : made)
             if (auto released = impl.release(endpoint, netns.get()); !released)
-                log::warn("cannot undo an attachment", {{"container", container_id}, {"reason", released.error().text}});
+                log::warn("cannot undo an attachment",
+                          {{"container", container_id}, {"reason", released.error().text}});
         std::set<std::string> touched;
         for (const EndpointRecord& endpoint : made) touched.insert(endpoint.network);
         (void)impl.write_names(touched);
@@ -348,14 +385,16 @@ Result<Attached> NetworkService::attach(const std::string& container_id, const s
     }
     for (std::size_t i = 0; i < joinings.size(); ++i) {
         GANTRY_TRY([[maybe_unused]] auto reply,
-                   impl.attach_one(joinings[i].network, made[i], netns.get(), netlink.get()).context("attach to network " + joinings[i].network->record.name));
+                   impl.attach_one(joinings[i].network, made[i], netns.get(), netlink.get())
+                       .context("attach to network " + joinings[i].network->record.name));
         GANTRY_FAILPOINT("network.attach.attached");
     }
     for (std::size_t i = 0; i < joinings.size(); ++i) {
         if (&joinings[i] != gateway) continue;
         auto published = impl.publish(joinings[i].network, made[i], ports);
         if (!published)
-            return std::move(published).error().context("driver failed programming external connectivity on endpoint " + container_name + " (" + made[i].id + ")");
+            return std::move(published).error().context("driver failed programming external connectivity on endpoint " +
+                                                        container_name + " (" + made[i].id + ")");
         GANTRY_FAILPOINT("network.attach.published");
     }
     if (mode == Mode::interfaces) {
@@ -377,6 +416,8 @@ Result<void> NetworkService::detach(const std::string& container_id, bool) {
     return impl_->release_all(endpoints, -1);
 }
 
-Attached NetworkService::settings_of(const std::string& container_id) { return impl_->describe(impl_->endpoints_of_container(container_id)); }
+Attached NetworkService::settings_of(const std::string& container_id) {
+    return impl_->describe(impl_->endpoints_of_container(container_id));
+}
 
 }  // namespace gantry::network

@@ -14,7 +14,9 @@ namespace {
 std::string free_interface(const std::vector<EndpointRecord>& endpoints) {
     for (int number = 0;; ++number) {
         const std::string name = "eth" + std::to_string(number);
-        if (std::none_of(endpoints.begin(), endpoints.end(), [&](const EndpointRecord& e) { return e.interface == name; })) return name;
+        if (std::none_of(endpoints.begin(), endpoints.end(),
+                         [&](const EndpointRecord& e) { return e.interface == name; }))
+            return name;
     }
 }
 
@@ -27,8 +29,12 @@ const EndpointRecord* current_gateway(const std::vector<EndpointRecord>& endpoin
 Result<void> refuse_without_interfaces(const driver::Driver& driver) {
     switch (mode_of(driver)) {
     case Mode::interfaces: return {};
-    case Mode::host: return fail(Code::denied, "container cannot be disconnected from host network or connected to host network");
-    case Mode::none: return fail(Code::denied, "container cannot be connected to multiple networks with one of the networks in private (none) mode");
+    case Mode::host:
+        return fail(Code::denied, "container cannot be disconnected from host network or connected to host network");
+    case Mode::none:
+        return fail(
+            Code::denied,
+            "container cannot be connected to multiple networks with one of the networks in private (none) mode");
     }
     return {};
 }
@@ -65,8 +71,8 @@ Result<void> NetworkService::Impl::move_gateway(EndpointRecord from, EndpointRec
     return publish(new_network, to, wishes);
 }
 
-Result<Json> NetworkService::connect(std::string_view name, const std::string& container_id, const std::string& container_name,
-                                     const EndpointWish& wish, int netns) {
+Result<Json> NetworkService::connect(std::string_view name, const std::string& container_id,
+                                     const std::string& container_name, const EndpointWish& wish, int netns) {
     Impl& impl = *impl_;
     EndpointWish named = wish;
     named.network = name;
@@ -79,7 +85,8 @@ Result<Json> NetworkService::connect(std::string_view name, const std::string& c
     const auto before = impl.endpoints_of_container(container_id);
     for (const EndpointRecord& endpoint : before) {
         if (endpoint.network == network->record.id)
-            return fail(Code::denied, "endpoint with name " + container_name + " already exists in network " + network->record.name);
+            return fail(Code::denied,
+                        "endpoint with name " + container_name + " already exists in network " + network->record.name);
         GANTRY_TRY(NetworkPtr other, impl.find(endpoint.network));
         GANTRY_TRY(auto other_driver, impl.driver_of(other));
         GANTRY_CHECK(refuse_without_interfaces(*other_driver));
@@ -88,7 +95,8 @@ Result<Json> NetworkService::connect(std::string_view name, const std::string& c
     GANTRY_CHECK(users.add(network));
     GANTRY_CHECK(impl.ensure_in_kernel(network));
 
-    GANTRY_TRY(EndpointRecord endpoint, impl.new_endpoint(joining, container_id, container_name, before.empty() ? "" : before.front().hostname));
+    GANTRY_TRY(EndpointRecord endpoint,
+               impl.new_endpoint(joining, container_id, container_name, before.empty() ? "" : before.front().hostname));
     ScopeGuard undo([&] {
         if (auto released = impl.release_all({endpoint}, netns); !released)
             log::warn("cannot undo a connection", {{"container", container_id}, {"reason", released.error().text}});
@@ -105,7 +113,8 @@ Result<Json> NetworkService::connect(std::string_view name, const std::string& c
     GANTRY_FAILPOINT("network.connect.recorded");
     GANTRY_TRY([[maybe_unused]] auto reply, impl.attach_one(network, endpoint, netns));
     GANTRY_FAILPOINT("network.connect.attached");
-    if (may_route && gateway && endpoint.gateway_priority > gateway->gateway_priority) GANTRY_CHECK(impl.move_gateway(*gateway, endpoint, netns));
+    if (may_route && gateway && endpoint.gateway_priority > gateway->gateway_priority)
+        GANTRY_CHECK(impl.move_gateway(*gateway, endpoint, netns));
     std::set<std::string> touched{endpoint.network};
     for (const EndpointRecord& other : before) touched.insert(other.network);
     GANTRY_CHECK(impl.write_names(touched));
@@ -118,9 +127,11 @@ Result<void> NetworkService::disconnect(std::string_view name, const std::string
     Impl& impl = *impl_;
     GANTRY_TRY(NetworkPtr network, impl.find(name));
     GANTRY_TRY(auto driver, impl.driver_of(network));
-    if (mode_of(*driver) == Mode::host) return fail(Code::denied, "container cannot be disconnected from host network or connected to host network");
+    if (mode_of(*driver) == Mode::host)
+        return fail(Code::denied, "container cannot be disconnected from host network or connected to host network");
     auto endpoints = impl.endpoints_of_container(container_id);
-    auto found = std::find_if(endpoints.begin(), endpoints.end(), [&](const EndpointRecord& e) { return e.network == network->record.id; });
+    auto found = std::find_if(endpoints.begin(), endpoints.end(),
+                              [&](const EndpointRecord& e) { return e.network == network->record.id; });
     if (found == endpoints.end()) {
         if (force) return {};
         return fail(Code::denied, "container " + container_id + " is not connected to network " + network->record.name);
@@ -152,12 +163,15 @@ void NetworkService::rename(const std::string& container_id, const std::string& 
     for (EndpointRecord endpoint : impl_->endpoints_of_container(container_id)) {
         endpoint.container_name = new_name;
         if (auto saved = impl_->store.put("endpoint", {endpoint.id, "", 1, endpoint.to_store()}); !saved)
-            log::warn("cannot record the new name of an endpoint", {{"endpoint", endpoint.id}, {"reason", saved.error().text}});
+            log::warn("cannot record the new name of an endpoint",
+                      {{"endpoint", endpoint.id}, {"reason", saved.error().text}});
         std::lock_guard lock(impl_->mutex);
-        if (auto known = impl_->endpoints.find(endpoint.id); known != impl_->endpoints.end()) known->second.container_name = new_name;
+        if (auto known = impl_->endpoints.find(endpoint.id); known != impl_->endpoints.end())
+            known->second.container_name = new_name;
         touched.insert(endpoint.network);
     }
-    if (auto written = impl_->write_names(touched); !written) log::warn("cannot write names", {{"reason", written.error().text}});
+    if (auto written = impl_->write_names(touched); !written)
+        log::warn("cannot write names", {{"reason", written.error().text}});
 }
 
 Result<Json> NetworkService::stats(const std::string& container_id) {
@@ -172,9 +186,10 @@ Result<Json> NetworkService::stats(const std::string& container_id) {
             std::lock_guard lock(impl_->mutex);
             record = network->record;
         }
-        GANTRY_TRY(driver::Reply reply, driver->call("network.stats/1", "stats",
-                                                     {{"network", network_for_driver(record)}, {"endpoint", endpoint_for_driver(endpoint)}}, {},
-                                                     driver::Deadline::fast));
+        GANTRY_TRY(driver::Reply reply,
+                   driver->call("network.stats/1", "stats",
+                                {{"network", network_for_driver(record)}, {"endpoint", endpoint_for_driver(endpoint)}},
+                                {}, driver::Deadline::fast));
         all[endpoint.interface] = reply.result;
     }
     return all;

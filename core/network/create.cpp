@@ -19,9 +19,11 @@ Result<Json> NetworkService::create(const Json& body) {
         return fail(Code::denied, "operation is not permitted on predefined " + record.name + " network");
     if (record.driver.empty()) record.driver = impl_->settings.default_driver;
     GANTRY_TRY(auto driver, impl_->drivers.get(driver::Kind::network, record.driver));
-    if (mode_of(*driver) != Mode::interfaces) return fail(Code::denied, "only one instance of \"" + record.driver + "\" network is allowed");
-    GANTRY_TRY(record.options, driver::validate_options(member<Json>(driver->description(), "object_options", Json::object()),
-                                                        record.given_options, "driver \"" + record.driver + "\""));
+    if (mode_of(*driver) != Mode::interfaces)
+        return fail(Code::denied, "only one instance of \"" + record.driver + "\" network is allowed");
+    GANTRY_TRY(record.options,
+               driver::validate_options(member<Json>(driver->description(), "object_options", Json::object()),
+                                        record.given_options, "driver \"" + record.driver + "\""));
     record.id = new_id();
     record.created_ns = wall_clock_ns();
     record.creating = true;
@@ -34,13 +36,15 @@ Result<Json> NetworkService::create(const Json& body) {
         std::lock_guard lock(impl_->mutex);
         for (const auto& [id, other] : impl_->networks) {
             if (other->record.name != record.name) continue;
-            if (other->record.built_in) return fail(Code::denied, "operation is not permitted on predefined " + record.name + " network");
+            if (other->record.built_in)
+                return fail(Code::denied, "operation is not permitted on predefined " + record.name + " network");
             return fail(Code::conflict, "network with name " + record.name + " already exists");
         }
         if (record.subnet) {
             for (const Prefix& other : impl_->subnets_of_others(record.id))
                 if (other.overlaps(*record.subnet))
-                    return fail(Code::denied, "invalid pool request: Pool overlaps with other one on this address space");
+                    return fail(Code::denied,
+                                "invalid pool request: Pool overlaps with other one on this address space");
         }
         impl_->set_up_ipam(*network);
         impl_->networks[record.id] = network;
@@ -82,12 +86,18 @@ Result<void> NetworkService::remove(std::string_view name_or_id) {
         impl_->changed.wait(lock, [&] { return network->kernel != NetworkState::Kernel::making; });
         record = network->record;
         if (record.built_in) return fail(Code::denied, record.name + " is a pre-defined network and cannot be removed");
-        if (network->kernel == NetworkState::Kernel::removing) return fail(Code::not_found, "network " + std::string(name_or_id) + " not found");
+        if (network->kernel == NetworkState::Kernel::removing)
+            return fail(Code::not_found, "network " + std::string(name_or_id) + " not found");
         std::string active;
         for (const EndpointRecord& endpoint : impl_->endpoints_of_network(record.id))
-            active += std::string(active.empty() ? "" : ", ") + "name:\"" + endpoint.container_name + "\" id:\"" + std::string(short_id(endpoint.id)) + "\"";
-        if (!active.empty()) return fail(Code::denied, "error while removing network: network " + record.name + " has active endpoints (" + active + ")");
-        if (network->users > 0) return fail(Code::denied, "error while removing network: network " + record.name + " has active endpoints (a container is just being attached)");
+            active += std::string(active.empty() ? "" : ", ") + "name:\"" + endpoint.container_name + "\" id:\"" +
+                      std::string(short_id(endpoint.id)) + "\"";
+        if (!active.empty())
+            return fail(Code::denied, "error while removing network: network " + record.name +
+                                          " has active endpoints (" + active + ")");
+        if (network->users > 0)
+            return fail(Code::denied, "error while removing network: network " + record.name +
+                                          " has active endpoints (a container is just being attached)");
         before = network->kernel;
         network->kernel = NetworkState::Kernel::removing;
     }
@@ -104,7 +114,8 @@ Result<void> NetworkService::remove(std::string_view name_or_id) {
     GANTRY_FAILPOINT("network.remove.unmade");
     GANTRY_CHECK(impl_->store.erase("network", record.id));
     back.dismiss();
-    if (auto removed = impl_->names.remove(record.id); !removed) log::warn("cannot remove a names file", {{"reason", removed.error().text}});
+    if (auto removed = impl_->names.remove(record.id); !removed)
+        log::warn("cannot remove a names file", {{"reason", removed.error().text}});
     std::lock_guard lock(impl_->mutex);
     impl_->networks.erase(record.id);
     return {};
@@ -126,7 +137,8 @@ std::vector<Json> NetworkService::list() {
     std::vector<const NetworkRecord*> records;
     for (const auto& [id, network] : impl_->networks)
         if (!network->record.creating) records.push_back(&network->record);
-    std::sort(records.begin(), records.end(), [](const NetworkRecord* a, const NetworkRecord* b) { return a->created_ns < b->created_ns; });
+    std::sort(records.begin(), records.end(),
+              [](const NetworkRecord* a, const NetworkRecord* b) { return a->created_ns < b->created_ns; });
     std::vector<Json> all;
     for (const NetworkRecord* record : records) all.push_back(network_to_api(*record));
     return all;

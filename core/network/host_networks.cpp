@@ -20,7 +20,8 @@ Result<std::vector<Prefix>> host_networks(std::string_view except) {
     for (std::string_view line : split(table, '\n')) {
         char name[32];
         unsigned destination = 0, mask = 0;
-        if (std::sscanf(std::string(line).c_str(), "%31s %x %*x %*x %*d %*d %*d %x", name, &destination, &mask) != 3) continue;
+        if (std::sscanf(std::string(line).c_str(), "%31s %x %*x %*x %*d %*d %*d %x", name, &destination, &mask) != 3)
+            continue;
         if (mask == 0 || name == except) continue;
         found.push_back(prefix_around(ntohl(destination), std::popcount(mask)));
     }
@@ -28,7 +29,8 @@ Result<std::vector<Prefix>> host_networks(std::string_view except) {
     if (::getifaddrs(&list) != 0) return fail_errno("list the host's addresses");
     std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> owner(list, ::freeifaddrs);
     for (ifaddrs* item = list; item; item = item->ifa_next) {
-        if (!item->ifa_addr || item->ifa_addr->sa_family != AF_INET || !item->ifa_netmask || item->ifa_name == except) continue;
+        if (!item->ifa_addr || item->ifa_addr->sa_family != AF_INET || !item->ifa_netmask || item->ifa_name == except)
+            continue;
         const auto* address = reinterpret_cast<const sockaddr_in*>(item->ifa_addr);
         const auto* mask = reinterpret_cast<const sockaddr_in*>(item->ifa_netmask);
         found.push_back(prefix_around(ntohl(address->sin_addr.s_addr), std::popcount(mask->sin_addr.s_addr)));

@@ -78,15 +78,18 @@ Result<void> NetworkService::Impl::load() {
         auto record = EndpointRecord::from_store(object.body);
         auto network = record ? networks.find(record->network) : networks.end();
         if (network == networks.end()) {
-            damage.push_back({"endpoint", object.id, record ? "its network \"" + record->network + "\" is not there" : record.error().text});
+            damage.push_back({"endpoint", object.id,
+                              record ? "its network \"" + record->network + "\" is not there" : record.error().text});
             continue;
         }
-        if (record->address && network->second->ipam.take(record->address)) network->second->ipam.continue_after(record->address);
+        if (record->address && network->second->ipam.take(record->address))
+            network->second->ipam.continue_after(record->address);
         for (const Port& port : record->ports) (void)ports.claim(port, record->id);
         endpoints[object.id] = std::move(record).value();
     }
     for (const store::Damage& d : damage) {
-        log::error("a network's or endpoint's record is damaged; it is set aside", {{"kind", d.kind}, {"id", d.id}, {"reason", d.reason}});
+        log::error("a network's or endpoint's record is damaged; it is set aside",
+                   {{"kind", d.kind}, {"id", d.id}, {"reason", d.reason}});
         GANTRY_CHECK(store.quarantine(d.kind, d.id));
         if (d.kind == "endpoint") GANTRY_CHECK(store.release_all("port", d.id));
     }
@@ -112,7 +115,8 @@ Result<void> NetworkService::Impl::add_built_in(std::string_view name, const std
 
 Result<NetworkPtr> NetworkService::Impl::find(std::string_view name_or_id) {
     std::lock_guard lock(mutex);
-    if (auto exact = networks.find(std::string(name_or_id)); exact != networks.end() && !exact->second->record.creating) return exact->second;
+    if (auto exact = networks.find(std::string(name_or_id)); exact != networks.end() && !exact->second->record.creating)
+        return exact->second;
     std::vector<NetworkPtr> by_prefix;
     for (const auto& [id, network] : networks) {
         if (network->record.creating) continue;
@@ -121,7 +125,8 @@ Result<NetworkPtr> NetworkService::Impl::find(std::string_view name_or_id) {
     }
     if (by_prefix.size() == 1) return by_prefix.front();
     if (by_prefix.empty()) return fail(Code::not_found, "network " + std::string(name_or_id) + " not found");
-    return fail(Code::invalid, "network " + std::string(name_or_id) + " is ambiguous (" + std::to_string(by_prefix.size()) + " matches found based on ID prefix)");
+    return fail(Code::invalid, "network " + std::string(name_or_id) + " is ambiguous (" +
+                                   std::to_string(by_prefix.size()) + " matches found based on ID prefix)");
 }
 
 Result<std::shared_ptr<driver::Driver>> NetworkService::Impl::driver_of(const NetworkPtr& network) {
@@ -163,7 +168,8 @@ Result<void> NetworkService::Impl::ensure_in_kernel(const NetworkPtr& network) {
         std::unique_lock lock(mutex);
         changed.wait(lock, [&] { return network->kernel != NetworkState::Kernel::making; });
         if (network->kernel == NetworkState::Kernel::ready) return {};
-        if (network->kernel == NetworkState::Kernel::removing) return fail(Code::not_found, "network " + network->record.name + " not found");
+        if (network->kernel == NetworkState::Kernel::removing)
+            return fail(Code::not_found, "network " + network->record.name + " not found");
         network->kernel = NetworkState::Kernel::making;
         network->record.made = true;
         record = network->record;
@@ -181,7 +187,8 @@ Result<void> NetworkService::Impl::ensure_in_kernel(const NetworkPtr& network) {
         // Another engine or a VPN may have taken the subnet since it was chosen, or takes it at this very moment.
         auto meets_the_host = [&] {
             auto others = host_networks(record.interface);
-            return others && std::any_of(others->begin(), others->end(), [&](const Prefix& p) { return p.overlaps(*record.subnet); });
+            return others && std::any_of(others->begin(), others->end(),
+                                         [&](const Prefix& p) { return p.overlaps(*record.subnet); });
         };
         const bool movable = record.chosen_subnet && unused && attempt <= subnet_attempts;
         if (movable && meets_the_host()) {
@@ -216,7 +223,8 @@ std::vector<EndpointRecord> NetworkService::Impl::endpoints_of_container(const s
     std::vector<EndpointRecord> found;
     for (const auto& [id, endpoint] : endpoints)
         if (endpoint.container == container) found.push_back(endpoint);
-    std::sort(found.begin(), found.end(), [](const EndpointRecord& a, const EndpointRecord& b) { return a.interface < b.interface; });
+    std::sort(found.begin(), found.end(),
+              [](const EndpointRecord& a, const EndpointRecord& b) { return a.interface < b.interface; });
     return found;
 }
 

@@ -51,19 +51,20 @@ struct NetworkService::Impl {
     Result<void> choose_subnet(const NetworkPtr& network);
     Result<void> save(const NetworkRecord& record);
     void set_up_ipam(NetworkState& network) const;
-    std::vector<Prefix> subnets_of_others(std::string_view but_id) const;  // mutex held
+    std::vector<Prefix> subnets_of_others(std::string_view but_id) const;              // mutex held
     std::vector<EndpointRecord> endpoints_of_container(const std::string& container);  // locks
     std::vector<EndpointRecord> endpoints_of_network(std::string_view network) const;  // mutex held
     Result<void> write_names(const std::set<std::string>& networks);
 
     // attach.cpp
     Result<std::vector<Joining>> resolve(const std::string& network_mode, const std::vector<EndpointWish>& wishes);
-    Result<EndpointRecord> new_endpoint(const Joining& joining, const std::string& container_id, const std::string& container_name,
-                                        const std::string& hostname);
+    Result<EndpointRecord> new_endpoint(const Joining& joining, const std::string& container_id,
+                                        const std::string& container_name, const std::string& hostname);
     Result<void> claim_ports(EndpointRecord& endpoint, const std::vector<Port>& wishes);
     Result<void> record(const std::vector<EndpointRecord>& endpoints);
     // `netlink`: a socket inside `netns`, -1 where there is none.
-    Result<driver::Reply> attach_one(const NetworkPtr& network, const EndpointRecord& endpoint, int netns, int netlink = -1);
+    Result<driver::Reply> attach_one(const NetworkPtr& network, const EndpointRecord& endpoint, int netns,
+                                     int netlink = -1);
     Result<void> expose(const NetworkPtr& network, const EndpointRecord& endpoint, const std::vector<Port>& ports);
     Result<void> publish(const NetworkPtr& network, EndpointRecord& endpoint, const std::vector<Port>& wishes);
     void take_back(EndpointRecord& endpoint);  // the port claims of publish()
@@ -87,8 +88,8 @@ struct NetworkService::Impl {
     std::mutex names_mutex;  // taken before `mutex`: one writer of names files at a time
     std::mutex mutex;        // never held over a driver call or a write to the store
     std::condition_variable changed;
-    std::map<std::string, NetworkPtr> networks;         // by id
-    std::map<std::string, EndpointRecord> endpoints;    // by id
+    std::map<std::string, NetworkPtr> networks;       // by id
+    std::map<std::string, EndpointRecord> endpoints;  // by id
     PortTable ports;
 };
 

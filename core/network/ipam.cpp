@@ -27,8 +27,10 @@ Result<void> Ipam::take(Ipv4 address) {
 
 std::size_t Ipam::available() const {
     std::size_t size = std::size_t{range_.last() - range_.base} + 1;
-    if (subnet_.length < 31) size -= std::size_t{range_.contains(subnet_.base)} + std::size_t{range_.contains(subnet_.last())};
-    const auto used = static_cast<std::size_t>(std::count_if(taken_.begin(), taken_.end(), [&](Ipv4 a) { return range_.contains(a) && usable(a); }));
+    if (subnet_.length < 31)
+        size -= std::size_t{range_.contains(subnet_.base)} + std::size_t{range_.contains(subnet_.last())};
+    const auto used = static_cast<std::size_t>(
+        std::count_if(taken_.begin(), taken_.end(), [&](Ipv4 a) { return range_.contains(a) && usable(a); }));
     return size - std::min(size, used);
 }
 
@@ -36,11 +38,13 @@ Result<Prefix> carve(const std::vector<std::pair<std::string, int>>& pools, std:
     for (const auto& [text, length] : pools) {
         Ipv4 start = 0;
         auto pool = parse_prefix(text, &start);
-        if (!pool || length < pool->length || length > 30) return fail(Code::invalid, "address pool \"" + text + "\" of size " + std::to_string(length));
+        if (!pool || length < pool->length || length > 30)
+            return fail(Code::invalid, "address pool \"" + text + "\" of size " + std::to_string(length));
         const std::uint64_t step = std::uint64_t{1} << (32 - length);
         for (std::uint64_t base = prefix_around(start, length).base; base <= pool->last();) {
             const Prefix candidate{static_cast<Ipv4>(base), length};
-            auto hit = std::find_if(occupied.begin(), occupied.end(), [&](const Prefix& other) { return other.overlaps(candidate); });
+            auto hit = std::find_if(occupied.begin(), occupied.end(),
+                                    [&](const Prefix& other) { return other.overlaps(candidate); });
             if (hit == occupied.end()) return candidate;
             // Over the whole of what is in the way, however large it is.
             base = std::max(base + step, (std::uint64_t{hit->last()} + step) / step * step);

@@ -30,7 +30,9 @@ std::optional<Prefix> parse_prefix(std::string_view text, Ipv4* given) {
     if (slash == std::string_view::npos) return std::nullopt;
     auto address = parse_ipv4(text.substr(0, slash));
     std::string_view digits = text.substr(slash + 1);
-    if (!address || digits.empty() || digits.size() > 2 || digits.find_first_not_of("0123456789") != std::string_view::npos) return std::nullopt;
+    if (!address || digits.empty() || digits.size() > 2 ||
+        digits.find_first_not_of("0123456789") != std::string_view::npos)
+        return std::nullopt;
     const auto length = parse_int(digits);
     if (!length || *length > 32) return std::nullopt;
     if (given) *given = *address;

@@ -17,11 +17,24 @@ std::optional<Prefix> stored_prefix(const Json& body, const char* key) {
 }  // namespace
 
 Json NetworkRecord::to_store() const {
-    return {{"id", id}, {"name", name}, {"driver", driver}, {"created", created_ns}, {"internal", internal},
-            {"attachable", attachable}, {"built_in", built_in}, {"labels", labels}, {"given_options", given_options},
-            {"options", options}, {"subnet", subnet ? subnet->text() : ""}, {"range", range ? range->text() : ""},
-            {"gateway", gateway ? show(gateway) : ""}, {"auxiliary", auxiliary}, {"chosen_subnet", chosen_subnet},
-            {"made", made}, {"creating", creating}, {"interface", interface}};
+    return {{"id", id},
+            {"name", name},
+            {"driver", driver},
+            {"created", created_ns},
+            {"internal", internal},
+            {"attachable", attachable},
+            {"built_in", built_in},
+            {"labels", labels},
+            {"given_options", given_options},
+            {"options", options},
+            {"subnet", subnet ? subnet->text() : ""},
+            {"range", range ? range->text() : ""},
+            {"gateway", gateway ? show(gateway) : ""},
+            {"auxiliary", auxiliary},
+            {"chosen_subnet", chosen_subnet},
+            {"made", made},
+            {"creating", creating},
+            {"interface", interface}};
 }
 
 Result<NetworkRecord> NetworkRecord::from_store(const Json& body) {
@@ -44,22 +57,39 @@ Result<NetworkRecord> NetworkRecord::from_store(const Json& body) {
     r.made = member<bool>(body, "made");
     r.creating = member<bool>(body, "creating");
     r.interface = member<std::string>(body, "interface");
-    if (r.id.empty() || r.name.empty() || r.driver.empty()) return fail(Code::corrupt, "a stored network has no id, name or driver");
-    if (r.subnet && !r.subnet->contains(r.gateway)) return fail(Code::corrupt, "the gateway of stored network \"" + r.name + "\" is outside its subnet");
+    if (r.id.empty() || r.name.empty() || r.driver.empty())
+        return fail(Code::corrupt, "a stored network has no id, name or driver");
+    if (r.subnet && !r.subnet->contains(r.gateway))
+        return fail(Code::corrupt, "the gateway of stored network \"" + r.name + "\" is outside its subnet");
     return r;
 }
 
 Json to_json(const Port& port) {
-    return {{"protocol", port.protocol}, {"container_port", port.container_port}, {"host_address", port.host_address}, {"host_port", port.host_port}};
+    return {{"protocol", port.protocol},
+            {"container_port", port.container_port},
+            {"host_address", port.host_address},
+            {"host_port", port.host_port}};
 }
 
 Json EndpointRecord::to_store() const {
     Json stored_ports = Json::array();
     for (const Port& port : ports) stored_ports.push_back(to_json(port));
-    return {{"id", id}, {"network", network}, {"container", container}, {"container_name", container_name}, {"hostname", hostname},
-            {"aliases", aliases}, {"mac", mac}, {"interface", interface}, {"address", address ? show(address) : ""},
-            {"prefix_length", prefix_length}, {"fixed_ipv4", fixed_ipv4}, {"fixed_mac", fixed_mac}, {"driver_options", driver_options},
-            {"gateway_priority", gateway_priority}, {"default_gateway", default_gateway}, {"ports", stored_ports}};
+    return {{"id", id},
+            {"network", network},
+            {"container", container},
+            {"container_name", container_name},
+            {"hostname", hostname},
+            {"aliases", aliases},
+            {"mac", mac},
+            {"interface", interface},
+            {"address", address ? show(address) : ""},
+            {"prefix_length", prefix_length},
+            {"fixed_ipv4", fixed_ipv4},
+            {"fixed_mac", fixed_mac},
+            {"driver_options", driver_options},
+            {"gateway_priority", gateway_priority},
+            {"default_gateway", default_gateway},
+            {"ports", stored_ports}};
 }
 
 Result<EndpointRecord> EndpointRecord::from_store(const Json& body) {
@@ -82,7 +112,8 @@ Result<EndpointRecord> EndpointRecord::from_store(const Json& body) {
     for (const Json& port : member<std::vector<Json>>(body, "ports"))
         r.ports.push_back({member<std::string>(port, "protocol"), member<std::uint16_t>(port, "container_port"),
                            member<std::string>(port, "host_address"), member<std::uint16_t>(port, "host_port")});
-    if (r.id.empty() || r.network.empty() || r.container.empty()) return fail(Code::corrupt, "a stored endpoint has no id, network or container");
+    if (r.id.empty() || r.network.empty() || r.container.empty())
+        return fail(Code::corrupt, "a stored endpoint has no id, network or container");
     return r;
 }
 
@@ -101,15 +132,21 @@ std::vector<std::string> EndpointRecord::names() const {
 Json network_for_driver(const NetworkRecord& network) {
     Json subnets = Json::array();
     if (network.subnet) subnets.push_back({{"subnet", network.subnet->text()}, {"gateway", show(network.gateway)}});
-    return {{"id", network.id}, {"generation", 1}, {"name", network.name}, {"labels", network.labels}, {"options", network.options},
-            {"internal", network.internal}, {"subnets", subnets}};
+    return {{"id", network.id},           {"generation", 1},
+            {"name", network.name},       {"labels", network.labels},
+            {"options", network.options}, {"internal", network.internal},
+            {"subnets", subnets}};
 }
 
 Json endpoint_for_driver(const EndpointRecord& endpoint) {
     Json addresses = Json::array();
     if (endpoint.address) addresses.push_back(show(endpoint.address) + "/" + std::to_string(endpoint.prefix_length));
-    return {{"id", endpoint.id}, {"generation", 1}, {"container", {{"id", endpoint.container}, {"name", endpoint.container_name}}},
-            {"mac", endpoint.mac}, {"addresses", addresses}, {"options", endpoint.driver_options}};
+    return {{"id", endpoint.id},
+            {"generation", 1},
+            {"container", {{"id", endpoint.container}, {"name", endpoint.container_name}}},
+            {"mac", endpoint.mac},
+            {"addresses", addresses},
+            {"options", endpoint.driver_options}};
 }
 
 Json ports_for_driver(const std::vector<Port>& ports) {

@@ -10,7 +10,8 @@ namespace gantry::network {
 
 Result<void> NamesDirectory::make() { return make_directories(directory_, 0700); }
 
-Result<void> NamesDirectory::write(const NetworkRecord& network, const std::vector<std::string>& listen, const std::vector<Member>& members) {
+Result<void> NamesDirectory::write(const NetworkRecord& network, const std::vector<std::string>& listen,
+                                   const std::vector<Member>& members) {
     if (listen.empty()) return remove(network.id);
     Json names = Json::object(), addresses = Json::object(), others = Json::object();
     for (const Member& member : members) {
@@ -20,13 +21,15 @@ Result<void> NamesDirectory::write(const NetworkRecord& network, const std::vect
         addresses[address] = member.endpoint.container_name;
         if (!member.other_networks.empty()) others[address] = member.other_networks;
     }
-    const Json body{{"id", network.id}, {"network", network.name}, {"internal", network.internal}, {"listen", listen},
-                    {"names", names}, {"addresses", addresses}, {"members", others}};
+    const Json body{{"id", network.id}, {"network", network.name}, {"internal", network.internal},
+                    {"listen", listen}, {"names", names},          {"addresses", addresses},
+                    {"members", others}};
     return write_file_atomic(file_of(network.id), body.dump(-1, ' ', false, Json::error_handler_t::replace), 0600);
 }
 
 Result<void> NamesDirectory::remove(const std::string& network_id) {
-    if (::unlink(file_of(network_id).c_str()) != 0 && errno != ENOENT) return fail_errno("remove \"" + file_of(network_id) + "\"");
+    if (::unlink(file_of(network_id).c_str()) != 0 && errno != ENOENT)
+        return fail_errno("remove \"" + file_of(network_id) + "\"");
     return {};
 }
 
@@ -35,7 +38,8 @@ Result<void> NamesDirectory::keep_only(const std::vector<std::string>& network_i
     for (const std::string& file : files) {
         const std::string id = file.substr(0, file.find('.'));
         if (std::find(network_ids.begin(), network_ids.end(), id) == network_ids.end())
-            if (::unlink((directory_ + "/" + file).c_str()) != 0 && errno != ENOENT) return fail_errno("remove \"" + file + "\"");
+            if (::unlink((directory_ + "/" + file).c_str()) != 0 && errno != ENOENT)
+                return fail_errno("remove \"" + file + "\"");
     }
     return {};
 }

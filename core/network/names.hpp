@@ -18,7 +18,8 @@ public:
         EndpointRecord endpoint;
         std::vector<std::string> other_networks;
     };
-    Result<void> write(const NetworkRecord& network, const std::vector<std::string>& listen, const std::vector<Member>& members);
+    Result<void> write(const NetworkRecord& network, const std::vector<std::string>& listen,
+                       const std::vector<Member>& members);
     Result<void> remove(const std::string& network_id);
     // Files of networks other than these are removed.
     Result<void> keep_only(const std::vector<std::string>& network_ids);

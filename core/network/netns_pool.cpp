@@ -36,7 +36,9 @@ constexpr Setting settings[] = {
 Result<void> write_setting(const Setting& setting) {
     const std::string path = std::string("/proc/sys/net/") + setting.name;
     auto fd = open_file(path, O_WRONLY);
-    if (!fd) return fd.error().code == Code::not_found ? Result<void>() : Result<void>(std::move(fd).error());  // a kernel without it
+    if (!fd)
+        return fd.error().code == Code::not_found ? Result<void>()
+                                                  : Result<void>(std::move(fd).error());  // a kernel without it
     return write_all(fd->get(), setting.value).context("set \"" + path + "\"");
 }
 
@@ -55,7 +57,8 @@ Result<UniqueFd> open_netlink() {
     if (!socket) return fail_errno("open a netlink socket");
     sockaddr_nl any{};
     any.nl_family = AF_NETLINK;
-    if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&any), sizeof any) != 0) return fail_errno("bind a netlink socket");
+    if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&any), sizeof any) != 0)
+        return fail_errno("bind a netlink socket");
     return socket;
 }
 
@@ -125,11 +128,14 @@ void NetnsPool::refill() {
         lock.unlock();
         auto made = make_here();
         // Back again, or this thread would keep alive the namespace of a container that has ended.
-        if (::setns(host->get(), CLONE_NEWNET) != 0) log::warn("cannot leave a network namespace", {{"reason", std::strerror(errno)}});
+        if (::setns(host->get(), CLONE_NEWNET) != 0)
+            log::warn("cannot leave a network namespace", {{"reason", std::strerror(errno)}});
         if (!made) log::warn("cannot make a network namespace ahead", {{"reason", made.error().text}});
         lock.lock();
-        if (made) ready_.push_back(std::move(made).value());
-        else changed_.wait_for(lock, pause_after_failure, [this] { return stopping_; });
+        if (made)
+            ready_.push_back(std::move(made).value());
+        else
+            changed_.wait_for(lock, pause_after_failure, [this] { return stopping_; });
     }
 }
 

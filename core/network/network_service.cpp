@@ -7,7 +7,8 @@ namespace gantry::network {
 NetworkService::NetworkService(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 NetworkService::~NetworkService() = default;
 
-Result<std::unique_ptr<NetworkService>> NetworkService::open(Settings settings, store::Store& store, driver::Registry& drivers) {
+Result<std::unique_ptr<NetworkService>> NetworkService::open(Settings settings, store::Store& store,
+                                                             driver::Registry& drivers) {
     auto impl = std::make_unique<Impl>(std::move(settings), store, drivers);
     GANTRY_CHECK(impl->names.make());
     GANTRY_CHECK(impl->load());

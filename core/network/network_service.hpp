@@ -20,25 +20,25 @@ namespace gantry::network {
 inline constexpr std::string_view default_network = "bridge", host_network = "host", none_network = "none";
 
 struct Settings {
-    std::string engine;           // prefix of kernel objects
-    std::string run;              // names files for the resolver go to run/names/
-    std::string default_driver;   // of `network create` without --driver, and of the network "bridge"
-    std::string host_driver;      // of the built-in network "host"; "": there is none
-    std::string none_driver;      // of the built-in network "none"; "": there is none
+    std::string engine;          // prefix of kernel objects
+    std::string run;             // names files for the resolver go to run/names/
+    std::string default_driver;  // of `network create` without --driver, and of the network "bridge"
+    std::string host_driver;     // of the built-in network "host"; "": there is none
+    std::string none_driver;     // of the built-in network "none"; "": there is none
     std::vector<std::pair<std::string, int>> address_pools;  // {"172.17.0.0/12", 20}: base and size of each network
 };
 
 // What a container asks of one network (EndpointSettings of the API).
 struct EndpointWish {
-    std::string network;          // name, id or id prefix
+    std::string network;  // name, id or id prefix
     std::vector<std::string> aliases;
-    std::string ipv4, mac;        // "" unless fixed
+    std::string ipv4, mac;  // "" unless fixed
     std::map<std::string, std::string> driver_options;
     int gateway_priority = 0;
 };
 
 struct Port {
-    std::string protocol;         // tcp, udp, sctp
+    std::string protocol;  // tcp, udp, sctp
     std::uint16_t container_port = 0;
     std::string host_address;     // "0.0.0.0", "127.0.0.1", "::"
     std::uint16_t host_port = 0;  // 0 in a wish: an ephemeral one is chosen
@@ -48,37 +48,41 @@ struct Port {
 struct Attached {
     enum class Mode { private_namespace = 1, host, none, container };
     Mode mode = Mode::private_namespace;
-    UniqueFd netns;                  // private_namespace: ready for the runtime
-    std::string join;                // container: the id whose namespace it shares
+    UniqueFd netns;                      // private_namespace: ready for the runtime
+    std::string join;                    // container: the id whose namespace it shares
     std::vector<std::string> resolvers;  // addresses for /etc/resolv.conf; empty: the host's own file
     std::vector<std::pair<std::string, std::string>> hosts;  // address, name(s): lines of /etc/hosts
-    std::vector<Port> ports;         // as bound
-    Json settings;                   // NetworkSettings.Networks of the API: name -> EndpointSettings
+    std::vector<Port> ports;                                 // as bound
+    Json settings;  // NetworkSettings.Networks of the API: name -> EndpointSettings
 };
 
 class NetworkService {
 public:
     // Makes the networks bridge, host and none if they are not there. The API is open before any driver is asked:
     // `bridge` itself is made on first use or by reconcile().
-    static Result<std::unique_ptr<NetworkService>> open(Settings settings, store::Store& store, driver::Registry& drivers);
+    static Result<std::unique_ptr<NetworkService>> open(Settings settings, store::Store& store,
+                                                        driver::Registry& drivers);
     ~NetworkService();
 
     // `body`: NetworkCreateRequest of the API. Gives {"Id", "Warning"}.
     Result<Json> create(const Json& body);
-    Result<void> remove(std::string_view name_or_id);  // in use, or a built-in one: GANTRY_DENIED / CONFLICT in Docker's words
-    Result<Json> inspect(std::string_view name_or_id); // Network object of the API, with Containers
+    Result<void> remove(
+        std::string_view name_or_id);  // in use, or a built-in one: GANTRY_DENIED / CONFLICT in Docker's words
+    Result<Json> inspect(std::string_view name_or_id);  // Network object of the API, with Containers
     std::vector<Json> list();
     Result<std::string> id_of(std::string_view name_or_id);
     // For GANTRY_INVALID/NOT_FOUND at `create` of a container, before anything is made.
-    Result<void> check(const std::string& network_mode, const std::vector<EndpointWish>& wishes, const std::vector<Port>& ports);
+    Result<void> check(const std::string& network_mode, const std::vector<EndpointWish>& wishes,
+                       const std::vector<Port>& ports);
 
     // Takes a network namespace (from a pool made ahead), endpoints, addresses and ports for a container that
     // starts; publishes its names. network_mode: "default", "bridge", "host", "none", "container:ID", a network.
     // Undone wholly on failure. A worker thread may run this beside the runtime's create: `netns_ready` is called as
     // soon as the namespace exists (before interfaces are in it); pass {} when not needed.
-    Result<Attached> attach(const std::string& container_id, const std::string& container_name, const std::string& hostname,
-                            const std::string& network_mode, const std::vector<EndpointWish>& wishes,
-                            const std::vector<Port>& ports, const std::function<void(int netns)>& netns_ready = {});
+    Result<Attached> attach(const std::string& container_id, const std::string& container_name,
+                            const std::string& hostname, const std::string& network_mode,
+                            const std::vector<EndpointWish>& wishes, const std::vector<Port>& ports,
+                            const std::function<void(int netns)>& netns_ready = {});
     // The container has ended (gone=true: its namespace too): endpoints, ports, names, addresses are given back.
     // Repeatable; goes on after a failure and gives the first error.
     Result<void> detach(const std::string& container_id, bool gone);

@@ -8,7 +8,9 @@ constexpr std::uint16_t ephemeral_first = 32768, ephemeral_last = 60999;
 constexpr const char* any_address = "0.0.0.0";
 }  // namespace
 
-std::string PortTable::key(const Port& port) { return port.protocol + "/" + std::to_string(port.host_port) + "/" + port.host_address; }
+std::string PortTable::key(const Port& port) {
+    return port.protocol + "/" + std::to_string(port.host_port) + "/" + port.host_address;
+}
 
 bool PortTable::free(const Port& port, std::string_view owner) const {
     auto found = owners_.find({port.protocol, port.host_port});
@@ -22,12 +24,14 @@ bool PortTable::free(const Port& port, std::string_view owner) const {
 
 Result<void> PortTable::claim(const Port& port, std::string_view owner) {
     if (!free(port, owner))
-        return fail(Code::conflict, "Bind for " + port.host_address + ":" + std::to_string(port.host_port) + " failed: port is already allocated");
+        return fail(Code::conflict, "Bind for " + port.host_address + ":" + std::to_string(port.host_port) +
+                                        " failed: port is already allocated");
     owners_[{port.protocol, port.host_port}][port.host_address] = owner;
     return {};
 }
 
-Result<std::uint16_t> PortTable::claim_ephemeral(const std::string& protocol, const std::string& host_address, std::string_view owner) {
+Result<std::uint16_t> PortTable::claim_ephemeral(const std::string& protocol, const std::string& host_address,
+                                                 std::string_view owner) {
     for (int tried = 0; tried <= ephemeral_last - ephemeral_first; ++tried) {
         if (next_ < ephemeral_first || next_ > ephemeral_last) next_ = ephemeral_first;
         Port port{protocol, 0, host_address, next_++};
@@ -55,7 +59,8 @@ Result<Port> checked_port(Port port) {
     if (port.host_address.empty()) port.host_address = any_address;
     if (port.host_address.find(':') != std::string::npos)
         return fail(Code::unsupported, "port on IPv6 address \"" + port.host_address + "\": networks have IPv4 only");
-    if (!parse_ipv4(port.host_address)) return fail(Code::invalid, "invalid IP address \"" + port.host_address + "\" of a published port");
+    if (!parse_ipv4(port.host_address))
+        return fail(Code::invalid, "invalid IP address \"" + port.host_address + "\" of a published port");
     return port;
 }
 

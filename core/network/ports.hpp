@@ -17,7 +17,8 @@ public:
     // GANTRY_CONFLICT in Docker's words where another endpoint has the port on this or on any address.
     Result<void> claim(const Port& port, std::string_view owner);
     // A free one from 32768 on, next-fit; GANTRY_EXHAUSTED where there is none.
-    Result<std::uint16_t> claim_ephemeral(const std::string& protocol, const std::string& host_address, std::string_view owner);
+    Result<std::uint16_t> claim_ephemeral(const std::string& protocol, const std::string& host_address,
+                                          std::string_view owner);
     void release(const Port& port, std::string_view owner);
     // The key of a claim in the store: "tcp/4000/0.0.0.0".
     static std::string key(const Port& port);

@@ -33,7 +33,8 @@ Result<void> NetworkService::reconcile(const std::set<std::string>& running) {
     std::vector<NetworkPtr> all, unfinished;
     {
         std::lock_guard lock(impl.mutex);
-        for (const auto& [id, network] : impl.networks) (network->record.creating ? unfinished : all).push_back(network);
+        for (const auto& [id, network] : impl.networks)
+            (network->record.creating ? unfinished : all).push_back(network);
     }
     for (const NetworkPtr& network : unfinished) {
         auto driver = impl.driver_of(network);
@@ -59,7 +60,9 @@ Result<void> NetworkService::reconcile(const std::set<std::string>& running) {
                     continue;
                 }
                 wanted = true;
-                endpoints.push_back({{"network", network->record.id}, {"endpoint", endpoint_for_driver(endpoint)}, {"ports", ports_for_driver(endpoint.ports)}});
+                endpoints.push_back({{"network", network->record.id},
+                                     {"endpoint", endpoint_for_driver(endpoint)},
+                                     {"ports", ports_for_driver(endpoint.ports)}});
             }
             wanted = wanted || network->record.made;
         }
@@ -76,14 +79,17 @@ Result<void> NetworkService::reconcile(const std::set<std::string>& running) {
         for (const Json& endpoint : endpoints) mine.objects["endpoints"].push_back(endpoint);
     }
     for (auto& [name, mine] : desired) {
-        auto reply = mine.driver->call("driver/1", "reconcile", {{"boot_id", boot_id()}, {"objects", mine.objects}}, {}, driver::Deadline::longer);
+        auto reply = mine.driver->call("driver/1", "reconcile", {{"boot_id", boot_id()}, {"objects", mine.objects}}, {},
+                                       driver::Deadline::longer);
         if (!reply && reply.error().code != Code::unsupported) {
             note(std::move(reply).error().context("driver \"" + name + "\""));
             continue;
         }
         if (reply)
             for (const Json& failed : member<std::vector<Json>>(reply->result, "failed"))
-                log::warn("a driver could not mend an object", {{"driver", name}, {"id", member<std::string>(failed, "id")}, {"reason", member<std::string>(failed, "message")}});
+                log::warn("a driver could not mend an object", {{"driver", name},
+                                                                {"id", member<std::string>(failed, "id")},
+                                                                {"reason", member<std::string>(failed, "message")}});
         // ensure() again for its answer: where names are served. Also the whole of it for a driver without reconcile.
         for (const NetworkPtr& network : mine.networks) note(impl.ensure_in_kernel(network));
     }
@@ -119,19 +125,24 @@ void NetworkService::shut_down() {
         }
         auto driver = impl.driver_of(network);
         Result<void> removed;
-        if (!driver) removed = std::move(driver).error();
-        else if (auto reply = (*driver)->call("network/1", "remove", {{"network", network_for_driver(record)}}); !reply) removed = std::move(reply).error();
+        if (!driver)
+            removed = std::move(driver).error();
+        else if (auto reply = (*driver)->call("network/1", "remove", {{"network", network_for_driver(record)}}); !reply)
+            removed = std::move(reply).error();
         if (removed) {
             record.made = false;
             removed = impl.save(record);
         }
-        if (!removed) log::warn("cannot take a network out of the kernel", {{"network", record.name}, {"reason", removed.error().text}});
+        if (!removed)
+            log::warn("cannot take a network out of the kernel",
+                      {{"network", record.name}, {"reason", removed.error().text}});
         std::lock_guard lock(impl.mutex);
         network->record.made = record.made;
         network->kernel = NetworkState::Kernel::absent;
         impl.changed.notify_all();
     }
-    if (auto removed = impl.names.remove_all(); !removed) log::warn("cannot remove the names directory", {{"reason", removed.error().text}});
+    if (auto removed = impl.names.remove_all(); !removed)
+        log::warn("cannot remove the names directory", {{"reason", removed.error().text}});
 }
 
 }  // namespace gantry::network

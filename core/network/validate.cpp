@@ -19,7 +19,8 @@ Result<std::map<std::string, std::string>> text_map(const Json& body, const char
     if (found == body.end() || found->is_null()) return map;
     if (!found->is_object()) return fail(Code::invalid, std::string("\"") + key + "\" must be an object of strings");
     for (const auto& [name, value] : found->items()) {
-        if (!value.is_string()) return fail(Code::invalid, std::string("\"") + key + "\": the value of \"" + name + "\" must be a string");
+        if (!value.is_string())
+            return fail(Code::invalid, std::string("\"") + key + "\": the value of \"" + name + "\" must be a string");
         map[name] = value.get<std::string>();
     }
     return map;
@@ -28,19 +29,24 @@ Result<std::map<std::string, std::string>> text_map(const Json& body, const char
 // The parts of the API that other kinds of engine have.
 Result<void> refuse_unsupported(const Json& body) {
     if (member<bool>(body, "EnableIPv6")) return fail(Code::unsupported, "networks with IPv6 are not supported");
-    if (!member<bool>(body, "EnableIPv4", true)) return fail(Code::unsupported, "networks without IPv4 are not supported");
+    if (!member<bool>(body, "EnableIPv4", true))
+        return fail(Code::unsupported, "networks without IPv4 are not supported");
     if (member<bool>(body, "Ingress")) return fail(Code::unsupported, "ingress networks are not supported");
-    if (member<bool>(body, "ConfigOnly") || !member<std::string>(member<Json>(body, "ConfigFrom", Json::object()), "Network").empty())
+    if (member<bool>(body, "ConfigOnly") ||
+        !member<std::string>(member<Json>(body, "ConfigFrom", Json::object()), "Network").empty())
         return fail(Code::unsupported, "config-only networks are not supported");
     const std::string scope = member<std::string>(body, "Scope");
-    if (!scope.empty() && scope != "local") return fail(Code::unsupported, "network scope \"" + scope + "\" is not supported");
+    if (!scope.empty() && scope != "local")
+        return fail(Code::unsupported, "network scope \"" + scope + "\" is not supported");
     return {};
 }
 
 Result<void> read_ipam(const Json& config, NetworkRecord& record) {
-    const std::string subnet_text = member<std::string>(config, "Subnet"), range_text = member<std::string>(config, "IPRange"),
+    const std::string subnet_text = member<std::string>(config, "Subnet"),
+                      range_text = member<std::string>(config, "IPRange"),
                       gateway_text = member<std::string>(config, "Gateway");
-    if (subnet_text.find(':') != std::string::npos) return fail(Code::unsupported, "subnet " + subnet_text + ": networks with IPv6 are not supported");
+    if (subnet_text.find(':') != std::string::npos)
+        return fail(Code::unsupported, "subnet " + subnet_text + ": networks with IPv6 are not supported");
     if (subnet_text.empty()) {
         if (range_text.empty() && gateway_text.empty()) return {};
         return fail(Code::invalid, "user specified IP range or gateway needs a subnet");
@@ -49,32 +55,45 @@ Result<void> read_ipam(const Json& config, NetworkRecord& record) {
     auto subnet = parse_prefix(subnet_text, &given);
     if (!subnet) return bad_config("invalid subnet " + subnet_text + ": invalid CIDR block notation");
     if (given != subnet->base) return bad_config("invalid subnet " + subnet_text + ": it should be " + subnet->text());
-    if (subnet->length > 30) return bad_config("invalid subnet " + subnet_text + ": no room for a gateway and a container");
+    if (subnet->length > 30)
+        return bad_config("invalid subnet " + subnet_text + ": no room for a gateway and a container");
     if (subnet->length < 8 || (subnet->base >> 24) == 0 || (subnet->base >> 24) == 127 || (subnet->base >> 28) >= 14)
         return bad_config("invalid subnet " + subnet_text + ": not a range of unicast addresses");
     record.subnet = record.range = subnet;
     if (!range_text.empty()) {
         auto range = parse_prefix(range_text, &given);
         if (!range) return bad_config("invalid ip-range " + range_text + ": invalid CIDR block notation");
-        if (given != range->base) return bad_config("invalid ip-range " + range_text + ": it should be " + range->text());
-        if (range->length < subnet->length) return bad_config("invalid ip-range " + range_text + ": CIDR block is bigger than its parent subnet " + subnet->text());
-        if (!subnet->contains(*range)) return bad_config("invalid ip-range " + range_text + ": parent subnet " + subnet->text() + " doesn't contain ip-range");
+        if (given != range->base)
+            return bad_config("invalid ip-range " + range_text + ": it should be " + range->text());
+        if (range->length < subnet->length)
+            return bad_config("invalid ip-range " + range_text + ": CIDR block is bigger than its parent subnet " +
+                              subnet->text());
+        if (!subnet->contains(*range))
+            return bad_config("invalid ip-range " + range_text + ": parent subnet " + subnet->text() +
+                              " doesn't contain ip-range");
         record.range = range;
     }
     record.gateway = subnet->base + 1;
     if (!gateway_text.empty()) {
         auto gateway = parse_ipv4(gateway_text);
         if (!gateway) return bad_config("invalid gateway " + gateway_text + ": invalid address");
-        if (!subnet->contains(*gateway)) return bad_config("invalid gateway " + gateway_text + ": parent subnet " + subnet->text() + " doesn't contain this address");
-        if (*gateway == subnet->base || *gateway == subnet->last()) return bad_config("invalid gateway " + gateway_text + ": it is the network or broadcast address of " + subnet->text());
+        if (!subnet->contains(*gateway))
+            return bad_config("invalid gateway " + gateway_text + ": parent subnet " + subnet->text() +
+                              " doesn't contain this address");
+        if (*gateway == subnet->base || *gateway == subnet->last())
+            return bad_config("invalid gateway " + gateway_text + ": it is the network or broadcast address of " +
+                              subnet->text());
         record.gateway = *gateway;
     }
     GANTRY_TRY(record.auxiliary, text_map(config, "AuxiliaryAddresses"));
     for (const auto& [name, text] : record.auxiliary) {
         auto address = parse_ipv4(text);
         if (!address) return bad_config("invalid auxiliary address " + text + ": invalid address");
-        if (!subnet->contains(*address)) return bad_config("invalid auxiliary address " + text + ": parent subnet " + subnet->text() + " doesn't contain this address");
-        if (*address == record.gateway) return bad_config("auxiliary address " + text + " (" + name + ") is the gateway's: Address already in use");
+        if (!subnet->contains(*address))
+            return bad_config("invalid auxiliary address " + text + ": parent subnet " + subnet->text() +
+                              " doesn't contain this address");
+        if (*address == record.gateway)
+            return bad_config("auxiliary address " + text + " (" + name + ") is the gateway's: Address already in use");
     }
     return {};
 }
@@ -86,7 +105,9 @@ Result<NetworkRecord> read_create_request(const Json& body) {
     NetworkRecord record;
     record.name = member<std::string>(body, "Name");
     if (record.name.empty()) return fail(Code::invalid, "network name cannot be empty");
-    if (!valid_name(record.name)) return fail(Code::invalid, "invalid network name \"" + record.name + "\": only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed");
+    if (!valid_name(record.name))
+        return fail(Code::invalid,
+                    "invalid network name \"" + record.name + "\": only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed");
     GANTRY_CHECK(refuse_unsupported(body));
     record.driver = member<std::string>(body, "Driver");
     record.internal = member<bool>(body, "Internal");
@@ -97,11 +118,15 @@ Result<NetworkRecord> read_create_request(const Json& body) {
     const Json ipam = member<Json>(body, "IPAM", Json::object());
     if (!ipam.is_object()) return fail(Code::invalid, "\"IPAM\" must be an object");
     const std::string driver = member<std::string>(ipam, "Driver", "default");
-    if (!driver.empty() && driver != "default") return fail(Code::unsupported, "IPAM driver \"" + driver + "\" is not known");
+    if (!driver.empty() && driver != "default")
+        return fail(Code::unsupported, "IPAM driver \"" + driver + "\" is not known");
     GANTRY_TRY(auto ipam_options, text_map(ipam, "Options"));
-    if (!ipam_options.empty()) return fail(Code::unsupported, "IPAM option \"" + ipam_options.begin()->first + "\" is not known");
+    if (!ipam_options.empty())
+        return fail(Code::unsupported, "IPAM option \"" + ipam_options.begin()->first + "\" is not known");
     const auto configs = member<std::vector<Json>>(ipam, "Config");
-    if (configs.size() > 1) return fail(Code::unsupported, "a network with " + std::to_string(configs.size()) + " subnets: only one IPv4 subnet is supported");
+    if (configs.size() > 1)
+        return fail(Code::unsupported,
+                    "a network with " + std::to_string(configs.size()) + " subnets: only one IPv4 subnet is supported");
     if (!configs.empty()) {
         if (!configs.front().is_object()) return fail(Code::invalid, "\"IPAM.Config\" must be a list of objects");
         GANTRY_CHECK(read_ipam(configs.front(), record));
@@ -124,7 +149,8 @@ Result<std::string> checked_mac(const std::string& text) {
 
 std::string mac_of(Ipv4 address) {
     char text[18];
-    std::snprintf(text, sizeof text, "02:42:%02x:%02x:%02x:%02x", address >> 24, (address >> 16) & 255, (address >> 8) & 255, address & 255);
+    std::snprintf(text, sizeof text, "02:42:%02x:%02x:%02x:%02x", address >> 24, (address >> 16) & 255,
+                  (address >> 8) & 255, address & 255);
     return text;
 }
 

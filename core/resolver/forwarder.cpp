@@ -46,7 +46,8 @@ void Forwarder::close(Asked& asked) {
     loop_.cancel(asked.timer);
 }
 
-void Forwarder::ask(std::string query, Transport transport, const std::set<std::string>& own, std::function<void(std::string)> done) {
+void Forwarder::ask(std::string query, Transport transport, const std::set<std::string>& own,
+                    std::function<void(std::string)> done) {
     const auto& servers = upstream_.servers(own);
     if (servers.empty() || asked_.size() >= most_under_way) return done("");
     auto asked = std::make_unique<Asked>();
@@ -80,7 +81,8 @@ void Forwarder::try_next(std::uint64_t key) {
         const Nameserver& server = asked.servers[asked.attempt++ % asked.servers.size()];
         if (!start(asked, server)) continue;
         const bool tcp = asked.transport == Transport::tcp;
-        auto added = loop_.add(asked.socket.get(), tcp ? EPOLLOUT : EPOLLIN, [this, key, tcp](std::uint32_t) { tcp ? ready_tcp(key) : ready(key); });
+        auto added = loop_.add(asked.socket.get(), tcp ? EPOLLOUT : EPOLLIN,
+                               [this, key, tcp](std::uint32_t) { tcp ? ready_tcp(key) : ready(key); });
         if (!added) continue;
         asked.timer = loop_.after(tcp ? tcp_patience_ms : udp_patience_ms, [this, key] { try_next(key); });
         return;
@@ -96,9 +98,11 @@ Result<void> Forwarder::start(Asked& asked, const Nameserver& server) {
     asked.sent = 0;
     asked.received.clear();
     // Connected: the kernel takes answers from this server only, and picks a random port.
-    if (::connect(asked.socket.get(), reinterpret_cast<const sockaddr*>(&server.address), server.length) != 0 && errno != EINPROGRESS)
+    if (::connect(asked.socket.get(), reinterpret_cast<const sockaddr*>(&server.address), server.length) != 0 &&
+        errno != EINPROGRESS)
         return fail_errno("connect to \"" + server.text + "\"");
-    if (asked.transport == Transport::udp && ::send(asked.socket.get(), asked.query.data(), asked.query.size(), MSG_NOSIGNAL) < 0)
+    if (asked.transport == Transport::udp &&
+        ::send(asked.socket.get(), asked.query.data(), asked.query.size(), MSG_NOSIGNAL) < 0)
         return fail_errno("ask \"" + server.text + "\"");
     return {};
 }
@@ -112,15 +116,19 @@ void Forwarder::ready(std::uint64_t key) {
         return try_next(key);  // refused: nobody listens there
     }
     std::string answer(buffer, static_cast<std::size_t>(length));
-    if (id_of(answer) != id_of(asked.query) || !answers_the_question(answer, asked.query)) return;  // a forgery; the true one may come yet
+    if (id_of(answer) != id_of(asked.query) || !answers_the_question(answer, asked.query))
+        return;  // a forgery; the true one may come yet
     finish(key, std::move(answer));
 }
 
 void Forwarder::ready_tcp(std::uint64_t key) {
     Asked& asked = *asked_.at(key);
-    const std::string framed = std::string{static_cast<char>(asked.query.size() >> 8), static_cast<char>(asked.query.size() & 255)} + asked.query;
+    const std::string framed =
+        std::string{static_cast<char>(asked.query.size() >> 8), static_cast<char>(asked.query.size() & 255)} +
+        asked.query;
     if (asked.sent < framed.size()) {
-        const ssize_t sent = ::send(asked.socket.get(), framed.data() + asked.sent, framed.size() - asked.sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+        const ssize_t sent = ::send(asked.socket.get(), framed.data() + asked.sent, framed.size() - asked.sent,
+                                    MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent < 0) return errno == EAGAIN || errno == EINTR ? void() : try_next(key);
         asked.sent += static_cast<std::size_t>(sent);
         if (asked.sent == framed.size()) loop_.change(asked.socket.get(), EPOLLIN);
@@ -135,7 +143,9 @@ void Forwarder::ready_tcp(std::uint64_t key) {
     const std::size_t wanted = id_of(asked.received);  // the length stands where an id would
     if (asked.received.size() < wanted + 2) return;
     std::string answer = asked.received.substr(2, wanted);
-    if (answer.size() < header_bytes || id_of(answer) != id_of(asked.query) || !answers_the_question(answer, asked.query)) return try_next(key);
+    if (answer.size() < header_bytes || id_of(answer) != id_of(asked.query) ||
+        !answers_the_question(answer, asked.query))
+        return try_next(key);
     finish(key, std::move(answer));
 }
 

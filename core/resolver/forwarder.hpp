@@ -21,7 +21,8 @@ public:
 
     // Asks the nameservers in turn. `done` gets the answer with the query's own id, or "" where none came (or too many
     // queries are under way); it is called once, later, from the loop, or at once.
-    void ask(std::string query, Transport transport, const std::set<std::string>& own, std::function<void(std::string answer)> done);
+    void ask(std::string query, Transport transport, const std::set<std::string>& own,
+             std::function<void(std::string answer)> done);
     std::size_t under_way() const { return asked_.size(); }
 
 private:

@@ -9,7 +9,9 @@
 namespace gantry::resolver {
 namespace {
 
-std::uint64_t tag(int fd, std::uint32_t generation) { return std::uint64_t{generation} << 32 | static_cast<std::uint32_t>(fd); }
+std::uint64_t tag(int fd, std::uint32_t generation) {
+    return std::uint64_t{generation} << 32 | static_cast<std::uint32_t>(fd);
+}
 std::int64_t now_ms() { return monotonic_ns() / 1'000'000; }
 
 }  // namespace

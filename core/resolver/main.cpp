@@ -39,15 +39,21 @@ Result<Arguments> read_arguments(int count, char** arguments) {
         }
         if (i + 1 >= count) return fail(Code::invalid, "option \"" + option + "\" needs a value");
         const std::string value = arguments[i + 1];
-        if (option == "--names") settings.names = value;
-        else if (option == "--lock") settings.lock = value;
-        else if (option == "--resolv-conf") settings.resolv_conf = value;
+        if (option == "--names")
+            settings.names = value;
+        else if (option == "--lock")
+            settings.lock = value;
+        else if (option == "--resolv-conf")
+            settings.resolv_conf = value;
         else if (option == "--port" || option == "--upstream-port") {
             auto port = parse_int(value);
-            if (!port || *port < 1 || *port > 65535) return fail(Code::invalid, "option \"" + option + "\": \"" + value + "\" is not a port");
+            if (!port || *port < 1 || *port > 65535)
+                return fail(Code::invalid, "option \"" + option + "\": \"" + value + "\" is not a port");
             (option == "--port" ? settings.port : settings.upstream_port) = static_cast<std::uint16_t>(*port);
         } else {
-            return fail(Code::invalid, "unknown option \"" + option + "\"; known are --names, --lock, --detach, --port, --resolv-conf, --upstream-port");
+            return fail(Code::invalid,
+                        "unknown option \"" + option +
+                            "\"; known are --names, --lock, --detach, --port, --resolv-conf, --upstream-port");
         }
     }
     if (settings.names.empty()) return fail(Code::invalid, "option \"--names\" is required");
@@ -78,14 +84,16 @@ Result<void> serve(int count, char** arguments) {
     UniqueFd lock, ready;
     if (!settings.lock.empty()) {
         GANTRY_TRY(lock, open_file(settings.lock, O_RDWR | O_CREAT));
-        if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) return errno == EWOULDBLOCK ? Result<void>() : fail_errno("lock \"" + settings.lock + "\"");
+        if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
+            return errno == EWOULDBLOCK ? Result<void>() : fail_errno("lock \"" + settings.lock + "\"");
     }
     if (settings.detach) {
         GANTRY_TRY(ready, go_into_background());
     }
     if (lock) {
         const std::string pid = std::to_string(::getpid()) + "\n";
-        if (::ftruncate(lock.get(), 0) != 0 || ::pwrite(lock.get(), pid.data(), pid.size(), 0) < 0) return fail_errno("write \"" + settings.lock + "\"");
+        if (::ftruncate(lock.get(), 0) != 0 || ::pwrite(lock.get(), pid.data(), pid.size(), 0) < 0)
+            return fail_errno("write \"" + settings.lock + "\"");
     }
     sigset_t signals;
     ::sigemptyset(&signals);

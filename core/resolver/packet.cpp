@@ -9,7 +9,8 @@
 namespace gantry::resolver {
 namespace {
 
-constexpr std::uint16_t response = 0x8000, authoritative = 0x0400, truncated = 0x0200, recursion_desired = 0x0100, recursion_available = 0x0080;
+constexpr std::uint16_t response = 0x8000, authoritative = 0x0400, truncated = 0x0200, recursion_desired = 0x0100,
+                        recursion_available = 0x0080;
 constexpr std::uint16_t internet = 1;
 constexpr std::uint32_t time_to_live = 5;  // names move with their containers
 constexpr std::size_t largest_label = 63, largest_name = 255;
@@ -103,7 +104,8 @@ bool answers_the_question(std::string_view answer, std::string_view asked) {
     if (answer.size() < header_bytes || !(u16(answer, 2) & response) || u16(answer, 4) != 1) return false;
     std::size_t a = header_bytes, b = header_bytes;
     std::string one, other;
-    if (!read_name(answer, a, one) || !read_name(asked, b, other) || a + 4 > answer.size() || b + 4 > asked.size()) return false;
+    if (!read_name(answer, a, one) || !read_name(asked, b, other) || a + 4 > answer.size() || b + 4 > asked.size())
+        return false;
     return one == other && answer.substr(a, 4) == asked.substr(b, 4);
 }
 
@@ -131,16 +133,19 @@ std::optional<std::string> reverse_address(std::string_view name) {
     auto parts = split(name.substr(0, name.size() - suffix.size()), '.');
     if (parts.size() != 4) return std::nullopt;
     std::string address;
-    for (auto part = parts.rbegin(); part != parts.rend(); ++part) address += (address.empty() ? "" : ".") + std::string(*part);
+    for (auto part = parts.rbegin(); part != parts.rend(); ++part)
+        address += (address.empty() ? "" : ".") + std::string(*part);
     return address_data(address) ? std::optional(address) : std::nullopt;
 }
 
-std::string build_answer(std::string_view packet, const Query& query, Rcode code, const std::vector<Record>& records, std::size_t limit) {
+std::string build_answer(std::string_view packet, const Query& query, Rcode code, const std::vector<Record>& records,
+                         std::size_t limit) {
     auto build = [&](const std::vector<Record>& given, std::uint16_t extra) {
         std::string out;
         put16(out, query.id);
-        put16(out, static_cast<std::uint16_t>(response | authoritative | recursion_available | (query.flags & recursion_desired) | extra |
-                                              static_cast<std::uint16_t>(code)));
+        put16(out,
+              static_cast<std::uint16_t>(response | authoritative | recursion_available |
+                                         (query.flags & recursion_desired) | extra | static_cast<std::uint16_t>(code)));
         put16(out, 1);
         put16(out, static_cast<std::uint16_t>(given.size()));
         put16(out, 0);
@@ -169,7 +174,8 @@ std::string build_answer(std::string_view packet, const Query& query, Rcode code
 
 std::string build_error(std::string_view packet, Rcode code) {
     std::string out(packet.substr(0, 2));
-    put16(out, static_cast<std::uint16_t>(response | (u16(packet, 2) & (0x7800 | recursion_desired)) | static_cast<std::uint16_t>(code)));
+    put16(out, static_cast<std::uint16_t>(response | (u16(packet, 2) & (0x7800 | recursion_desired)) |
+                                          static_cast<std::uint16_t>(code)));
     out.append(8, '\0');
     return out;
 }

@@ -11,12 +11,13 @@ namespace gantry::resolver {
 
 enum class Type : std::uint16_t { a = 1, ptr = 12, aaaa = 28, opt = 41, any = 255 };
 enum class Rcode { ok = 0, format_error = 1, server_failure = 2, no_such_name = 3, not_implemented = 4, refused = 5 };
-inline constexpr std::size_t header_bytes = 12, plain_udp_bytes = 512, largest_query_bytes = 4096, largest_message_bytes = 65535;
+inline constexpr std::size_t header_bytes = 12, plain_udp_bytes = 512, largest_query_bytes = 4096,
+                             largest_message_bytes = 65535;
 
 // The one question of a query.
 struct Query {
     std::uint16_t id = 0, flags = 0;
-    std::string name;            // lower case, without the last dot; "" is the root
+    std::string name;  // lower case, without the last dot; "" is the root
     Type type = Type::a;
     std::uint16_t klass = 1;
     std::size_t question_end = 0;
@@ -43,7 +44,8 @@ std::optional<std::string> reverse_address(std::string_view name);
 
 // The answer to a query: its header and question, these records for the question's name, an OPT record where the query
 // had one. Longer than `limit`: without records and marked as truncated.
-std::string build_answer(std::string_view packet, const Query& query, Rcode code, const std::vector<Record>& records, std::size_t limit);
+std::string build_answer(std::string_view packet, const Query& query, Rcode code, const std::vector<Record>& records,
+                         std::size_t limit);
 // The answer to something whose question cannot be read: a bare header.
 std::string build_error(std::string_view packet, Rcode code);
 

@@ -25,14 +25,16 @@ Result<UniqueFd> bind_socket(int type, const std::string& text, std::uint16_t po
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
-    if (::inet_pton(AF_INET, text.c_str(), &address.sin_addr) != 1) return fail(Code::invalid, "\"" + text + "\" is not an IPv4 address");
+    if (::inet_pton(AF_INET, text.c_str(), &address.sin_addr) != 1)
+        return fail(Code::invalid, "\"" + text + "\" is not an IPv4 address");
     UniqueFd socket(::socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!socket) return fail_errno("open a socket");
     const int on = 1;
     // The bridge with the address may be made later.
     ::setsockopt(socket.get(), IPPROTO_IP, IP_FREEBIND, &on, sizeof on);
     if (type == SOCK_STREAM) ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return fail_errno("listen at \"" + text + ":" + std::to_string(port) + "\"");
+    if (::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+        return fail_errno("listen at \"" + text + ":" + std::to_string(port) + "\"");
     if (type == SOCK_STREAM && ::listen(socket.get(), 64) != 0) return fail_errno("listen at \"" + text + "\"");
     return socket;
 }
@@ -40,7 +42,10 @@ Result<UniqueFd> bind_socket(int type, const std::string& text, std::uint16_t po
 }  // namespace
 
 Server::Server(const ServerSettings& settings, std::unique_ptr<Loop> loop, std::unique_ptr<Zones> zones)
-    : settings_(settings), loop_(std::move(loop)), zones_(std::move(zones)), forwarder_(*loop_, Upstream(settings.resolv_conf, settings.upstream_port)) {}
+    : settings_(settings),
+      loop_(std::move(loop)),
+      zones_(std::move(zones)),
+      forwarder_(*loop_, Upstream(settings.resolv_conf, settings.upstream_port)) {}
 
 Server::~Server() {
     clients_.clear();
@@ -54,8 +59,10 @@ Result<std::unique_ptr<Server>> Server::create(const ServerSettings& settings) {
     Server* self = server.get();
     GANTRY_CHECK(self->loop_->add(self->zones_->watch_fd(), EPOLLIN, [self](std::uint32_t) {
         self->zones_->read_changes();
-        if (self->zones_->directory_gone()) self->stop();
-        else self->follow();
+        if (self->zones_->directory_gone())
+            self->stop();
+        else
+            self->follow();
     }));
     self->follow();
     return server;
@@ -117,13 +124,14 @@ void Server::receive(const Listener& listener) {
         char buffer[largest_query_bytes + 1];
         sockaddr_in from{};
         socklen_t length = sizeof from;
-        const ssize_t bytes = ::recvfrom(listener.udp.get(), buffer, sizeof buffer, MSG_DONTWAIT, reinterpret_cast<sockaddr*>(&from), &length);
+        const ssize_t bytes = ::recvfrom(listener.udp.get(), buffer, sizeof buffer, MSG_DONTWAIT,
+                                         reinterpret_cast<sockaddr*>(&from), &length);
         if (bytes < 0) return;
         if (static_cast<std::size_t>(bytes) > largest_query_bytes || from.sin_port == 0) continue;
         // The listener may be gone when the answer comes.
         const std::string key = listener.network + " " + listener.address;
-        answer(listener.network, show(from), listener.address, std::string(buffer, static_cast<std::size_t>(bytes)), Transport::udp,
-               [this, key, from](const std::string& message) {
+        answer(listener.network, show(from), listener.address, std::string(buffer, static_cast<std::size_t>(bytes)),
+               Transport::udp, [this, key, from](const std::string& message) {
                    auto still = listeners_.find(key);
                    if (message.empty() || still == listeners_.end() || !still->second->udp) return;
                    (void)::sendto(still->second->udp.get(), message.data(), message.size(), MSG_DONTWAIT | MSG_NOSIGNAL,
@@ -138,16 +146,21 @@ void Server::make_room(const std::string& peer) {
     std::map<std::string, int> held;
     ++held[peer];
     for (const TcpClient& client : clients_) ++held[client.peer()];
-    const auto most = std::max_element(held.begin(), held.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
-    auto victim = std::find_if(clients_.begin(), clients_.end(), [&](const TcpClient& c) { return c.peer() == most->first && c.idle(); });
-    if (victim == clients_.end()) victim = std::find_if(clients_.begin(), clients_.end(), [&](const TcpClient& c) { return c.peer() == most->first; });
+    const auto most =
+        std::max_element(held.begin(), held.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+    auto victim = std::find_if(clients_.begin(), clients_.end(),
+                               [&](const TcpClient& c) { return c.peer() == most->first && c.idle(); });
+    if (victim == clients_.end())
+        victim =
+            std::find_if(clients_.begin(), clients_.end(), [&](const TcpClient& c) { return c.peer() == most->first; });
     clients_.erase(victim == clients_.end() ? clients_.begin() : victim);
 }
 
 void Server::accept(const Listener& listener) {
     sockaddr_in from{};
     socklen_t length = sizeof from;
-    UniqueFd socket(::accept4(listener.tcp.get(), reinterpret_cast<sockaddr*>(&from), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    UniqueFd socket(
+        ::accept4(listener.tcp.get(), reinterpret_cast<sockaddr*>(&from), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!socket) return;
     const std::string peer = show(from), network = listener.network, at = listener.address;
     make_room(peer);
@@ -158,12 +171,15 @@ void Server::accept(const Listener& listener) {
         [this, network, peer, at](std::string query, TcpClient::Reply reply) {
             answer(network, peer, at, std::move(query), Transport::tcp, std::move(reply));
         },
-        [this, number] { std::erase_if(clients_, [number](const TcpClient& client) { return client.number() == number; }); }, number);
+        [this, number] {
+            std::erase_if(clients_, [number](const TcpClient& client) { return client.number() == number; });
+        },
+        number);
     if (!clients_.back().start()) clients_.pop_back();
 }
 
-void Server::answer(const std::string& network, const std::string& asker, const std::string& at, std::string packet, Transport transport,
-                    std::function<void(std::string)> reply) {
+void Server::answer(const std::string& network, const std::string& asker, const std::string& at, std::string packet,
+                    Transport transport, std::function<void(std::string)> reply) {
     Query query;
     switch (parse_query(packet, query)) {
     case Verdict::drop: return reply("");
@@ -173,7 +189,8 @@ void Server::answer(const std::string& network, const std::string& asker, const 
     }
     const std::size_t limit = transport == Transport::tcp ? largest_message_bytes : query.udp_bytes;
     const Decision decision = zones_->decide(network, asker, at, query);
-    if (decision.what == Decision::What::answer) return reply(build_answer(packet, query, decision.code, decision.records, limit));
+    if (decision.what == Decision::What::answer)
+        return reply(build_answer(packet, query, decision.code, decision.records, limit));
     forwarder_.ask(packet, transport, own_, [packet, query, limit, reply = std::move(reply)](std::string message) {
         reply(message.empty() ? build_answer(packet, query, Rcode::server_failure, {}, limit) : std::move(message));
     });

@@ -43,8 +43,8 @@ private:
     void accept(const Listener& listener);
     void make_room(const std::string& peer);
     // `asker` asked at `at`. `reply` is called once ("": no answer).
-    void answer(const std::string& network, const std::string& asker, const std::string& at, std::string packet, Transport transport,
-                std::function<void(std::string)> reply);
+    void answer(const std::string& network, const std::string& asker, const std::string& at, std::string packet,
+                Transport transport, std::function<void(std::string)> reply);
 
     const ServerSettings settings_;
     std::unique_ptr<Loop> loop_;

@@ -10,9 +10,15 @@ namespace {
 constexpr std::int64_t patience_ms = 10'000;
 }
 
-TcpClient::TcpClient(Loop& loop, UniqueFd socket, std::string peer, Ask ask, std::function<void()> gone, std::uint64_t number)
-    : loop_(loop), socket_(std::move(socket)), peer_(std::move(peer)), ask_(std::move(ask)), gone_(std::move(gone)),
-      number_(number), self_(std::make_shared<TcpClient*>(this)) {}
+TcpClient::TcpClient(Loop& loop, UniqueFd socket, std::string peer, Ask ask, std::function<void()> gone,
+                     std::uint64_t number)
+    : loop_(loop),
+      socket_(std::move(socket)),
+      peer_(std::move(peer)),
+      ask_(std::move(ask)),
+      gone_(std::move(gone)),
+      number_(number),
+      self_(std::make_shared<TcpClient*>(this)) {}
 
 TcpClient::~TcpClient() {
     *self_ = nullptr;

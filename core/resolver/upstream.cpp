@@ -21,7 +21,9 @@ std::vector<Nameserver> parse_resolv_conf(std::string_view text, std::uint16_t p
     for (std::string_view line : split(text, '\n')) {
         line = trim(line);
         constexpr std::string_view keyword = "nameserver";
-        if (!line.starts_with(keyword) || line.size() == keyword.size() || (line[keyword.size()] != ' ' && line[keyword.size()] != '\t')) continue;
+        if (!line.starts_with(keyword) || line.size() == keyword.size() ||
+            (line[keyword.size()] != ' ' && line[keyword.size()] != '\t'))
+            continue;
         std::string address(trim(line.substr(keyword.size())));
         address = address.substr(0, address.find_first_of(" \t#;"));
         addrinfo hints{}, *found = nullptr;
@@ -43,9 +45,11 @@ const std::vector<Nameserver>& Upstream::servers(const std::set<std::string>& ow
     const std::int64_t now = monotonic_ns();
     if (looked_ns_ != 0 && now - looked_ns_ < look_every_ns) return servers_;
     looked_ns_ = now;
-    struct stat info{};
+    struct stat info {};
     const bool there = ::stat(file_.c_str(), &info) == 0;
-    if (there && info.st_ino == seen_.st_ino && info.st_mtim.tv_sec == seen_.st_mtim.tv_sec && info.st_mtim.tv_nsec == seen_.st_mtim.tv_nsec) return servers_;
+    if (there && info.st_ino == seen_.st_ino && info.st_mtim.tv_sec == seen_.st_mtim.tv_sec &&
+        info.st_mtim.tv_nsec == seen_.st_mtim.tv_nsec)
+        return servers_;
     seen_ = info;
     auto text = read_file(file_, 1u << 20);
     if (!text) log::warn("the host's nameservers cannot be read", {{"reason", text.error().text}});

@@ -30,7 +30,7 @@ private:
     const std::string file_;
     const std::uint16_t port_;
     std::int64_t looked_ns_ = 0;
-    struct stat seen_{};
+    struct stat seen_ {};
     std::vector<Nameserver> servers_;
 };
 

@@ -22,7 +22,8 @@ Decision refuse() { return {Decision::What::answer, Rcode::refused, {}}; }
 Result<std::unique_ptr<Zones>> Zones::open(const std::string& directory) {
     UniqueFd watch(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
     if (!watch) return fail_errno("watch \"" + directory + "\"");
-    if (::inotify_add_watch(watch.get(), directory.c_str(), IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR) < 0)
+    if (::inotify_add_watch(watch.get(), directory.c_str(),
+                            IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR) < 0)
         return fail_errno("watch \"" + directory + "\"");
     std::unique_ptr<Zones> zones(new Zones(directory, std::move(watch)));
     // After the watch began, so that nothing is missed in between.
@@ -35,9 +36,13 @@ void Zones::load(const std::string& file) {
     if (!file.ends_with(ending)) return;
     const std::string id = file.substr(0, file.size() - ending.size());
     auto read = read_names_file(directory_ + "/" + file);
-    if (read) networks_[id] = std::move(read).value();
-    else if (read.error().code == Code::not_found) networks_.erase(id);
-    else log::warn("a names file cannot be used, the names known before stay", {{"file", file}, {"reason", read.error().text}});
+    if (read)
+        networks_[id] = std::move(read).value();
+    else if (read.error().code == Code::not_found)
+        networks_.erase(id);
+    else
+        log::warn("a names file cannot be used, the names known before stay",
+                  {{"file", file}, {"reason", read.error().text}});
 }
 
 bool Zones::read_changes() {
@@ -63,12 +68,15 @@ bool Zones::read_changes() {
     }
 }
 
-const std::vector<std::string>* Zones::find_name(const NamesFile& network, const std::string& asker, const std::string& name) const {
+const std::vector<std::string>* Zones::find_name(const NamesFile& network, const std::string& asker,
+                                                 const std::string& name) const {
     auto look_in = [&name](const NamesFile& file) -> const std::vector<std::string>* {
         if (auto found = file.names.find(name); found != file.names.end()) return &found->second;
         // "web.front": a name with that of its network.
         if (name.size() > file.network.size() + 1 && name.ends_with("." + file.network))
-            if (auto found = file.names.find(name.substr(0, name.size() - file.network.size() - 1)); found != file.names.end()) return &found->second;
+            if (auto found = file.names.find(name.substr(0, name.size() - file.network.size() - 1));
+                found != file.names.end())
+                return &found->second;
         return nullptr;
     };
     if (auto found = look_in(network)) return found;
@@ -80,7 +88,8 @@ const std::vector<std::string>* Zones::find_name(const NamesFile& network, const
     return nullptr;
 }
 
-Decision Zones::decide_once(const NamesFile& network, const std::string& asker, const std::string& at, const Query& query) const {
+Decision Zones::decide_once(const NamesFile& network, const std::string& asker, const std::string& at,
+                            const Query& query) const {
     if (asker != at && !network.addresses.contains(asker)) return refuse();
     if (query.klass != internet_class) return refuse();
     if (auto addresses = find_name(network, asker, query.name)) {
@@ -88,14 +97,18 @@ Decision Zones::decide_once(const NamesFile& network, const std::string& asker, 
         if (query.type != Type::a && query.type != Type::any) return decision;
         for (const std::string& address : *addresses)
             if (auto data = address_data(address)) decision.records.push_back({Type::a, std::move(*data)});
-        if (!decision.records.empty()) std::rotate(decision.records.begin(), decision.records.begin() + static_cast<std::ptrdiff_t>(turn_ % decision.records.size()), decision.records.end());
+        if (!decision.records.empty())
+            std::rotate(decision.records.begin(),
+                        decision.records.begin() + static_cast<std::ptrdiff_t>(turn_ % decision.records.size()),
+                        decision.records.end());
         return decision;
     }
     if (auto address = reverse_address(query.name)) {
         if (auto name = network.addresses.find(*address); name != network.addresses.end()) {
             Decision decision;
             if (query.type != Type::ptr && query.type != Type::any) return decision;
-            if (auto data = name_data(to_lower(name->second) + "." + network.network)) decision.records.push_back({Type::ptr, std::move(*data)});
+            if (auto data = name_data(to_lower(name->second) + "." + network.network))
+                decision.records.push_back({Type::ptr, std::move(*data)});
             return decision;
         }
     }
@@ -107,7 +120,8 @@ Decision Zones::decide_once(const NamesFile& network, const std::string& asker, 
     return {Decision::What::forward, Rcode::ok, {}};
 }
 
-Decision Zones::decide(const std::string& network_id, const std::string& asker, const std::string& at, const Query& query) {
+Decision Zones::decide(const std::string& network_id, const std::string& asker, const std::string& at,
+                       const Query& query) {
     ++turn_;
     for (bool again = true;; again = false) {
         auto network = networks_.find(network_id);

@@ -40,8 +40,10 @@ public:
 private:
     Zones(std::string directory, UniqueFd watch) : directory_(std::move(directory)), watch_(std::move(watch)) {}
     void load(const std::string& file);
-    const std::vector<std::string>* find_name(const NamesFile& network, const std::string& asker, const std::string& name) const;
-    Decision decide_once(const NamesFile& network, const std::string& asker, const std::string& at, const Query& query) const;
+    const std::vector<std::string>* find_name(const NamesFile& network, const std::string& asker,
+                                              const std::string& name) const;
+    Decision decide_once(const NamesFile& network, const std::string& asker, const std::string& at,
+                         const Query& query) const;
 
     const std::string directory_;
     UniqueFd watch_;

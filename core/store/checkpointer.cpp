@@ -8,11 +8,11 @@
 namespace gantry::store {
 namespace {
 constexpr std::int64_t file_reserve = 2 << 20;
-constexpr int tight_log_pages = 16;       // on a full disk the log begins anew as soon as it can
-constexpr int long_log_pages = 1000;      // 4 MiB: worth moving
+constexpr int tight_log_pages = 16;   // on a full disk the log begins anew as soon as it can
+constexpr int long_log_pages = 1000;  // 4 MiB: worth moving
 constexpr std::int64_t frame_bytes = 4096 + 24;
-constexpr std::int64_t least_reserve = 1 << 20;   // below that more is taken, and without success the log begins anew
-constexpr int too_long_log_pages = 8000;  // 32 MiB: the writer must wait once, so that the log can begin anew
+constexpr std::int64_t least_reserve = 1 << 20;  // below that more is taken, and without success the log begins anew
+constexpr int too_long_log_pages = 8000;         // 32 MiB: the writer must wait once, so that the log can begin anew
 }  // namespace
 
 Result<std::unique_ptr<Checkpointer>> Checkpointer::start(const std::string& path, std::recursive_mutex& writer) {
@@ -88,7 +88,8 @@ void Checkpointer::checkpoint() {
         code = sqlite3_wal_checkpoint_v2(db, nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
     }
     if (code != SQLITE_OK && (code & 0xff) != SQLITE_BUSY)
-        log::warn("the store's log could not be moved into the store", {{"error", sqlite_error(db, code, "checkpoint").text}});
+        log::warn("the store's log could not be moved into the store",
+                  {{"error", sqlite_error(db, code, "checkpoint").text}});
 }
 
 }  // namespace gantry::store

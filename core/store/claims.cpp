@@ -5,7 +5,8 @@ namespace gantry::store {
 Result<void> Store::claim(std::string_view space, std::string_view key, std::string_view owner) {
     std::lock_guard lock(impl_->mutex);
     return impl_->commit(Impl::Steps::single, [&]() -> Result<void> {
-        Query insert(*impl_->database, "INSERT INTO claims (space, key, owner) VALUES (?,?,?) ON CONFLICT (space, key) DO NOTHING");
+        Query insert(*impl_->database,
+                     "INSERT INTO claims (space, key, owner) VALUES (?,?,?) ON CONFLICT (space, key) DO NOTHING");
         GANTRY_CHECK(insert.bind(space).bind(key).bind(owner).run());
         if (sqlite3_changes(impl_->database->handle()) > 0) return {};
         Query holder(*impl_->database, "SELECT owner FROM claims WHERE space=? AND key=?");
@@ -19,7 +20,11 @@ Result<void> Store::claim(std::string_view space, std::string_view key, std::str
 Result<void> Store::release(std::string_view space, std::string_view key, std::string_view owner) {
     std::lock_guard lock(impl_->mutex);
     return impl_->commit(Impl::Steps::single, [&] {
-        return Query(*impl_->database, "DELETE FROM claims WHERE space=? AND key=? AND owner=?").bind(space).bind(key).bind(owner).run();
+        return Query(*impl_->database, "DELETE FROM claims WHERE space=? AND key=? AND owner=?")
+            .bind(space)
+            .bind(key)
+            .bind(owner)
+            .run();
     });
 }
 

@@ -30,7 +30,9 @@ struct Checksum {
     bool big;
     std::uint32_t first = 0, second = 0;
     std::uint32_t word(const unsigned char* p) const {
-        return big ? big_endian(p) : std::uint32_t{p[3]} << 24 | std::uint32_t{p[2]} << 16 | std::uint32_t{p[1]} << 8 | std::uint32_t{p[0]};
+        return big ? big_endian(p)
+                   : std::uint32_t{p[3]} << 24 | std::uint32_t{p[2]} << 16 | std::uint32_t{p[1]} << 8 |
+                         std::uint32_t{p[0]};
     }
     void add(const unsigned char* p, std::size_t bytes) {
         for (std::size_t i = 0; i + 8 <= bytes; i += 8) {
@@ -62,12 +64,13 @@ Result<void> write_mark(const std::string& path, Mark mark) {
 std::string damage_of_log(const std::string& path) {
     auto fd = open_file(path + "-wal", O_RDONLY);
     unsigned char head[log_head];
-    struct stat info{};
+    struct stat info {};
     if (!fd || ::fstat(fd->get(), &info) != 0 || info.st_size == 0) return {};
     if (!read_at(fd->get(), head, log_head, 0)) return "the log is shorter than its head";
     const std::uint32_t magic = big_endian(head);
     const std::size_t page = big_endian(head + 8);
-    if ((magic & ~1u) != 0x377f0682u || page < 512 || page > 65536 || (page & (page - 1)) != 0) return "the head of the log is damaged";
+    if ((magic & ~1u) != 0x377f0682u || page < 512 || page > 65536 || (page & (page - 1)) != 0)
+        return "the head of the log is damaged";
     Checksum sum{(magic & 1u) != 0};
     sum.add(head, 24);
     if (!sum.is(head + 24)) return "the head of the log is damaged";
@@ -82,7 +85,9 @@ std::string damage_of_log(const std::string& path) {
         if (!read_at(fd->get(), buffer.data(), wanted, static_cast<std::int64_t>(log_head) + i * frame)) break;
         const bool same_run = std::equal(buffer.data() + 8, buffer.data() + 16, head + 16);
         if (bad >= 0) {
-            if (same_run) return "frame " + std::to_string(bad + 1) + " of " + std::to_string(frames) + " of the log is damaged, and later ones are there";
+            if (same_run)
+                return "frame " + std::to_string(bad + 1) + " of " + std::to_string(frames) +
+                       " of the log is damaged, and later ones are there";
             continue;
         }
         if (same_run) {

@@ -16,7 +16,8 @@ Json parse_or_empty(std::string_view text) {
 
 }  // namespace
 
-Result<std::int64_t> Store::begin_intent(std::string_view kind, std::string_view id, std::string_view operation, const Json& detail) {
+Result<std::int64_t> Store::begin_intent(std::string_view kind, std::string_view id, std::string_view operation,
+                                         const Json& detail) {
     const std::string text = entry_text(detail);
     std::int64_t seq = 0;
     std::lock_guard lock(impl_->mutex);
@@ -43,7 +44,11 @@ Result<void> Store::end_intent(std::int64_t seq) {
 Result<void> Store::end_intents(std::string_view kind, std::string_view id, std::string_view operation) {
     std::lock_guard lock(impl_->mutex);
     return impl_->commit(Impl::Steps::single, [&] {
-        return Query(*impl_->database, "DELETE FROM intents WHERE kind=? AND id=? AND operation=?").bind(kind).bind(id).bind(operation).run();
+        return Query(*impl_->database, "DELETE FROM intents WHERE kind=? AND id=? AND operation=?")
+            .bind(kind)
+            .bind(id)
+            .bind(operation)
+            .run();
     });
 }
 
@@ -54,8 +59,8 @@ Result<std::vector<Intent>> Store::intents() {
     for (;;) {
         GANTRY_TRY(bool more, query.step());
         if (!more) return found;
-        found.push_back({query.integer(0), std::string(query.text(1)), std::string(query.text(2)), std::string(query.text(3)),
-                         parse_or_empty(query.text(4))});
+        found.push_back({query.integer(0), std::string(query.text(1)), std::string(query.text(2)),
+                         std::string(query.text(3)), parse_or_empty(query.text(4))});
     }
 }
 
@@ -65,9 +70,12 @@ Result<std::int64_t> Store::append_event(std::int64_t time_ns, const Json& body,
     std::lock_guard lock(impl_->mutex);
     Result<void> done = impl_->commit(Impl::Steps::several, [&]() -> Result<void> {
         // The next number is one above the newest, which therefore always stays.
-        GANTRY_CHECK(Query(*impl_->database, "INSERT INTO events (time_ns, body) VALUES (?,?)").bind(time_ns).bind(text).run());
+        GANTRY_CHECK(
+            Query(*impl_->database, "INSERT INTO events (time_ns, body) VALUES (?,?)").bind(time_ns).bind(text).run());
         seq = sqlite3_last_insert_rowid(impl_->database->handle());
-        return Query(*impl_->database, "DELETE FROM events WHERE seq<=?").bind(seq - std::max<std::int64_t>(keep, 1)).run();
+        return Query(*impl_->database, "DELETE FROM events WHERE seq<=?")
+            .bind(seq - std::max<std::int64_t>(keep, 1))
+            .run();
     });
     if (!done) return std::move(done).error();
     return seq;

@@ -17,9 +17,11 @@ Result<Object> read_object(const Query& row) {
 }  // namespace
 
 Result<void> Store::put(std::string_view kind, const Object& object) {
-    if (object.id.empty()) return fail(Code::invalid, "store: an object of kind \"" + std::string(kind) + "\" has no id");
+    if (object.id.empty())
+        return fail(Code::invalid, "store: an object of kind \"" + std::string(kind) + "\" has no id");
     if (!object.body.is_object())
-        return fail(Code::invalid, "store: the body of " + std::string(kind) + " \"" + object.id + "\" is not a JSON object");
+        return fail(Code::invalid,
+                    "store: the body of " + std::string(kind) + " \"" + object.id + "\" is not a JSON object");
     const std::string body = serialise(object.body);
     std::lock_guard lock(impl_->mutex);
     return impl_->commit(Impl::Steps::single, [&]() -> Result<void> {
@@ -28,9 +30,11 @@ Result<void> Store::put(std::string_view kind, const Object& object) {
         GANTRY_CHECK(change.bind(object.generation).bind(body).bind(kind).bind(object.id).bind(object.name).run());
         if (sqlite3_changes(impl_->database->handle()) > 0) return {};
         Query query(*impl_->database,
-                    "INSERT INTO objects (kind, id, name, generation, body) VALUES (?,?,?,?,?) ON CONFLICT (kind, id) DO UPDATE SET "
+                    "INSERT INTO objects (kind, id, name, generation, body) VALUES (?,?,?,?,?) ON CONFLICT (kind, id) "
+                    "DO UPDATE SET "
                     "name=excluded.name, generation=excluded.generation, body=excluded.body");
-        Result<void> written = query.bind(kind).bind(object.id).bind(object.name).bind(object.generation).bind(body).run();
+        Result<void> written =
+            query.bind(kind).bind(object.id).bind(object.name).bind(object.generation).bind(body).run();
         if (written || query.code() != SQLITE_CONSTRAINT_UNIQUE) return written;
         Query other(*impl_->database, "SELECT id FROM objects WHERE kind=? AND name=? AND name<>''");
         GANTRY_TRY(bool found, other.bind(kind).bind(object.name).step());
@@ -59,7 +63,11 @@ Result<void> Store::erase(std::string_view kind, std::string_view id) {
 Result<void> Store::quarantine(std::string_view kind, std::string_view id) {
     std::lock_guard lock(impl_->mutex);
     return impl_->commit(Impl::Steps::single, [&] {
-        return Query(*impl_->database, "UPDATE OR REPLACE objects SET kind='damaged.'||kind, name='' WHERE kind=? AND id=?").bind(kind).bind(id).run();
+        return Query(*impl_->database,
+                     "UPDATE OR REPLACE objects SET kind='damaged.'||kind, name='' WHERE kind=? AND id=?")
+            .bind(kind)
+            .bind(id)
+            .run();
     });
 }
 

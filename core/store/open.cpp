@@ -66,7 +66,8 @@ Result<Looked> look_at(Database& database, const std::string& path) {
         auto number = parse_int(found);
         if (!number || *number < 1) return Looked{Health::damaged, "it has no schema version"};
         if (*number > schema_version)
-            return fail(Code::precondition, "store \"" + path + "\" has schema version " + found + ", written by a newer engine; this one knows " +
+            return fail(Code::precondition, "store \"" + path + "\" has schema version " + found +
+                                                ", written by a newer engine; this one knows " +
                                                 std::to_string(schema_version));
     }
     Query check(database, "PRAGMA quick_check(1)");
@@ -95,18 +96,21 @@ std::string unnoticed_damage(const std::string& path) {
     const Mark mark = read_mark(path);
     if (mark == Mark::none) return {};
     if (!path_exists(path)) return "the file is missing";
-    if (mark == Mark::open && !path_exists(path + "-wal")) return "its log is missing: what was not moved out of it is lost";
+    if (mark == Mark::open && !path_exists(path + "-wal"))
+        return "its log is missing: what was not moved out of it is lost";
     return damage_of_log(path);
 }
 
 // A copy for whoever mends it; the store goes on with what comes before the damage.
 void keep_copy_of_log(const std::string& path) {
-    if (auto log = read_file(path + "-wal", 256u << 20)) (void)write_file(path + ".damaged-" + std::to_string(wall_clock_ns() / 1'000'000) + "-wal", *log, 0600);
+    if (auto log = read_file(path + "-wal", 256u << 20))
+        (void)write_file(path + ".damaged-" + std::to_string(wall_clock_ns() / 1'000'000) + "-wal", *log, 0600);
 }
 
 Result<void> prepare(Database& database, Health health) {
-    GANTRY_CHECK(database.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0;"
-                                  "PRAGMA temp_store=MEMORY; PRAGMA cell_size_check=ON; PRAGMA trusted_schema=OFF"));
+    GANTRY_CHECK(
+        database.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0;"
+                         "PRAGMA temp_store=MEMORY; PRAGMA cell_size_check=ON; PRAGMA trusted_schema=OFF"));
     if (health == Health::ready) return {};
     GANTRY_CHECK(database.execute("BEGIN IMMEDIATE"));
     Result<void> made = database.execute(schema);
@@ -132,7 +136,8 @@ Result<Opened> open_database(const std::string& path) {
         // A refused or damaged file stays as it is: closing must not fold its log into it.
         sqlite3_db_config(opened.database->handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
         GANTRY_TRY(Looked looked, look_at(*opened.database, path));
-        if (looked.health == Health::empty && used && attempt == 0 && opened.quarantined.empty()) looked = {Health::damaged, "it is empty"};
+        if (looked.health == Health::empty && used && attempt == 0 && opened.quarantined.empty())
+            looked = {Health::damaged, "it is empty"};
         if (looked.health != Health::damaged) {
             sqlite3_db_config(opened.database->handle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
             GANTRY_CHECK(prepare(*opened.database, looked.health).context("prepare store \"" + path + "\""));
@@ -141,9 +146,11 @@ Result<Opened> open_database(const std::string& path) {
             if (!aside.empty()) {
                 const std::int64_t saved = salvage(aside, *opened.database);
                 opened.quarantined += "; " + std::to_string(saved) + " records of it were saved";
-                log::error("what could be read of the damaged store was saved", {{"records", std::to_string(saved)}, {"from", aside}});
+                log::error("what could be read of the damaged store was saved",
+                           {{"records", std::to_string(saved)}, {"from", aside}});
             }
-            if (auto marked = write_mark(path, Mark::open); !marked) log::warn("the store could not be marked as in use", {{"reason", marked.error().text}});
+            if (auto marked = write_mark(path, Mark::open); !marked)
+                log::warn("the store could not be marked as in use", {{"reason", marked.error().text}});
             return opened;
         }
         opened.quarantined = "store \"" + path + "\" is damaged and was moved aside: " + looked.reason;

@@ -12,11 +12,14 @@ struct Table {
 };
 
 constexpr Table tables[] = {
-    {"SELECT seq, kind, id, name, generation, body FROM objects ORDER BY seq", "SELECT seq, kind, id, name, generation, body FROM objects ORDER BY seq DESC",
+    {"SELECT seq, kind, id, name, generation, body FROM objects ORDER BY seq",
+     "SELECT seq, kind, id, name, generation, body FROM objects ORDER BY seq DESC",
      "INSERT OR IGNORE INTO objects (seq, kind, id, name, generation, body) VALUES (?,?,?,?,?,?)", 6},
-    {"SELECT space, key, owner FROM claims ORDER BY space, key", "SELECT space, key, owner FROM claims ORDER BY space DESC, key DESC",
+    {"SELECT space, key, owner FROM claims ORDER BY space, key",
+     "SELECT space, key, owner FROM claims ORDER BY space DESC, key DESC",
      "INSERT OR IGNORE INTO claims (space, key, owner) VALUES (?,?,?)", 3},
-    {"SELECT seq, kind, id, operation, detail FROM intents ORDER BY seq", "SELECT seq, kind, id, operation, detail FROM intents ORDER BY seq DESC",
+    {"SELECT seq, kind, id, operation, detail FROM intents ORDER BY seq",
+     "SELECT seq, kind, id, operation, detail FROM intents ORDER BY seq DESC",
      "INSERT OR IGNORE INTO intents (seq, kind, id, operation, detail) VALUES (?,?,?,?,?)", 5},
     {"SELECT key, value FROM settings ORDER BY key", "SELECT key, value FROM settings ORDER BY key DESC",
      "INSERT OR IGNORE INTO settings (key, value) VALUES (?,?)", 2},
@@ -27,7 +30,8 @@ std::int64_t copy(sqlite3* from, const char* select, sqlite3* to, const char* in
     sqlite3_stmt *reading = nullptr, *writing = nullptr;
     std::int64_t saved = 0;
     whole = false;
-    if (sqlite3_prepare_v2(from, select, -1, &reading, nullptr) == SQLITE_OK && sqlite3_prepare_v2(to, insert, -1, &writing, nullptr) == SQLITE_OK) {
+    if (sqlite3_prepare_v2(from, select, -1, &reading, nullptr) == SQLITE_OK &&
+        sqlite3_prepare_v2(to, insert, -1, &writing, nullptr) == SQLITE_OK) {
         int code = SQLITE_ROW;
         while ((code = sqlite3_step(reading)) == SQLITE_ROW) {
             for (int i = 0; i < columns; ++i) sqlite3_bind_value(writing, i + 1, sqlite3_column_value(reading, i));

@@ -22,13 +22,9 @@ Error sqlite_error(sqlite3* db, int code, std::string_view doing) {
         error.system_errno = (code & 0xff) == SQLITE_FULL ? ENOSPC : ENOMEM;
         break;
     case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        error.code = Code::busy;
-        break;
+    case SQLITE_LOCKED: error.code = Code::busy; break;
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        error.code = Code::corrupt;
-        break;
+    case SQLITE_NOTADB: error.code = Code::corrupt; break;
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN:
     case SQLITE_READONLY:
@@ -36,8 +32,7 @@ Error sqlite_error(sqlite3* db, int code, std::string_view doing) {
         if (os_error) error.text += std::string(": ") + std::strerror(os_error);
         error.code = os_error ? code_of_errno(os_error) : Code::internal;
         break;
-    default:
-        error.code = Code::internal;
+    default: error.code = Code::internal;
     }
     return error;
 }
@@ -93,7 +88,8 @@ Query::~Query() {
 Query& Query::bind(std::string_view text) {
     ++next_;
     if (!statement_ || code_ != SQLITE_OK) return *this;
-    code_ = sqlite3_bind_text64(statement_, next_, text.data() ? text.data() : "", text.size(), SQLITE_STATIC, SQLITE_UTF8);
+    code_ =
+        sqlite3_bind_text64(statement_, next_, text.data() ? text.data() : "", text.size(), SQLITE_STATIC, SQLITE_UTF8);
     return *this;
 }
 

@@ -44,11 +44,13 @@ Result<void> Store::Impl::still_open() {
 }
 
 Result<void> Store::Impl::end_transaction(Result<void> done) {
-    if (done) done = [this]() -> Result<void> {
-        GANTRY_FAILPOINT("store.before_commit");
-        if (database->idle()) return fail(Code::exhausted, "store: the transaction was undone by an earlier failure");
-        return Query(*database, "COMMIT").run();
-    }();
+    if (done)
+        done = [this]() -> Result<void> {
+            GANTRY_FAILPOINT("store.before_commit");
+            if (database->idle())
+                return fail(Code::exhausted, "store: the transaction was undone by an earlier failure");
+            return Query(*database, "COMMIT").run();
+        }();
     if (!done && !database->idle()) (void)Query(*database, "ROLLBACK").run();
     if (done) GANTRY_FAILPOINT("store.after_commit");
     return done;
@@ -115,7 +117,8 @@ Result<std::optional<std::string>> Store::setting(std::string_view key) {
 Result<void> Store::set_setting(std::string_view key, std::string_view value) {
     std::lock_guard lock(impl_->mutex);
     return impl_->commit(Impl::Steps::single, [&] {
-        return Query(*impl_->database, "INSERT INTO settings VALUES (?,?) ON CONFLICT (key) DO UPDATE SET value=excluded.value")
+        return Query(*impl_->database,
+                     "INSERT INTO settings VALUES (?,?) ON CONFLICT (key) DO UPDATE SET value=excluded.value")
             .bind(key)
             .bind(value)
             .run();

@@ -65,7 +65,8 @@ public:
     Result<std::vector<Claim>> claims(std::string_view space);
 
     // begin_intent before the kernel is changed, end_intent with the result recorded.
-    Result<std::int64_t> begin_intent(std::string_view kind, std::string_view id, std::string_view operation, const Json& detail);
+    Result<std::int64_t> begin_intent(std::string_view kind, std::string_view id, std::string_view operation,
+                                      const Json& detail);
     Result<void> end_intent(std::int64_t seq);
     // All of one operation on one object, also those that an earlier end could not be recorded of.
     Result<void> end_intents(std::string_view kind, std::string_view id, std::string_view operation);

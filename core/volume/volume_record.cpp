@@ -10,8 +10,13 @@ using Texts = std::map<std::string, std::string>;
 
 store::Object to_object(const Volume& volume) {
     return {volume.name, volume.name, 1,
-            Json{{"driver", volume.driver}, {"path", volume.path}, {"labels", volume.labels}, {"options", volume.options},
-                 {"created_ns", volume.created_ns}, {"anonymous", volume.anonymous}, {"consumers", volume.consumers}}};
+            Json{{"driver", volume.driver},
+                 {"path", volume.path},
+                 {"labels", volume.labels},
+                 {"options", volume.options},
+                 {"created_ns", volume.created_ns},
+                 {"anonymous", volume.anonymous},
+                 {"consumers", volume.consumers}}};
 }
 
 std::optional<Volume> from_object(const store::Object& object) {
@@ -30,12 +35,21 @@ std::optional<Volume> from_object(const store::Object& object) {
 }
 
 Json to_spec(const Volume& volume) {
-    return {{"id", volume.name}, {"generation", 1}, {"name", volume.name}, {"labels", volume.labels}, {"options", volume.options}};
+    return {{"id", volume.name},
+            {"generation", 1},
+            {"name", volume.name},
+            {"labels", volume.labels},
+            {"options", volume.options}};
 }
 
 Json Volume::to_api() const {
-    return {{"CreatedAt", rfc3339(created_ns)}, {"Driver", driver}, {"Labels", labels}, {"Mountpoint", path},
-            {"Name", name}, {"Options", options}, {"Scope", "local"}};
+    return {{"CreatedAt", rfc3339(created_ns)},
+            {"Driver", driver},
+            {"Labels", labels},
+            {"Mountpoint", path},
+            {"Name", name},
+            {"Options", options},
+            {"Scope", "local"}};
 }
 
 }  // namespace gantry::volume

@@ -15,7 +15,9 @@ namespace {
 
 constexpr std::string_view table = "volume/1";
 
-Error no_such_volume(std::string_view name) { return fail(Code::not_found, "get " + std::string(name) + ": no such volume"); }
+Error no_such_volume(std::string_view name) {
+    return fail(Code::not_found, "get " + std::string(name) + ": no such volume");
+}
 
 Result<void> after_made() {
     GANTRY_FAILPOINT("volume.create.made");
@@ -92,7 +94,8 @@ struct VolumeService::Impl {
         const Json& description = driver->description();
         auto schema = description.find("object_options");
         Json given = volume.options;
-        GANTRY_TRY(Json valid, driver::validate_options(schema == description.end() ? Json::object() : *schema, given, "driver \"" + volume.driver + "\""));
+        GANTRY_TRY(Json valid, driver::validate_options(schema == description.end() ? Json::object() : *schema, given,
+                                                        "driver \"" + volume.driver + "\""));
         (void)valid;
         return {};
     }
@@ -107,10 +110,14 @@ struct VolumeService::Impl {
                 half.name = intent.id;
                 half.driver = member<std::string>(intent.detail, "driver", default_driver);
                 if (auto removed = call(half, "remove"); !removed)
-                    log::warn("a half-made volume could not be removed", {{"volume", intent.id}, {"reason", removed.error().text}});
+                    log::warn("a half-made volume could not be removed",
+                              {{"volume", intent.id}, {"reason", removed.error().text}});
             } else if (intent.operation == "remove" && volume) {
-                if (auto removed = call(*volume, "remove"); removed) (void)forget(intent.id, intent.seq);
-                else log::warn("a volume could not be removed", {{"volume", intent.id}, {"reason", removed.error().text}});
+                if (auto removed = call(*volume, "remove"); removed)
+                    (void)forget(intent.id, intent.seq);
+                else
+                    log::warn("a volume could not be removed",
+                              {{"volume", intent.id}, {"reason", removed.error().text}});
             }
             (void)store.end_intent(intent.seq);
         }
@@ -120,13 +127,16 @@ struct VolumeService::Impl {
 VolumeService::VolumeService(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 VolumeService::~VolumeService() = default;
 
-Result<std::unique_ptr<VolumeService>> VolumeService::open(store::Store& store, driver::Registry& drivers, std::string default_driver) {
+Result<std::unique_ptr<VolumeService>> VolumeService::open(store::Store& store, driver::Registry& drivers,
+                                                           std::string default_driver) {
     auto impl = std::make_unique<Impl>(store, drivers, std::move(default_driver));
     std::vector<store::Damage> damage;
     GANTRY_TRY(auto objects, store.list(store_kind, &damage));
     for (const store::Object& object : objects) {
-        if (auto volume = from_object(object)) impl->volumes[volume->name] = *volume;
-        else damage.push_back({std::string(store_kind), object.id, "it is not a volume's record"});
+        if (auto volume = from_object(object))
+            impl->volumes[volume->name] = *volume;
+        else
+            damage.push_back({std::string(store_kind), object.id, "it is not a volume's record"});
     }
     for (const store::Damage& item : damage) {
         log::error("a volume's record is damaged; it is set aside", {{"volume", item.id}, {"reason", item.reason}});
@@ -138,14 +148,16 @@ Result<std::unique_ptr<VolumeService>> VolumeService::open(store::Store& store, 
     return std::unique_ptr<VolumeService>(new VolumeService(std::move(impl)));
 }
 
-Result<Volume> VolumeService::create(std::string name, std::string_view driver, std::map<std::string, std::string> options,
+Result<Volume> VolumeService::create(std::string name, std::string_view driver,
+                                     std::map<std::string, std::string> options,
                                      std::map<std::string, std::string> labels) {
     Volume volume;
     volume.anonymous = name.empty();
     volume.name = name.empty() ? new_id() : std::move(name);
     if (!valid_name(volume.name))
         return fail(Code::invalid, "create " + volume.name + ": \"" + volume.name +
-                                       "\" includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. "
+                                       "\" includes invalid characters for a local volume name, only "
+                                       "\"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. "
                                        "If you intended to pass a host directory, use absolute path");
     volume.driver = driver.empty() ? impl_->default_driver : std::string(driver);
     volume.options = std::move(options);
@@ -155,13 +167,16 @@ Result<Volume> VolumeService::create(std::string name, std::string_view driver, 
     GANTRY_TRY(auto pass, impl_->gate.enter(volume.name));
     if (auto there = impl_->find(volume.name)) {
         if (!driver.empty() && there->driver != driver)
-            return fail(Code::conflict, "create " + volume.name + ": driver '" + there->driver + "' already has volume '" + volume.name + "': volume name must be unique");
+            return fail(Code::conflict, "create " + volume.name + ": driver '" + there->driver +
+                                            "' already has volume '" + volume.name + "': volume name must be unique");
         if (!volume.options.empty() && there->options != volume.options)
-            return fail(Code::conflict, "create " + volume.name + ": volume \"" + volume.name + "\" is there with other options");
+            return fail(Code::conflict,
+                        "create " + volume.name + ": volume \"" + volume.name + "\" is there with other options");
         return *there;
     }
     GANTRY_CHECK(impl_->check_options(volume).context("create " + volume.name));
-    GANTRY_TRY(std::int64_t intent, impl_->store.begin_intent(store_kind, volume.name, "create", Json{{"driver", volume.driver}}));
+    GANTRY_TRY(std::int64_t intent,
+               impl_->store.begin_intent(store_kind, volume.name, "create", Json{{"driver", volume.driver}}));
     auto made = impl_->make(volume);
     if (!made) {
         if (is_uncertain(made.error())) (void)impl_->call(volume, "remove");
@@ -217,7 +232,8 @@ Result<void> VolumeService::remove(std::string_view name, bool force) {
     return impl_->forget(key, intent);
 }
 
-Result<VolumeService::Published> VolumeService::publish(std::string_view name, std::string_view consumer, bool read_only) {
+Result<VolumeService::Published> VolumeService::publish(std::string_view name, std::string_view consumer,
+                                                        bool read_only) {
     const std::string key(name);
     GANTRY_TRY(auto pass, impl_->gate.enter(key));
     auto volume = impl_->find(name);
@@ -234,7 +250,8 @@ Result<VolumeService::Published> VolumeService::publish(std::string_view name, s
     }();
     UniqueFd mount = reply ? reply->take_fd("mount") : UniqueFd();
     if (mount) return Published{std::move(mount), volume->path};
-    Error error = reply ? fail(Code::internal, "driver \"" + volume->driver + "\" gave no descriptor") : std::move(reply).error();
+    Error error =
+        reply ? fail(Code::internal, "driver \"" + volume->driver + "\" gave no descriptor") : std::move(reply).error();
     if (fresh) {
         if (reply || is_uncertain(error)) (void)impl_->call(*volume, "unpublish", Json{{"consumer", consumer}});
         volume->consumers.erase(std::string(consumer));
@@ -264,7 +281,8 @@ void VolumeService::reconcile(const std::set<std::string>& containers) {
         for (const std::string& consumer : volume.consumers)
             if (!containers.contains(consumer))
                 if (auto done = unpublish(volume.name, consumer); !done)
-                    log::warn("a volume's former user could not be dropped", {{"volume", volume.name}, {"reason", done.error().text}});
+                    log::warn("a volume's former user could not be dropped",
+                              {{"volume", volume.name}, {"reason", done.error().text}});
 }
 
 }  // namespace gantry::volume

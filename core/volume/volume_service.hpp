@@ -27,7 +27,8 @@ struct Volume {
 
 class VolumeService {
 public:
-    static Result<std::unique_ptr<VolumeService>> open(store::Store& store, driver::Registry& drivers, std::string default_driver);
+    static Result<std::unique_ptr<VolumeService>> open(store::Store& store, driver::Registry& drivers,
+                                                       std::string default_driver);
     ~VolumeService();
 
     // name "": anonymous, 64 hex digits. driver "": the default. The same again gives the volume that is there; with

@@ -18,7 +18,12 @@ public:
     // them before this driver sees them.
     static Json describe() {
         return {{"summary", "volumes as plain directories"},
-                {"options", {{"mode", {{"type", "string"}, {"values", {"private", "shared"}}, {"default", "private"}, {"help", "who may read the volumes"}}}}},
+                {"options",
+                 {{"mode",
+                   {{"type", "string"},
+                    {"values", {"private", "shared"}},
+                    {"default", "private"},
+                    {"help", "who may read the volumes"}}}}},
                 {"object_options", Json::object()}};
     }
     static Result<std::unique_ptr<Example>> create(Host host, const DriverConfig& config) {
@@ -31,7 +36,8 @@ public:
     // Asked again for a volume that is there, ensure gives the same answer.
     Result<std::string> ensure(Call&, const VolumeSpec& volume) override {
         GANTRY_TRY(std::string path, path_of(volume));
-        if (::mkdir(path.c_str(), mode_) != 0 && errno != EEXIST) return fail_errno("make volume \"" + volume.name + "\"");
+        if (::mkdir(path.c_str(), mode_) != 0 && errno != EEXIST)
+            return fail_errno("make volume \"" + volume.name + "\"");
         return path;
     }
     // Removing what is gone succeeds; what is in use is not removed.
@@ -39,21 +45,24 @@ public:
         GANTRY_TRY(std::string path, path_of(volume));
         std::lock_guard lock(mutex_);
         for (const auto& [name, consumer] : published_)
-            if (name == volume.name) return fail(Code::busy, "volume \"" + volume.name + "\" is used by \"" + consumer + "\"");
+            if (name == volume.name)
+                return fail(Code::busy, "volume \"" + volume.name + "\" is used by \"" + consumer + "\"");
         // A real driver deletes what is inside, by descriptor and without following links.
         if (::rmdir(path.c_str()) != 0 && errno != ENOENT) return fail_errno("remove volume \"" + volume.name + "\"");
         return {};
     }
     Result<State> inspect(Call&, const VolumeSpec& volume) override {
         GANTRY_TRY(std::string path, path_of(volume));
-        struct stat info{};
+        struct stat info {};
         State state;
         if (::stat(path.c_str(), &info) != 0) return state;
         state.state = "ready";
         state.path = path;
         return state;
     }
-    Result<std::vector<std::string>> list(Call&) override { return fail(Code::unsupported, "the engine's list is the only one"); }
+    Result<std::vector<std::string>> list(Call&) override {
+        return fail(Code::unsupported, "the engine's list is the only one");
+    }
     Result<UniqueFd> publish(Call&, const VolumeSpec& volume, const std::string& consumer, bool) override {
         GANTRY_TRY(std::string path, path_of(volume));
         UniqueFd directory(::open(path.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -72,7 +81,8 @@ public:
 private:
     // A name becomes one component of a path, or nothing.
     Result<std::string> path_of(const VolumeSpec& volume) const {
-        if (volume.name.empty() || volume.name == "." || volume.name == ".." || volume.name.find('/') != std::string::npos)
+        if (volume.name.empty() || volume.name == "." || volume.name == ".." ||
+            volume.name.find('/') != std::string::npos)
             return fail(Code::invalid, "volume name \"" + volume.name + "\" is not a file name");
         return root_ + "/" + volume.name;
     }

@@ -36,7 +36,8 @@ namespace gantry::testing {
 class FakeHost final : public Subject {
 public:
     // `options` go to the driver as they are: the fake host does not validate them.
-    static Result<std::unique_ptr<FakeHost>> open(const std::string& file, const std::string& root, const Json& options = Json::object()) {
+    static Result<std::unique_ptr<FakeHost>> open(const std::string& file, const std::string& root,
+                                                  const Json& options = Json::object()) {
         void* library = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
         if (!library) return fail(Code::invalid, std::string("load \"") + file + "\": " + ::dlerror());
         gantry_driver_entry_fn entry = nullptr;
@@ -48,7 +49,8 @@ public:
         const std::string config = Json{{"engine", "test"}, {"root", root}, {"run", root}, {"options", options}}.dump();
         std::string reason = "no reason was given";
         auto take = [](void* into, gantry_str why) { static_cast<std::string*>(into)->assign(why.ptr, why.len); };
-        gantry_status status = plugin->open(&host->table_, {config.data(), config.size()}, &host->driver_, take, &reason);
+        gantry_status status =
+            plugin->open(&host->table_, {config.data(), config.size()}, &host->driver_, take, &reason);
         if (status != GANTRY_OK) return fail(static_cast<Code>(status), reason);
         host->opened_ = true;
         return host;
@@ -57,7 +59,8 @@ public:
         if (opened_ && driver_.close) driver_.close(driver_.self);
     }
 
-    Outcome call(std::string_view table, std::string_view operation, Json request, std::vector<std::pair<std::string, int>> fds = {}) override {
+    Outcome call(std::string_view table, std::string_view operation, Json request,
+                 std::vector<std::pair<std::string, int>> fds = {}) override {
         const void* functions = driver_.table(driver_.self, std::string(table).c_str());
         gantry_op op = functions ? find(functions, table, operation) : nullptr;
         if (!op) return {GANTRY_UNSUPPORTED, "not offered", Json::object(), {}};
@@ -76,7 +79,8 @@ public:
         }
         op(driver_.self, call.get(), {text.data(), text.size()}, numbers.data(), static_cast<uint32_t>(numbers.size()));
         std::unique_lock lock(call->mutex);
-        if (!call->done.wait_until(lock, call->deadline, [&] { return call->answered; })) return {GANTRY_DEADLINE, "no answer in 30 s", Json::object(), {}};
+        if (!call->done.wait_until(lock, call->deadline, [&] { return call->answered; }))
+            return {GANTRY_DEADLINE, "no answer in 30 s", Json::object(), {}};
         return std::move(call->outcome);
     }
 
@@ -87,12 +91,17 @@ private:
         table_.ctx = this;
         table_.log = [](void*, gantry_call*, int32_t, gantry_str) {};
         table_.reply = reply;
-        table_.cancelled = [](const gantry_call* c) -> int32_t { return std::chrono::steady_clock::now() >= c->deadline; };
+        table_.cancelled = [](const gantry_call* c) -> int32_t {
+            return std::chrono::steady_clock::now() >= c->deadline;
+        };
         table_.remaining_ms = [](const gantry_call* c) -> int64_t {
-            return std::chrono::duration_cast<std::chrono::milliseconds>(c->deadline - std::chrono::steady_clock::now()).count();
+            return std::chrono::duration_cast<std::chrono::milliseconds>(c->deadline - std::chrono::steady_clock::now())
+                .count();
         };
         table_.in_netns = in_netns;
-        table_.spawn = [](void*, gantry_call*, gantry_str, const int*, int32_t*) -> gantry_status { return GANTRY_UNSUPPORTED; };
+        table_.spawn = [](void*, gantry_call*, gantry_str, const int*, int32_t*) -> gantry_status {
+            return GANTRY_UNSUPPORTED;
+        };
         table_.event = [](void*, gantry_str) {};
         table_.extension = [](void*, const char*) -> const void* { return nullptr; };
         driver_.size = sizeof driver_;
@@ -107,9 +116,12 @@ private:
         }
         Json body = json.len ? Json::parse(json.ptr, json.ptr + json.len, nullptr, false) : Json::object();
         call->outcome.status = body.is_object() ? status : static_cast<gantry_status>(GANTRY_INTERNAL);
-        if (!body.is_object()) call->outcome.message = "the answer is not a JSON object";
-        else if (status == GANTRY_OK) call->outcome.result = body;
-        else call->outcome.message = body.value("message", "");
+        if (!body.is_object())
+            call->outcome.message = "the answer is not a JSON object";
+        else if (status == GANTRY_OK)
+            call->outcome.result = body;
+        else
+            call->outcome.message = body.value("message", "");
         for (uint32_t i = 0; i < count; ++i) call->outcome.fds.emplace_back(::fcntl(fds[i], F_DUPFD_CLOEXEC, 3));
         call->answered = true;
         call->done.notify_all();
@@ -118,8 +130,10 @@ private:
     static gantry_status in_netns(void*, int netns, int32_t (*fn)(void*), void* arg, int32_t* result) {
         gantry_status status = GANTRY_OK;
         std::thread([&] {
-            if (::setns(netns, CLONE_NEWNET) != 0) status = GANTRY_INVALID;
-            else *result = fn(arg);
+            if (::setns(netns, CLONE_NEWNET) != 0)
+                status = GANTRY_INVALID;
+            else
+                *result = fn(arg);
         }).join();
         return status;
     }
@@ -129,21 +143,35 @@ private:
             std::string_view table, operation;
             std::size_t offset;
         };
-#define GANTRY_KNOWN(id, type, op) Known{id, #op, offsetof(type, op)}
+#define GANTRY_KNOWN(id, type, op) \
+    Known { id, #op, offsetof(type, op) }
         static constexpr Known known[] = {
-            GANTRY_KNOWN(GANTRY_NETWORK, gantry_network, ensure), GANTRY_KNOWN(GANTRY_NETWORK, gantry_network, remove),
-            GANTRY_KNOWN(GANTRY_NETWORK, gantry_network, inspect), GANTRY_KNOWN(GANTRY_NETWORK, gantry_network, attach),
-            GANTRY_KNOWN(GANTRY_NETWORK, gantry_network, detach), GANTRY_KNOWN(GANTRY_NETWORK, gantry_network, inspect_endpoint),
-            GANTRY_KNOWN(GANTRY_NETWORK_EXPOSE, gantry_network_expose, expose), GANTRY_KNOWN(GANTRY_NETWORK_STATS, gantry_network_stats, stats),
-            GANTRY_KNOWN(GANTRY_VOLUME, gantry_volume, ensure), GANTRY_KNOWN(GANTRY_VOLUME, gantry_volume, remove),
-            GANTRY_KNOWN(GANTRY_VOLUME, gantry_volume, inspect), GANTRY_KNOWN(GANTRY_VOLUME, gantry_volume, list),
-            GANTRY_KNOWN(GANTRY_VOLUME, gantry_volume, publish), GANTRY_KNOWN(GANTRY_VOLUME, gantry_volume, unpublish),
-            GANTRY_KNOWN(GANTRY_LAYER, gantry_layer, prepare), GANTRY_KNOWN(GANTRY_LAYER, gantry_layer, view),
-            GANTRY_KNOWN(GANTRY_LAYER, gantry_layer, mounts), GANTRY_KNOWN(GANTRY_LAYER, gantry_layer, commit),
-            GANTRY_KNOWN(GANTRY_LAYER, gantry_layer, remove), GANTRY_KNOWN(GANTRY_LAYER, gantry_layer, stat),
-            GANTRY_KNOWN(GANTRY_LAYER, gantry_layer, list), GANTRY_KNOWN(GANTRY_LAYER, gantry_layer, usage),
-            GANTRY_KNOWN(GANTRY_LAYER, gantry_layer, cleanup), GANTRY_KNOWN(GANTRY_LAYER, gantry_layer, apply),
-            GANTRY_KNOWN(GANTRY_LAYER, gantry_layer, diff), GANTRY_KNOWN(GANTRY_LAYER, gantry_layer, changes),
+            GANTRY_KNOWN(GANTRY_NETWORK, gantry_network, ensure),
+            GANTRY_KNOWN(GANTRY_NETWORK, gantry_network, remove),
+            GANTRY_KNOWN(GANTRY_NETWORK, gantry_network, inspect),
+            GANTRY_KNOWN(GANTRY_NETWORK, gantry_network, attach),
+            GANTRY_KNOWN(GANTRY_NETWORK, gantry_network, detach),
+            GANTRY_KNOWN(GANTRY_NETWORK, gantry_network, inspect_endpoint),
+            GANTRY_KNOWN(GANTRY_NETWORK_EXPOSE, gantry_network_expose, expose),
+            GANTRY_KNOWN(GANTRY_NETWORK_STATS, gantry_network_stats, stats),
+            GANTRY_KNOWN(GANTRY_VOLUME, gantry_volume, ensure),
+            GANTRY_KNOWN(GANTRY_VOLUME, gantry_volume, remove),
+            GANTRY_KNOWN(GANTRY_VOLUME, gantry_volume, inspect),
+            GANTRY_KNOWN(GANTRY_VOLUME, gantry_volume, list),
+            GANTRY_KNOWN(GANTRY_VOLUME, gantry_volume, publish),
+            GANTRY_KNOWN(GANTRY_VOLUME, gantry_volume, unpublish),
+            GANTRY_KNOWN(GANTRY_LAYER, gantry_layer, prepare),
+            GANTRY_KNOWN(GANTRY_LAYER, gantry_layer, view),
+            GANTRY_KNOWN(GANTRY_LAYER, gantry_layer, mounts),
+            GANTRY_KNOWN(GANTRY_LAYER, gantry_layer, commit),
+            GANTRY_KNOWN(GANTRY_LAYER, gantry_layer, remove),
+            GANTRY_KNOWN(GANTRY_LAYER, gantry_layer, stat),
+            GANTRY_KNOWN(GANTRY_LAYER, gantry_layer, list),
+            GANTRY_KNOWN(GANTRY_LAYER, gantry_layer, usage),
+            GANTRY_KNOWN(GANTRY_LAYER, gantry_layer, cleanup),
+            GANTRY_KNOWN(GANTRY_LAYER, gantry_layer, apply),
+            GANTRY_KNOWN(GANTRY_LAYER, gantry_layer, diff),
+            GANTRY_KNOWN(GANTRY_LAYER, gantry_layer, changes),
         };
 #undef GANTRY_KNOWN
         uint32_t size = 0;

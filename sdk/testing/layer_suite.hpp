@@ -52,10 +52,12 @@ inline void run_layer_suite(Subject& driver, Findings& findings, const std::stri
     Outcome first = prepare(active, "");
     if (!findings.expect_ok(first, "prepare makes an active layer")) return;
     Outcome again = prepare(active, "");
-    findings.expect(again.ok() && again.result == first.result, "a repeated prepare gives the same answer", again.result.dump());
+    findings.expect(again.ok() && again.result == first.result, "a repeated prepare gives the same answer",
+                    again.result.dump());
     findings.expect_text(on("stat", {{"key", active}}), "state", "active", "stat says active after prepare");
     Outcome mounts = on("mounts", {{"key", active}});
-    findings.expect(mounts.ok() && mounts.result.value("mounts", Json()) == first.result.value("mounts", Json(1)), "mounts gives what prepare gave");
+    findings.expect(mounts.ok() && mounts.result.value("mounts", Json()) == first.result.value("mounts", Json(1)),
+                    "mounts gives what prepare gave");
     findings.expect(!prepare(name + "-orphan", active).ok(), "an active layer cannot be a parent");
 
     const std::string tar = tar_of("greeting", "hello\n");
@@ -86,15 +88,19 @@ inline void run_layer_suite(Subject& driver, Findings& findings, const std::stri
         std::string read_back;
         std::thread reader([&] {
             char buffer[4096];
-            for (ssize_t n = 0; (n = ::read(out.get(), buffer, sizeof buffer)) > 0;) read_back.append(buffer, static_cast<std::size_t>(n));
+            for (ssize_t n = 0; (n = ::read(out.get(), buffer, sizeof buffer)) > 0;)
+                read_back.append(buffer, static_cast<std::size_t>(n));
         });
         Outcome differed = on("diff", {{"key", base}}, in.get());
         in.reset();
         reader.join();
         findings.expect_ok(differed, "diff writes a tar stream");
-        findings.expect(read_back.find("greeting") != std::string::npos && read_back.find("hello\n") != std::string::npos, "diff gives back what apply took");
+        findings.expect(
+            read_back.find("greeting") != std::string::npos && read_back.find("hello\n") != std::string::npos,
+            "diff gives back what apply took");
         Outcome changes = on("changes", {{"key", base}});
-        findings.expect(changes.ok() && changes.result.dump().find("/greeting") != std::string::npos, "changes lists the file", changes.result.dump());
+        findings.expect(changes.ok() && changes.result.dump().find("/greeting") != std::string::npos,
+                        "changes lists the file", changes.result.dump());
     }
     Outcome view = on("view", {{"key", name + "-view"}, {"parent", base}});
     findings.expect_ok(view, "view gives a read-only layer");

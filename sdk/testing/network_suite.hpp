@@ -23,15 +23,26 @@ inline UniqueFd make_netns() {
 }
 
 // `subnet` ("10.231.77.0/24") must be free on this host; `name` makes the objects' names unique.
-inline void run_network_suite(Subject& driver, Findings& findings, const std::string& name, const std::string& prefix = "10.231.77") {
-    const Json network{{"id", "c0ffee00" + name}, {"generation", 1}, {"name", name}, {"labels", Json::object()}, {"options", Json::object()},
-                       {"internal", false}, {"subnets", {{{"subnet", prefix + ".0/24"}, {"gateway", prefix + ".1"}}}}};
-    const Json endpoint{{"id", "ef0000" + name}, {"generation", 1}, {"container", {{"id", "cd0000" + name}, {"name", name}}},
-                        {"mac", "02:42:0a:e7:4d:02"}, {"addresses", {prefix + ".2/24"}}, {"options", Json::object()}};
+inline void run_network_suite(Subject& driver, Findings& findings, const std::string& name,
+                              const std::string& prefix = "10.231.77") {
+    const Json network{{"id", "c0ffee00" + name},
+                       {"generation", 1},
+                       {"name", name},
+                       {"labels", Json::object()},
+                       {"options", Json::object()},
+                       {"internal", false},
+                       {"subnets", {{{"subnet", prefix + ".0/24"}, {"gateway", prefix + ".1"}}}}};
+    const Json endpoint{{"id", "ef0000" + name},
+                        {"generation", 1},
+                        {"container", {{"id", "cd0000" + name}, {"name", name}}},
+                        {"mac", "02:42:0a:e7:4d:02"},
+                        {"addresses", {prefix + ".2/24"}},
+                        {"options", Json::object()}};
     const Json whole{{"network", network}};
     const Json both{{"network", network}, {"endpoint", endpoint}};
     Json attach = both, detach = both;
-    attach.update({{"sandbox", {{"id", "sb" + name}, {"kind", "netns"}}}, {"interface", "eth0"}, {"default_gateway", true}});
+    attach.update(
+        {{"sandbox", {{"id", "sb" + name}, {"kind", "netns"}}}, {"interface", "eth0"}, {"default_gateway", true}});
     detach["sandbox"] = {{"id", "sb" + name}, {"gone", false}};
     auto on = [&](const char* operation, const Json& request, int netns = -1) {
         std::vector<std::pair<std::string, int>> fds;
@@ -45,7 +56,8 @@ inline void run_network_suite(Subject& driver, Findings& findings, const std::st
     findings.expect_text(on("inspect", whole), "state", "ready", "inspect says ready after ensure");
     Outcome again = on("ensure", whole);
     findings.expect_ok(again, "ensure may be repeated");
-    findings.expect(again.result == first.result, "a repeated ensure gives the same answer", again.result.dump() + " after " + first.result.dump());
+    findings.expect(again.result == first.result, "a repeated ensure gives the same answer",
+                    again.result.dump() + " after " + first.result.dump());
 
     findings.expect_ok(on("detach", detach), "detach of an endpoint that is not there succeeds");
     UniqueFd netns = make_netns();
@@ -53,18 +65,23 @@ inline void run_network_suite(Subject& driver, Findings& findings, const std::st
         Outcome attached = on("attach", attach, netns.get());
         if (findings.expect_ok(attached, "attach gives the sandbox what it asks for")) {
             const std::string mode = attached.result.value("mode", "interface");
-            findings.expect(mode == "interface" || mode == "host" || mode == "none", "attach answers with a known mode", mode);
+            findings.expect(mode == "interface" || mode == "host" || mode == "none", "attach answers with a known mode",
+                            mode);
             Outcome repeated = on("attach", attach, netns.get());
             findings.expect_ok(repeated, "attach of the same sandbox may be repeated");
-            findings.expect(repeated.result == attached.result, "a repeated attach gives the same answer", repeated.result.dump());
+            findings.expect(repeated.result == attached.result, "a repeated attach gives the same answer",
+                            repeated.result.dump());
             if (mode == "interface") {
-                findings.expect_text(on("inspect_endpoint", both), "state", "ready", "inspect_endpoint says ready after attach");
+                findings.expect_text(on("inspect_endpoint", both), "state", "ready",
+                                     "inspect_endpoint says ready after attach");
                 findings.expect_status(on("remove", whole), GANTRY_BUSY, "remove of a network with endpoints is busy");
             }
             findings.expect_ok(on("detach", detach, netns.get()), "detach takes it back");
             findings.expect_ok(on("detach", detach, netns.get()), "detach may be repeated");
-            findings.expect_text(on("inspect_endpoint", both), "state", mode == "interface" ? "absent" : on("inspect_endpoint", both).result.value("state", ""),
-                                 "inspect_endpoint says absent after detach");
+            findings.expect_text(
+                on("inspect_endpoint", both), "state",
+                mode == "interface" ? "absent" : on("inspect_endpoint", both).result.value("state", ""),
+                "inspect_endpoint says absent after detach");
             // A sandbox that ends with its container.
             findings.expect_ok(on("attach", attach, netns.get()), "attach after detach works");
             netns.reset();

@@ -37,17 +37,20 @@ public:
     }
     // The outcome must be GANTRY_OK.
     bool expect_ok(const Outcome& outcome, std::string rule) {
-        return expect(outcome.ok(), std::move(rule), "status " + std::to_string(outcome.status) + ", " + outcome.message);
+        return expect(outcome.ok(), std::move(rule),
+                      "status " + std::to_string(outcome.status) + ", " + outcome.message);
     }
     bool expect_status(const Outcome& outcome, gantry_status status, std::string rule) {
         return expect(outcome.status == status, std::move(rule),
-                      "status " + std::to_string(outcome.status) + " instead of " + std::to_string(status) + ", " + outcome.message);
+                      "status " + std::to_string(outcome.status) + " instead of " + std::to_string(status) + ", " +
+                          outcome.message);
     }
     // A member of a result that must be this text.
     bool expect_text(const Outcome& outcome, const char* member, std::string_view wanted, std::string rule) {
         auto found = outcome.result.find(member);
         bool same = found != outcome.result.end() && *found == wanted;
-        return expect(outcome.ok() && same, std::move(rule), "status " + std::to_string(outcome.status) + ", " + outcome.result.dump());
+        return expect(outcome.ok() && same, std::move(rule),
+                      "status " + std::to_string(outcome.status) + ", " + outcome.result.dump());
     }
     const std::vector<std::string>& broken() const { return broken_; }
 

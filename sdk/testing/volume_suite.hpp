@@ -13,10 +13,14 @@
 namespace gantry::testing {
 
 // `name` makes the volume's name unique; `options` are what the driver needs to make one.
-inline void run_volume_suite(Subject& driver, Findings& findings, const std::string& name, const Json& options = Json::object()) {
-    const Json volume{{"id", "e0" + name}, {"generation", 1}, {"name", name}, {"labels", Json::object()}, {"options", options}};
+inline void run_volume_suite(Subject& driver, Findings& findings, const std::string& name,
+                             const Json& options = Json::object()) {
+    const Json volume{
+        {"id", "e0" + name}, {"generation", 1}, {"name", name}, {"labels", Json::object()}, {"options", options}};
     const Json whole{{"volume", volume}};
-    auto on = [&](const char* operation, const Json& request) { return driver.call(GANTRY_VOLUME, operation, request); };
+    auto on = [&](const char* operation, const Json& request) {
+        return driver.call(GANTRY_VOLUME, operation, request);
+    };
     auto consumer = [&](const char* who, bool read_only = false) {
         Json request = whole;
         request["consumer"] = who;
@@ -42,15 +46,19 @@ inline void run_volume_suite(Subject& driver, Findings& findings, const std::str
 
     Outcome mount = on("publish", consumer("one"));
     if (findings.expect_ok(mount, "publish gives the consumer the volume") &&
-        findings.expect(mount.fds.size() == 1 && mount.result.value("fds", Json::array()) == Json{"mount"}, "publish gives one descriptor named \"mount\"")) {
-        struct stat a{}, b{};
+        findings.expect(mount.fds.size() == 1 && mount.result.value("fds", Json::array()) == Json{"mount"},
+                        "publish gives one descriptor named \"mount\"")) {
+        struct stat a {
+        }, b{};
         findings.expect(::fstat(mount.fds[0].get(), &a) == 0 && S_ISDIR(a.st_mode), "the descriptor is of a directory");
         Outcome repeated = on("publish", consumer("one"));
-        findings.expect(repeated.ok() && repeated.fds.size() == 1 && ::fstat(repeated.fds[0].get(), &b) == 0 && a.st_ino == b.st_ino && a.st_dev == b.st_dev,
+        findings.expect(repeated.ok() && repeated.fds.size() == 1 && ::fstat(repeated.fds[0].get(), &b) == 0 &&
+                            a.st_ino == b.st_ino && a.st_dev == b.st_dev,
                         "publish to the same consumer gives the same directory");
         Outcome other = on("publish", consumer("two"));
-        findings.expect(other.ok() && other.fds.size() == 1 && ::fstat(other.fds[0].get(), &b) == 0 && a.st_ino == b.st_ino,
-                        "a second consumer gets the same directory");
+        findings.expect(
+            other.ok() && other.fds.size() == 1 && ::fstat(other.fds[0].get(), &b) == 0 && a.st_ino == b.st_ino,
+            "a second consumer gets the same directory");
         findings.expect_status(on("remove", whole), GANTRY_BUSY, "remove of a published volume is busy");
     }
     findings.expect_ok(on("unpublish", consumer("two")), "unpublish takes it back");

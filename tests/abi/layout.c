@@ -14,7 +14,7 @@
 #define SIZE(type, bytes) ASSERT(sizeof(type) == (bytes))
 #define AT(type, field, bytes) ASSERT(offsetof(type, field) == (bytes))
 
-ASSERT(sizeof(void *) == 8 && sizeof(long) == 8);
+ASSERT(sizeof(void*) == 8 && sizeof(long) == 8);
 ASSERT(sizeof(gantry_op) == 8);
 ASSERT(sizeof(gantry_status) == 4);
 ASSERT(GANTRY_ABI_MAJOR == 1);
@@ -106,6 +106,8 @@ SIZE(gantry_runtime_update, 16);
 AT(gantry_runtime_update, update, 8);
 
 /* Codes are numbers on the wire between processes too. */
-ASSERT(GANTRY_OK == 0 && GANTRY_INVALID == 1 && GANTRY_NOT_FOUND == 2 && GANTRY_CONFLICT == 3 && GANTRY_PRECONDITION == 4);
-ASSERT(GANTRY_BUSY == 5 && GANTRY_RETRY_LATER == 6 && GANTRY_UNSUPPORTED == 7 && GANTRY_EXHAUSTED == 8 && GANTRY_DEADLINE == 9);
+ASSERT(GANTRY_OK == 0 && GANTRY_INVALID == 1 && GANTRY_NOT_FOUND == 2 && GANTRY_CONFLICT == 3 &&
+       GANTRY_PRECONDITION == 4);
+ASSERT(GANTRY_BUSY == 5 && GANTRY_RETRY_LATER == 6 && GANTRY_UNSUPPORTED == 7 && GANTRY_EXHAUSTED == 8 &&
+       GANTRY_DEADLINE == 9);
 ASSERT(GANTRY_CANCELLED == 10 && GANTRY_DENIED == 11 && GANTRY_CORRUPT == 12 && GANTRY_INTERNAL == 13);

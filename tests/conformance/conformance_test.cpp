@@ -23,7 +23,8 @@ using gantry::testing::Subject;
 class ThroughTheEngine final : public Subject {
 public:
     explicit ThroughTheEngine(std::shared_ptr<driver::Driver> driver) : driver_(std::move(driver)) {}
-    Outcome call(std::string_view table, std::string_view operation, Json request, std::vector<std::pair<std::string, int>> fds) override {
+    Outcome call(std::string_view table, std::string_view operation, Json request,
+                 std::vector<std::pair<std::string, int>> fds) override {
         std::vector<driver::NamedFd> named;
         for (auto& [name, fd] : fds) named.push_back({name, fd});
         auto reply = driver_->call(table, operation, std::move(request), std::move(named));
@@ -72,8 +73,9 @@ driver::Settings settings_for(const std::string& directory, const Scratch& scrat
 void conformance_of(Kind kind) {
     if (::geteuid() != 0) GTEST_SKIP() << "needs root: drivers change the kernel";
     Scratch scratch;
-    for (const auto& [directory, isolation] : {std::pair<std::string, driver::Isolation>{GANTRY_DRIVERS, driver::Isolation::automatic},
-                                               {GANTRY_FIXTURES "/good", driver::Isolation::process}}) {
+    for (const auto& [directory, isolation] :
+         {std::pair<std::string, driver::Isolation>{GANTRY_DRIVERS, driver::Isolation::automatic},
+          {GANTRY_FIXTURES "/good", driver::Isolation::process}}) {
         driver::Settings settings = settings_for(directory, scratch);
         for (const driver::Found& found : driver::Registry(settings).list()) {
             if (found.kind != driver::name_of(kind) || found.name == "misbehaves") continue;
@@ -87,7 +89,9 @@ void conformance_of(Kind kind) {
                 ADD_FAILURE() << found.file << ": " << opened.error().text;
                 continue;
             }
-            std::puts(("  " + found.file + " (" + (isolation == driver::Isolation::process ? "hosted" : "in process") + ")").c_str());
+            std::puts(
+                ("  " + found.file + " (" + (isolation == driver::Isolation::process ? "hosted" : "in process") + ")")
+                    .c_str());
             ThroughTheEngine subject(*opened);
             Findings findings;
             run(kind, subject, findings);

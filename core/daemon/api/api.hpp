@@ -6,12 +6,12 @@
 
 namespace gantry::daemon {
 
-void register_system(http::Router& router, Deps& deps);    // _ping, version, info, events
+void register_system(http::Router& router, Deps& deps);  // _ping, version, info, events
 void register_images(http::Router& router, Deps& deps);
 void register_volumes(http::Router& router, Deps& deps);
 void register_networks(http::Router& router, Deps& deps);
-void register_drivers(http::Router& router, Deps& deps);   // /gantry/drivers
-void register_engine(http::Router& router, Deps& deps);    // /gantry/shutdown
+void register_drivers(http::Router& router, Deps& deps);  // /gantry/drivers
+void register_engine(http::Router& router, Deps& deps);   // /gantry/shutdown
 // Operations of the API that this engine knows but does not have: 501, and 503 for a swarm's.
 void register_missing(http::Router& router);
 

@@ -63,25 +63,30 @@ void logs(ContainerService& service, const http::Request& request, const Reply& 
     auto opened = container::LogReader::open(source->directory, *options);
     if (!opened) return reply->error(opened.error());
     std::shared_ptr<container::LogReader> reader = std::move(*opened);
-    auto stream = reply->stream(200, source->terminal ? "application/vnd.docker.raw-stream" : "application/vnd.docker.multiplexed-stream");
+    auto stream = reply->stream(
+        200, source->terminal ? "application/vnd.docker.raw-stream" : "application/vnd.docker.multiplexed-stream");
     if (!options->follow) return copy(*reader, *stream, source->terminal, false);
-    auto number = service.wait(source->id, container::WaitCondition::not_running, [weak = std::weak_ptr(reader)](int, const std::string&) {
-        if (auto alive = weak.lock()) alive->ended();
-    });
+    auto number = service.wait(source->id, container::WaitCondition::not_running,
+                               [weak = std::weak_ptr(reader)](int, const std::string&) {
+                                   if (auto alive = weak.lock()) alive->ended();
+                               });
     if (!number) reader->ended();
     stream->on_client_gone([weak = std::weak_ptr(reader)] {
         if (auto alive = weak.lock()) alive->stop();
     });
-    service.run_beside([&service, id = source->id, waiting = number ? *number : 0, reader, stream, raw = source->terminal] {
-        copy(*reader, *stream, raw, true);
-        service.cancel_wait(id, waiting);
-    });
+    service.run_beside(
+        [&service, id = source->id, waiting = number ? *number : 0, reader, stream, raw = source->terminal] {
+            copy(*reader, *stream, raw, true);
+            service.cancel_wait(id, waiting);
+        });
 }
 
 }  // namespace
 
 void register_container_logs(http::Router& router, ContainerService& service) {
-    router.add("GET", "/containers/{id}/logs", [&](http::Request request, Reply reply) { logs(service, request, reply); }, http::Body::none);
+    router.add(
+        "GET", "/containers/{id}/logs", [&](http::Request request, Reply reply) { logs(service, request, reply); },
+        http::Body::none);
 }
 
 }  // namespace gantry::daemon

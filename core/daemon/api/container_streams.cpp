@@ -15,10 +15,13 @@ using Reply = std::shared_ptr<http::Responder>;
 void wait_for(ContainerService& service, const http::Request& request, const Reply& reply) {
     std::string word = request.query_value("condition");
     container::WaitCondition condition = container::WaitCondition::not_running;
-    if (word == "next-exit") condition = container::WaitCondition::next_exit;
-    else if (word == "removed") condition = container::WaitCondition::removed;
+    if (word == "next-exit")
+        condition = container::WaitCondition::next_exit;
+    else if (word == "removed")
+        condition = container::WaitCondition::removed;
     else if (!word.empty() && word != "not-running")
-        return reply->error(fail(Code::invalid, "invalid condition: \"" + word + "\", allowed: not-running, next-exit, removed"));
+        return reply->error(
+            fail(Code::invalid, "invalid condition: \"" + word + "\", allowed: not-running, next-exit, removed"));
     auto id = service.id_of(request.parameter("id"));
     if (!id) return reply->error(id.error());
     // Registered first; then the head goes out at once: clients start the container when they have it.
@@ -57,7 +60,9 @@ void attach(ContainerService& service, const http::Request& request, const Reply
     const std::string& ref = request.parameter("id");
     auto inspected = service.inspect(ref, false);
     if (!inspected) return reply->error(inspected.error());
-    if (request.query_flag("logs")) return reply->error(fail(Code::unsupported, "attach with logs=1 is not supported: read the logs first, then attach"));
+    if (request.query_flag("logs"))
+        return reply->error(
+            fail(Code::unsupported, "attach with logs=1 is not supported: read the logs first, then attach"));
     auto keys = read_detach_keys(request.query_value("detachKeys"));
     if (!keys) return reply->error(keys.error());
     bool terminal = (*inspected)["Config"]["Tty"];
@@ -66,9 +71,11 @@ void attach(ContainerService& service, const http::Request& request, const Reply
     attachment.out = request.query_flag("stdout");
     attachment.error = request.query_flag("stderr");
     if (terminal) attachment.detach_keys = *keys;
-    if (!request.query_flag("stream")) return reply->error(fail(Code::unsupported, "attach without stream=1 is not supported"));
+    if (!request.query_flag("stream"))
+        return reply->error(fail(Code::unsupported, "attach without stream=1 is not supported"));
     if (auto begun = service.begin_attach(ref); !begun) return reply->error(begun.error());
-    auto connection = reply->hijack(terminal ? "application/vnd.docker.raw-stream" : "application/vnd.docker.multiplexed-stream");
+    auto connection =
+        reply->hijack(terminal ? "application/vnd.docker.raw-stream" : "application/vnd.docker.multiplexed-stream");
     if (!connection) return service.abandon_attach(ref);
     attachment.client = std::move(connection->socket);
     attachment.early = std::move(connection->early);
@@ -93,7 +100,11 @@ void stream_stats(ContainerService& service, const std::string& id, std::shared_
         for (;;) {
             auto figures = service.stats(id);
             if (!figures) return;
-            (*figures)["precpu_stats"] = before.is_null() ? Json{{"cpu_usage", {{"total_usage", 0}, {"usage_in_kernelmode", 0}, {"usage_in_usermode", 0}}}, {"throttling_data", Json::object()}} : before["cpu_stats"];
+            (*figures)["precpu_stats"] =
+                before.is_null()
+                    ? Json{{"cpu_usage", {{"total_usage", 0}, {"usage_in_kernelmode", 0}, {"usage_in_usermode", 0}}},
+                           {"throttling_data", Json::object()}}
+                    : before["cpu_stats"];
             if (!before.is_null()) (*figures)["preread"] = before["read"];
             if (!stream->write(figures->dump() + "\n")) return;
             before = std::move(*figures);
@@ -109,7 +120,9 @@ void stats(ContainerService& service, const http::Request& request, const Reply&
     auto first = service.stats(*id);
     if (!first) return reply->error(first.error());
     if (request.query_flag("stream", true)) return stream_stats(service, *id, reply->stream(200, "application/json"));
-    (*first)["precpu_stats"] = {{"cpu_usage", {{"total_usage", 0}, {"usage_in_kernelmode", 0}, {"usage_in_usermode", 0}}}, {"throttling_data", Json::object()}};
+    (*first)["precpu_stats"] = {
+        {"cpu_usage", {{"total_usage", 0}, {"usage_in_kernelmode", 0}, {"usage_in_usermode", 0}}},
+        {"throttling_data", Json::object()}};
     if (request.query_flag("one-shot")) return reply->json(200, *first);
     // Docker's answer has two readings a second apart, so that a percentage can be made of it.
     std::this_thread::sleep_for(std::chrono::seconds(1));
@@ -123,9 +136,13 @@ void stats(ContainerService& service, const http::Request& request, const Reply&
 }  // namespace
 
 void register_container_streams(http::Router& router, ContainerService& service) {
-    router.add("POST", "/containers/{id}/wait", [&](http::Request request, Reply reply) { wait_for(service, request, reply); });
-    router.add("POST", "/containers/{id}/attach", [&](http::Request request, Reply reply) { attach(service, request, reply); });
-    router.add("GET", "/containers/{id}/stats", [&](http::Request request, Reply reply) { stats(service, request, reply); }, http::Body::none);
+    router.add("POST", "/containers/{id}/wait",
+               [&](http::Request request, Reply reply) { wait_for(service, request, reply); });
+    router.add("POST", "/containers/{id}/attach",
+               [&](http::Request request, Reply reply) { attach(service, request, reply); });
+    router.add(
+        "GET", "/containers/{id}/stats", [&](http::Request request, Reply reply) { stats(service, request, reply); },
+        http::Body::none);
 }
 
 }  // namespace gantry::daemon

@@ -31,28 +31,37 @@ void answer(const Reply& reply, const Result<container::Done>& result) {
 }  // namespace
 
 void register_containers(http::Router& router, ContainerService& service) {
-    router.add("GET", "/containers/json", [&](http::Request request, Reply reply) {
-        auto filters = read_filters(request);
-        if (!filters) return reply->error(filters.error());
-        auto limit = read_number(request, "limit");
-        if (!limit) return reply->error(limit.error());
-        answer(reply, service.list(request.query_flag("all"), limit->value_or(0), request.query_flag("size"), *filters));
-    }, http::Body::none);
+    router.add(
+        "GET", "/containers/json",
+        [&](http::Request request, Reply reply) {
+            auto filters = read_filters(request);
+            if (!filters) return reply->error(filters.error());
+            auto limit = read_number(request, "limit");
+            if (!limit) return reply->error(limit.error());
+            answer(reply,
+                   service.list(request.query_flag("all"), limit->value_or(0), request.query_flag("size"), *filters));
+        },
+        http::Body::none);
 
     router.add("POST", "/containers/create", [&](http::Request request, Reply reply) {
         auto body = request.json();
         if (!body) return reply->error(body.error());
         std::string platform = request.query_value("platform");
         if (!platform.empty() && platform != "linux" && platform != "linux/amd64")
-            return reply->error(fail(Code::unsupported, "platform \"" + platform + "\" is not supported: this machine runs linux/amd64"));
+            return reply->error(fail(Code::unsupported,
+                                     "platform \"" + platform + "\" is not supported: this machine runs linux/amd64"));
         answer(reply, service.create(request.query_value("name"), *body), 201);
     });
 
-    router.add("GET", "/containers/{id}/json", [&](http::Request request, Reply reply) {
-        answer(reply, service.inspect(request.parameter("id"), request.query_flag("size")));
-    }, http::Body::none);
+    router.add(
+        "GET", "/containers/{id}/json",
+        [&](http::Request request, Reply reply) {
+            answer(reply, service.inspect(request.parameter("id"), request.query_flag("size")));
+        },
+        http::Body::none);
 
-    router.add("POST", "/containers/{id}/start", [&](http::Request request, Reply reply) { answer(reply, service.start(request.parameter("id"))); });
+    router.add("POST", "/containers/{id}/start",
+               [&](http::Request request, Reply reply) { answer(reply, service.start(request.parameter("id"))); });
 
     auto timed = [&service](auto operation) {
         return [&service, operation](http::Request request, Reply reply) {
@@ -67,8 +76,10 @@ void register_containers(http::Router& router, ContainerService& service) {
     router.add("POST", "/containers/{id}/kill", [&](http::Request request, Reply reply) {
         answer(reply, service.kill(request.parameter("id"), request.query_value("signal")));
     });
-    router.add("POST", "/containers/{id}/pause", [&](http::Request request, Reply reply) { answer(reply, service.pause(request.parameter("id"))); });
-    router.add("POST", "/containers/{id}/unpause", [&](http::Request request, Reply reply) { answer(reply, service.unpause(request.parameter("id"))); });
+    router.add("POST", "/containers/{id}/pause",
+               [&](http::Request request, Reply reply) { answer(reply, service.pause(request.parameter("id"))); });
+    router.add("POST", "/containers/{id}/unpause",
+               [&](http::Request request, Reply reply) { answer(reply, service.unpause(request.parameter("id"))); });
     router.add("POST", "/containers/{id}/rename", [&](http::Request request, Reply reply) {
         answer(reply, service.rename(request.parameter("id"), request.query_value("name")));
     });
@@ -78,18 +89,26 @@ void register_containers(http::Router& router, ContainerService& service) {
         answer(reply, service.update(request.parameter("id"), *body));
     });
     router.add("DELETE", "/containers/{id}", [&](http::Request request, Reply reply) {
-        if (request.query_flag("link")) return reply->error(fail(Code::unsupported, "links are not supported, so there is none to remove"));
+        if (request.query_flag("link"))
+            return reply->error(fail(Code::unsupported, "links are not supported, so there is none to remove"));
         answer(reply, service.remove(request.parameter("id"), request.query_flag("v"), request.query_flag("force")));
     });
 
-    router.add("GET", "/containers/{id}/top", [&](http::Request request, Reply reply) {
-        answer(reply, service.top(request.parameter("id"), request.query_value("ps_args")));
-    }, http::Body::none);
-    router.add("GET", "/containers/{id}/changes", [&](http::Request request, Reply reply) { answer(reply, service.changes(request.parameter("id"))); }, http::Body::none);
+    router.add(
+        "GET", "/containers/{id}/top",
+        [&](http::Request request, Reply reply) {
+            answer(reply, service.top(request.parameter("id"), request.query_value("ps_args")));
+        },
+        http::Body::none);
+    router.add(
+        "GET", "/containers/{id}/changes",
+        [&](http::Request request, Reply reply) { answer(reply, service.changes(request.parameter("id"))); },
+        http::Body::none);
 
     router.add("POST", "/containers/{id}/resize", [&](http::Request request, Reply reply) {
         auto rows = read_number(request, "h"), columns = read_number(request, "w");
-        if (!rows || !columns || !*rows || !*columns) return reply->error(fail(Code::invalid, "h and w are whole numbers"));
+        if (!rows || !columns || !*rows || !*columns)
+            return reply->error(fail(Code::invalid, "h and w are whole numbers"));
         answer(reply, service.resize(request.parameter("id"), **rows, **columns), 200);
     });
 }
@@ -115,12 +134,14 @@ void register_exec(http::Router& router, ContainerService& service) {
         attachment.out = (*inspected)["OpenStdout"];
         attachment.error = (*inspected)["OpenStderr"];
         bool terminal = (*inspected)["ProcessConfig"]["tty"];
-        auto keys = read_detach_keys((*inspected)["DetachKeys"].is_string() ? (*inspected)["DetachKeys"].get<std::string>() : "");
+        auto keys = read_detach_keys(
+            (*inspected)["DetachKeys"].is_string() ? (*inspected)["DetachKeys"].get<std::string>() : "");
         if (!keys) return reply->error(keys.error());
         if (terminal) attachment.detach_keys = *keys;
         if ((*inspected)["Running"] == true || (*inspected)["CanRemove"] == true)
             return reply->error(fail(Code::conflict, "Error: Exec command " + id + " is already running"));
-        auto connection = reply->hijack(terminal ? "application/vnd.docker.raw-stream" : "application/vnd.docker.multiplexed-stream");
+        auto connection =
+            reply->hijack(terminal ? "application/vnd.docker.raw-stream" : "application/vnd.docker.multiplexed-stream");
         if (!connection) return;
         attachment.client = std::move(connection->socket);
         attachment.early = std::move(connection->early);
@@ -139,11 +160,15 @@ void register_exec(http::Router& router, ContainerService& service) {
 
     router.add("POST", "/exec/{id}/resize", [&](http::Request request, Reply reply) {
         auto rows = read_number(request, "h"), columns = read_number(request, "w");
-        if (!rows || !columns || !*rows || !*columns) return reply->error(fail(Code::invalid, "h and w are whole numbers"));
+        if (!rows || !columns || !*rows || !*columns)
+            return reply->error(fail(Code::invalid, "h and w are whole numbers"));
         answer(reply, service.exec_resize(request.parameter("id"), **rows, **columns), 200);
     });
 
-    router.add("GET", "/exec/{id}/json", [&](http::Request request, Reply reply) { answer(reply, service.exec_inspect(request.parameter("id"))); }, http::Body::none, http::Run::reactor);
+    router.add(
+        "GET", "/exec/{id}/json",
+        [&](http::Request request, Reply reply) { answer(reply, service.exec_inspect(request.parameter("id"))); },
+        http::Body::none, http::Run::reactor);
 }
 
 }  // namespace gantry::daemon

@@ -9,9 +9,9 @@ namespace gantry::daemon {
 namespace {
 
 Json to_json(const driver::Found& found) {
-    return {{"name", found.name},           {"file", found.file},       {"kind", found.kind},     {"version", found.version},
-            {"isolation", found.isolation}, {"summary", found.summary}, {"loaded", found.loaded}, {"problem", found.problem},
-            {"description", found.description}};
+    return {{"name", found.name},       {"file", found.file},           {"kind", found.kind},
+            {"version", found.version}, {"isolation", found.isolation}, {"summary", found.summary},
+            {"loaded", found.loaded},   {"problem", found.problem},     {"description", found.description}};
 }
 
 // The engine's own drivers and, from the launcher, those of runtimes: it is there that those are loaded.
@@ -20,9 +20,10 @@ Json all_drivers(Deps& deps) {
     Json runtimes = Json::array();
     if (auto known = deps.runtime_drivers(); known && known->is_array()) runtimes = std::move(*known);
     for (const driver::Found& found : deps.drivers.list()) {
-        const bool told = found.kind == "runtime" && std::any_of(runtimes.begin(), runtimes.end(), [&](const Json& one) {
-                              return one.is_object() && one.value("name", Json()) == found.name;
-                          });
+        const bool told =
+            found.kind == "runtime" && std::any_of(runtimes.begin(), runtimes.end(), [&](const Json& one) {
+                return one.is_object() && one.value("name", Json()) == found.name;
+            });
         if (!told) all.push_back(to_json(found));
     }
     for (Json& one : runtimes)
@@ -38,7 +39,9 @@ Result<Json> one_driver(Deps& deps, const std::string& name) {
         if (one.value("name", Json()).is_string()) names.push_back(one["name"].get<std::string>());
     }
     const std::string near = nearest(name, names);
-    return fail(Code::not_found, "no such driver: \"" + name + "\"" + (near.empty() ? "; there are " + join(names, ", ") : "; did you mean \"" + near + "\"?"));
+    return fail(Code::not_found,
+                "no such driver: \"" + name + "\"" +
+                    (near.empty() ? "; there are " + join(names, ", ") : "; did you mean \"" + near + "\"?"));
 }
 
 Result<Json> check(Deps& deps, const http::Request& request) {
@@ -52,10 +55,15 @@ Result<Json> check(Deps& deps, const http::Request& request) {
 }  // namespace
 
 void register_drivers(http::Router& router, Deps& deps) {
-    router.add("GET", "/gantry/drivers", [&deps](http::Request, Reply reply) { reply->json(200, all_drivers(deps)); }, http::Body::none);
-    router.add("GET", "/gantry/drivers/{name}",
-               [&deps](http::Request request, Reply reply) { answer(reply, one_driver(deps, request.parameter("name"))); }, http::Body::none);
-    router.add("POST", "/gantry/drivers/check", [&deps](http::Request request, Reply reply) { answer(reply, check(deps, request)); });
+    router.add(
+        "GET", "/gantry/drivers", [&deps](http::Request, Reply reply) { reply->json(200, all_drivers(deps)); },
+        http::Body::none);
+    router.add(
+        "GET", "/gantry/drivers/{name}",
+        [&deps](http::Request request, Reply reply) { answer(reply, one_driver(deps, request.parameter("name"))); },
+        http::Body::none);
+    router.add("POST", "/gantry/drivers/check",
+               [&deps](http::Request request, Reply reply) { answer(reply, check(deps, request)); });
 }
 
 }  // namespace gantry::daemon

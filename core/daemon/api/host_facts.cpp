@@ -19,7 +19,8 @@ std::string os_release(const std::string& text, std::string_view name) {
     for (std::string_view line : split(text, '\n')) {
         if (!line.starts_with(name) || line.substr(name.size(), 1) != "=") continue;
         std::string_view value = line.substr(name.size() + 1);
-        if (value.size() >= 2 && (value.front() == '"' || value.front() == '\'')) value = value.substr(1, value.size() - 2);
+        if (value.size() >= 2 && (value.front() == '"' || value.front() == '\''))
+            value = value.substr(1, value.size() - 2);
         return std::string(value);
     }
     return {};

@@ -5,13 +5,14 @@
 namespace gantry::daemon {
 
 struct HostFacts {
-    std::string kernel, machine, name;  // uname
-    std::string architecture;           // Go's word: "amd64"
-    std::string system, system_version; // os-release: PRETTY_NAME, VERSION_ID
+    std::string kernel, machine, name;   // uname
+    std::string architecture;            // Go's word: "amd64"
+    std::string system, system_version;  // os-release: PRETTY_NAME, VERSION_ID
     std::int64_t memory_bytes = 0;
-    int processors = 0;                 // that this process may use
+    int processors = 0;  // that this process may use
     int cgroup_version = 1;
-    bool memory_limit = false, swap_limit = false, cpu_quota = false, cpu_shares = false, cpu_set = false, pids_limit = false;
+    bool memory_limit = false, swap_limit = false, cpu_quota = false, cpu_shares = false, cpu_set = false,
+         pids_limit = false;
     bool oom_kill_disable = false, seccomp = false, ipv4_forwarding = false;
 };
 

@@ -22,7 +22,8 @@ std::string name_of(const std::string& tag) {
 
 bool fits_reference(const std::string& tag, const Values& patterns) {
     return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
-        return ::fnmatch(pattern.c_str(), tag.c_str(), FNM_PATHNAME) == 0 || ::fnmatch(pattern.c_str(), name_of(tag).c_str(), FNM_PATHNAME) == 0;
+        return ::fnmatch(pattern.c_str(), tag.c_str(), FNM_PATHNAME) == 0 ||
+               ::fnmatch(pattern.c_str(), name_of(tag).c_str(), FNM_PATHNAME) == 0;
     });
 }
 
@@ -62,7 +63,8 @@ Result<Cuts> read_cuts(image::ImageStore& store, const std::map<std::string, Val
     return cuts;
 }
 
-std::shared_ptr<const image::Image> with_tags_that_fit(const std::shared_ptr<const image::Image>& image, const Values& patterns) {
+std::shared_ptr<const image::Image> with_tags_that_fit(const std::shared_ptr<const image::Image>& image,
+                                                       const Values& patterns) {
     auto copy = std::make_shared<image::Image>(*image);
     std::erase_if(copy->tags, [&](const std::string& tag) { return !fits_reference(tag, patterns); });
     return copy->tags.empty() ? nullptr : copy;
@@ -73,7 +75,8 @@ std::shared_ptr<const image::Image> with_tags_that_fit(const std::shared_ptr<con
 Result<ImageList> filter_images(image::ImageStore& store, const std::map<std::string, Values>& filters) {
     static const Values known = {"before", "dangling", "label", "reference", "since", "until"};
     for (const auto& [key, values] : filters)
-        if (std::find(known.begin(), known.end(), key) == known.end()) return fail(Code::invalid, "invalid filter '" + key + "'");
+        if (std::find(known.begin(), known.end(), key) == known.end())
+            return fail(Code::invalid, "invalid filter '" + key + "'");
     auto values_of = [&](const char* key) {
         auto found = filters.find(key);
         return found == filters.end() ? Values{} : found->second;
@@ -92,7 +95,8 @@ Result<ImageList> filter_images(image::ImageStore& store, const std::map<std::st
         if (!references.empty()) image = with_tags_that_fit(image, references);
         if (image) fitting.push_back(std::move(image));
     }
-    std::stable_sort(fitting.begin(), fitting.end(), [](const auto& a, const auto& b) { return a->created_ns > b->created_ns; });
+    std::stable_sort(fitting.begin(), fitting.end(),
+                     [](const auto& a, const auto& b) { return a->created_ns > b->created_ns; });
     return fitting;
 }
 

@@ -12,7 +12,8 @@ Result<void> check_platform(const http::Request& request) {
     if (platform.empty()) return {};
     const std::string own = "linux/" + read_host_facts().architecture;
     if (platform == own || platform == "linux") return {};
-    return fail(Code::unsupported, "platform \"" + platform.substr(0, 100) + "\" is not supported yet: this machine is \"" + own + "\"");
+    return fail(Code::unsupported,
+                "platform \"" + platform.substr(0, 100) + "\" is not supported yet: this machine is \"" + own + "\"");
 }
 
 std::string reference_of(const http::Request& request) {
@@ -22,11 +23,14 @@ std::string reference_of(const http::Request& request) {
 
 Result<std::string> import(Deps& deps, const http::Request& request, const image::Progress& progress) {
     const std::string source = request.query_value("fromSrc");
-    if (source != "-") return fail(Code::unsupported, "import from \"" + source.substr(0, 200) + "\" is not supported yet: send the archive itself (\"-\")");
+    if (source != "-")
+        return fail(Code::unsupported, "import from \"" + source.substr(0, 200) +
+                                           "\" is not supported yet: send the archive itself (\"-\")");
     GANTRY_CHECK(check_platform(request));
     std::vector<std::string> changes;
     for (auto [at, end] = request.query.equal_range("changes"); at != end; ++at) changes.push_back(at->second);
-    return deps.images.import(request.body_stream.get(), reference_of(request), changes, request.query_value("message"), Json::object(), progress);
+    return deps.images.import(request.body_stream.get(), reference_of(request), changes, request.query_value("message"),
+                              Json::object(), progress);
 }
 
 Result<image::BootstrapRequest> read_bootstrap(const Json& body) {
@@ -40,7 +44,8 @@ Result<image::BootstrapRequest> read_bootstrap(const Json& body) {
     };
     for (const auto& [key, value] : body.items())
         if (key != "reference" && key != "suite" && key != "include" && key != "mirror" && key != "variant")
-            return fail(Code::invalid, "unknown key \"" + key.substr(0, 64) + "\"; known are reference, suite, include, mirror, variant");
+            return fail(Code::invalid, "unknown key \"" + key.substr(0, 64) +
+                                           "\"; known are reference, suite, include, mirror, variant");
     GANTRY_CHECK(text("reference", &wanted.reference));
     GANTRY_CHECK(text("suite", &wanted.suite));
     GANTRY_CHECK(text("mirror", &wanted.mirror));
@@ -67,7 +72,8 @@ void load_images(Deps& deps, http::Request request, const Reply& reply) {
     });
     if (!loaded) return stream.end(loaded.error());
     for (const std::string& reference : *loaded)
-        if (auto image = deps.images.find(reference)) deps.events.publish("image", "load", (*image)->id, {{"name", reference}});
+        if (auto image = deps.images.find(reference))
+            deps.events.publish("image", "load", (*image)->id, {{"name", reference}});
     stream.end();
 }
 
@@ -75,13 +81,15 @@ void create_image(Deps& deps, http::Request request, const Reply& reply) {
     if (request.query_value("fromSrc").empty()) {
         const std::string name = request.query_value("fromImage");
         if (name.empty()) return reply->error(fail(Code::invalid, "neither \"fromImage\" nor \"fromSrc\" is given"));
-        return reply->error(fail(Code::unsupported, "pull of \"" + name.substr(0, 200) +
-                                                        "\" is not supported yet: use load, import or \"gantry image bootstrap\""));
+        return reply->error(
+            fail(Code::unsupported, "pull of \"" + name.substr(0, 200) +
+                                        "\" is not supported yet: use load, import or \"gantry image bootstrap\""));
     }
     JsonStream stream(reply);
     auto id = import(deps, request, [&](const Json& message) { stream.send(message); });
     if (!id) return stream.end(id.error());
-    deps.events.publish("image", "import", *id, {{"name", reference_of(request).empty() ? *id : reference_of(request)}});
+    deps.events.publish("image", "import", *id,
+                        {{"name", reference_of(request).empty() ? *id : reference_of(request)}});
     stream.send({{"status", *id}});
     stream.end();
 }

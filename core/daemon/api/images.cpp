@@ -11,7 +11,8 @@ namespace {
 
 Result<Json> list(Deps& deps, const http::Request& request) {
     for (const char* name : {"shared-size", "manifests", "identity"})
-        if (request.query_flag(name)) return fail(Code::unsupported, "\"" + std::string(name) + "\" in a list of images is not supported yet");
+        if (request.query_flag(name))
+            return fail(Code::unsupported, "\"" + std::string(name) + "\" in a list of images is not supported yet");
     GANTRY_TRY(auto filters, read_filters(request));
     GANTRY_TRY(ImageList images, filter_images(deps.images, filters));
     Json all = Json::array();
@@ -20,7 +21,8 @@ Result<Json> list(Deps& deps, const http::Request& request) {
 }
 
 Result<Json> inspect(Deps& deps, const http::Request& request) {
-    if (request.query_flag("manifests")) return fail(Code::unsupported, "\"manifests\" of an image is not supported yet");
+    if (request.query_flag("manifests"))
+        return fail(Code::unsupported, "\"manifests\" of an image is not supported yet");
     GANTRY_TRY(auto image, deps.images.find(request.parameter("name")));
     Json json = image::to_inspect(*image);
     json["GraphDriver"] = {{"Name", deps.config.defaults.layer}, {"Data", nullptr}};
@@ -33,10 +35,11 @@ Result<Json> history(Deps& deps, const http::Request& request) {
 }
 
 Result<Json> remove(Deps& deps, const http::Request& request) {
-    if (!request.query_value("platforms").empty()) return fail(Code::unsupported, "removing one platform of an image is not supported yet");
+    if (!request.query_value("platforms").empty())
+        return fail(Code::unsupported, "removing one platform of an image is not supported yet");
     GANTRY_TRY(auto image, deps.images.find(request.parameter("name")));
-    GANTRY_TRY(image::Deleted gone, deps.images.remove(request.parameter("name"), request.query_flag("force"), !request.query_flag("noprune"),
-                                                       deps.user_of_image));
+    GANTRY_TRY(image::Deleted gone, deps.images.remove(request.parameter("name"), request.query_flag("force"),
+                                                       !request.query_flag("noprune"), deps.user_of_image));
     Json all = Json::array();
     for (const std::string& tag : gone.untagged) {
         all.push_back({{"Untagged", tag}});
@@ -49,7 +52,8 @@ Result<Json> remove(Deps& deps, const http::Request& request) {
     // The image is gone whatever comes of its files: the next collection finds what this one leaves.
     if (!gone.deleted.empty())
         if (auto freed = deps.images.collect_garbage(deps.layers_in_use()); !freed)
-            log::warn("the files of a removed image could not be deleted", {{"image", image->id}, {"reason", freed.error().text}});
+            log::warn("the files of a removed image could not be deleted",
+                      {{"image", image->id}, {"reason", freed.error().text}});
     return all;
 }
 
@@ -66,14 +70,30 @@ Result<void> tag(Deps& deps, const http::Request& request) {
 }  // namespace
 
 void register_images(http::Router& router, Deps& deps) {
-    router.add("GET", "/images/json", [&deps](http::Request request, Reply reply) { answer(reply, list(deps, request)); }, http::Body::none);
-    router.add("GET", "/images/{name:*}/json", [&deps](http::Request request, Reply reply) { answer(reply, inspect(deps, request)); }, http::Body::none);
-    router.add("GET", "/images/{name:*}/history", [&deps](http::Request request, Reply reply) { answer(reply, history(deps, request)); }, http::Body::none);
-    router.add("DELETE", "/images/{name:*}", [&deps](http::Request request, Reply reply) { answer(reply, remove(deps, request)); }, http::Body::none);
-    router.add("POST", "/images/{name:*}/tag", [&deps](http::Request request, Reply reply) { answer(reply, tag(deps, request), 201); });
-    router.add("POST", "/images/load", [&deps](http::Request request, Reply reply) { load_images(deps, std::move(request), reply); }, http::Body::streamed);
-    router.add("POST", "/images/create", [&deps](http::Request request, Reply reply) { create_image(deps, std::move(request), reply); }, http::Body::streamed);
-    router.add("POST", "/gantry/images/bootstrap", [&deps](http::Request request, Reply reply) { bootstrap_image(deps, request, reply); });
+    router.add(
+        "GET", "/images/json", [&deps](http::Request request, Reply reply) { answer(reply, list(deps, request)); },
+        http::Body::none);
+    router.add(
+        "GET", "/images/{name:*}/json",
+        [&deps](http::Request request, Reply reply) { answer(reply, inspect(deps, request)); }, http::Body::none);
+    router.add(
+        "GET", "/images/{name:*}/history",
+        [&deps](http::Request request, Reply reply) { answer(reply, history(deps, request)); }, http::Body::none);
+    router.add(
+        "DELETE", "/images/{name:*}",
+        [&deps](http::Request request, Reply reply) { answer(reply, remove(deps, request)); }, http::Body::none);
+    router.add("POST", "/images/{name:*}/tag",
+               [&deps](http::Request request, Reply reply) { answer(reply, tag(deps, request), 201); });
+    router.add(
+        "POST", "/images/load",
+        [&deps](http::Request request, Reply reply) { load_images(deps, std::move(request), reply); },
+        http::Body::streamed);
+    router.add(
+        "POST", "/images/create",
+        [&deps](http::Request request, Reply reply) { create_image(deps, std::move(request), reply); },
+        http::Body::streamed);
+    router.add("POST", "/gantry/images/bootstrap",
+               [&deps](http::Request request, Reply reply) { bootstrap_image(deps, request, reply); });
 }
 
 }  // namespace gantry::daemon

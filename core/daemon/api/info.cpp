@@ -68,7 +68,8 @@ void add_host(Json& info, const HostFacts& facts) {
     info["MemTotal"] = facts.memory_bytes;
     info["Name"] = facts.name;
     info["Warnings"] = warnings(facts);
-    info["SecurityOptions"] = facts.seccomp ? Json{"name=seccomp,profile=builtin", "name=cgroupns"} : Json{"name=cgroupns"};
+    info["SecurityOptions"] =
+        facts.seccomp ? Json{"name=seccomp,profile=builtin", "name=cgroupns"} : Json{"name=cgroupns"};
 }
 
 void add_drivers(Json& info, Deps& deps) {
@@ -91,35 +92,42 @@ Json system_info(Deps& deps) {
     const bool debug = deps.config.log_level == "debug";
     Json pools = Json::array();
     for (const auto& [base, size] : deps.config.address_pools) pools.push_back({{"Base", base}, {"Size", size}});
-    Json info{{"ID", deps.id},
-              {"Containers", counts.total},
-              {"ContainersRunning", counts.running},
-              {"ContainersPaused", counts.paused},
-              {"ContainersStopped", counts.stopped},
-              {"Images", deps.images.list().size()},
-              {"DockerRootDir", deps.root},
-              {"Debug", debug},
-              {"SystemTime", rfc3339(wall_clock_ns())},
-              {"NEventsListener", deps.events.subscribers()},
-              {"IndexServerAddress", ""},
-              {"RegistryConfig", {{"InsecureRegistryCIDRs", Json::array()}, {"IndexConfigs", Json::object()}, {"Mirrors", Json::array()}}},
-              {"GenericResources", nullptr},
-              {"HttpProxy", from_environment("HTTP_PROXY", "http_proxy")},
-              {"HttpsProxy", from_environment("HTTPS_PROXY", "https_proxy")},
-              {"NoProxy", from_environment("NO_PROXY", "no_proxy")},
-              {"Labels", Json::array()},
-              {"ExperimentalBuild", false},
-              {"ServerVersion", engine_version},
-              {"Swarm",
-               {{"NodeID", ""}, {"NodeAddr", ""}, {"LocalNodeState", "inactive"}, {"ControlAvailable", false}, {"Error", ""}, {"RemoteManagers", nullptr}}},
-              {"LiveRestoreEnabled", true},  // containers outlive the engine
-              {"Isolation", ""},
-              {"InitBinary", ""},
-              {"ContainerdCommit", {{"ID", ""}}},
-              {"RuncCommit", {{"ID", ""}}},
-              {"InitCommit", {{"ID", ""}}},
-              {"DefaultAddressPools", pools},
-              {"CDISpecDirs", Json::array()}};
+    Json info{
+        {"ID", deps.id},
+        {"Containers", counts.total},
+        {"ContainersRunning", counts.running},
+        {"ContainersPaused", counts.paused},
+        {"ContainersStopped", counts.stopped},
+        {"Images", deps.images.list().size()},
+        {"DockerRootDir", deps.root},
+        {"Debug", debug},
+        {"SystemTime", rfc3339(wall_clock_ns())},
+        {"NEventsListener", deps.events.subscribers()},
+        {"IndexServerAddress", ""},
+        {"RegistryConfig",
+         {{"InsecureRegistryCIDRs", Json::array()}, {"IndexConfigs", Json::object()}, {"Mirrors", Json::array()}}},
+        {"GenericResources", nullptr},
+        {"HttpProxy", from_environment("HTTP_PROXY", "http_proxy")},
+        {"HttpsProxy", from_environment("HTTPS_PROXY", "https_proxy")},
+        {"NoProxy", from_environment("NO_PROXY", "no_proxy")},
+        {"Labels", Json::array()},
+        {"ExperimentalBuild", false},
+        {"ServerVersion", engine_version},
+        {"Swarm",
+         {{"NodeID", ""},
+          {"NodeAddr", ""},
+          {"LocalNodeState", "inactive"},
+          {"ControlAvailable", false},
+          {"Error", ""},
+          {"RemoteManagers", nullptr}}},
+        {"LiveRestoreEnabled", true},  // containers outlive the engine
+        {"Isolation", ""},
+        {"InitBinary", ""},
+        {"ContainerdCommit", {{"ID", ""}}},
+        {"RuncCommit", {{"ID", ""}}},
+        {"InitCommit", {{"ID", ""}}},
+        {"DefaultAddressPools", pools},
+        {"CDISpecDirs", Json::array()}};
     if (debug)
         if (auto open = list_directory("/proc/self/fd")) info["NFd"] = open->size();
     add_host(info, read_host_facts());
@@ -130,8 +138,10 @@ Json system_info(Deps& deps) {
 Json system_version() {
     const HostFacts facts = read_host_facts();
     const std::string newest(http::newest_version), oldest(http::oldest_version);
-    Json details{{"ApiVersion", newest}, {"MinAPIVersion", oldest}, {"Os", "linux"}, {"Arch", facts.architecture}, {"KernelVersion", facts.kernel},
-                 {"GitCommit", ""}, {"GoVersion", ""}, {"BuildTime", ""}, {"Experimental", "false"}};
+    Json details{
+        {"ApiVersion", newest},          {"MinAPIVersion", oldest}, {"Os", "linux"},   {"Arch", facts.architecture},
+        {"KernelVersion", facts.kernel}, {"GitCommit", ""},         {"GoVersion", ""}, {"BuildTime", ""},
+        {"Experimental", "false"}};
     return {{"Platform", {{"Name", "Gantry"}}},
             {"Components", {{{"Name", "Engine"}, {"Version", engine_version}, {"Details", details}}}},
             {"Version", engine_version},

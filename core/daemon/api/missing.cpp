@@ -47,32 +47,62 @@ constexpr Operation operations[] = {
 };
 
 constexpr const char* swarm_text =
-    "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again.";
+    "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to "
+    "swarm and try again.";
 
 constexpr Operation swarm_operations[] = {
-    {"GET", "/swarm", ""},           {"POST", "/swarm/leave", ""},     {"POST", "/swarm/update", ""},          {"GET", "/swarm/unlockkey", ""},
-    {"POST", "/swarm/unlock", ""},   {"GET", "/nodes", ""},            {"GET", "/nodes/{id}", ""},             {"DELETE", "/nodes/{id}", ""},
-    {"POST", "/nodes/{id}/update", ""}, {"GET", "/services", ""},      {"POST", "/services/create", ""},       {"GET", "/services/{id}", ""},
-    {"DELETE", "/services/{id}", ""}, {"POST", "/services/{id}/update", ""}, {"GET", "/services/{id}/logs", ""}, {"GET", "/tasks", ""},
-    {"GET", "/tasks/{id}", ""},      {"GET", "/tasks/{id}/logs", ""},  {"GET", "/secrets", ""},                {"POST", "/secrets/create", ""},
-    {"GET", "/secrets/{id}", ""},    {"DELETE", "/secrets/{id}", ""},  {"POST", "/secrets/{id}/update", ""},   {"GET", "/configs", ""},
-    {"POST", "/configs/create", ""}, {"GET", "/configs/{id}", ""},     {"DELETE", "/configs/{id}", ""},        {"POST", "/configs/{id}/update", ""},
+    {"GET", "/swarm", ""},
+    {"POST", "/swarm/leave", ""},
+    {"POST", "/swarm/update", ""},
+    {"GET", "/swarm/unlockkey", ""},
+    {"POST", "/swarm/unlock", ""},
+    {"GET", "/nodes", ""},
+    {"GET", "/nodes/{id}", ""},
+    {"DELETE", "/nodes/{id}", ""},
+    {"POST", "/nodes/{id}/update", ""},
+    {"GET", "/services", ""},
+    {"POST", "/services/create", ""},
+    {"GET", "/services/{id}", ""},
+    {"DELETE", "/services/{id}", ""},
+    {"POST", "/services/{id}/update", ""},
+    {"GET", "/services/{id}/logs", ""},
+    {"GET", "/tasks", ""},
+    {"GET", "/tasks/{id}", ""},
+    {"GET", "/tasks/{id}/logs", ""},
+    {"GET", "/secrets", ""},
+    {"POST", "/secrets/create", ""},
+    {"GET", "/secrets/{id}", ""},
+    {"DELETE", "/secrets/{id}", ""},
+    {"POST", "/secrets/{id}/update", ""},
+    {"GET", "/configs", ""},
+    {"POST", "/configs/create", ""},
+    {"GET", "/configs/{id}", ""},
+    {"DELETE", "/configs/{id}", ""},
+    {"POST", "/configs/{id}/update", ""},
 };
 
 }  // namespace
 
 void register_missing(http::Router& router) {
     for (const Operation& operation : operations)
-        router.add(operation.method, operation.pattern, [what = operation.what](http::Request, Reply reply) {
-            reply->error(fail(Code::unsupported, std::string(what) + " is not supported yet"));
-        }, http::Body::streamed, http::Run::reactor);
+        router.add(
+            operation.method, operation.pattern,
+            [what = operation.what](http::Request, Reply reply) {
+                reply->error(fail(Code::unsupported, std::string(what) + " is not supported yet"));
+            },
+            http::Body::streamed, http::Run::reactor);
     for (const char* pattern : {"/swarm/init", "/swarm/join"})
-        router.add("POST", pattern, [](http::Request, Reply reply) {
-            reply->error(fail(Code::unsupported, "swarm mode is not supported"));
-        }, http::Body::buffered, http::Run::reactor);
+        router.add(
+            "POST", pattern,
+            [](http::Request, Reply reply) { reply->error(fail(Code::unsupported, "swarm mode is not supported")); },
+            http::Body::buffered, http::Run::reactor);
     for (const Operation& operation : swarm_operations)
-        router.add(operation.method, operation.pattern, [](http::Request, Reply reply) { reply->json(503, {{"message", swarm_text}}); },
-                   http::Body::buffered, http::Run::reactor);
+        router.add(
+            operation.method, operation.pattern,
+            [](http::Request, Reply reply) {
+                reply->json(503, {{"message", swarm_text}});
+            },
+            http::Body::buffered, http::Run::reactor);
 }
 
 }  // namespace gantry::daemon

@@ -14,7 +14,8 @@ Result<Json> create_network(Deps& deps, const http::Request& request) {
     GANTRY_TRY(Json made, deps.networks.create(body));
     const std::string id = member<std::string>(made, "Id");
     deps.events.publish("network", "create", id,
-                        {{"name", member<std::string>(body, "Name")}, {"type", member<std::string>(body, "Driver", deps.config.defaults.network)}});
+                        {{"name", member<std::string>(body, "Name")},
+                         {"type", member<std::string>(body, "Driver", deps.config.defaults.network)}});
     return made;
 }
 
@@ -36,14 +37,16 @@ bool fits(const Json& network, const std::string& key, const std::string& value)
         const bool used = !member<Json>(network, "Containers", Json::object()).empty();
         return used == (value == "false" || value == "0");
     }
-    const bool built_in = name == network::default_network || name == network::host_network || name == network::none_network;
+    const bool built_in =
+        name == network::default_network || name == network::host_network || name == network::none_network;
     return (value == "builtin") == built_in;  // type
 }
 
 Result<void> check_filters(const std::map<std::string, std::vector<std::string>>& filters) {
     static const std::vector<std::string> known = {"name", "id", "driver", "scope", "label", "dangling", "type"};
     for (const auto& [key, values] : filters) {
-        if (std::find(known.begin(), known.end(), key) == known.end()) return fail(Code::invalid, "invalid filter '" + key + "'");
+        if (std::find(known.begin(), known.end(), key) == known.end())
+            return fail(Code::invalid, "invalid filter '" + key + "'");
         for (const std::string& value : values) {
             const bool sound = key == "type"       ? value == "custom" || value == "builtin"
                                : key == "dangling" ? value == "true" || value == "false" || value == "1" || value == "0"
@@ -61,8 +64,9 @@ Result<Json> list_networks(Deps& deps, const http::Request& request) {
     for (Json& network : deps.networks.list()) {
         const bool wanted = std::all_of(filters.begin(), filters.end(), [&](const auto& filter) {
             auto one = [&](const std::string& value) { return fits(network, filter.first, value); };
-            return filter.first == "label" ? std::all_of(filter.second.begin(), filter.second.end(), one)
-                                           : filter.second.empty() || std::any_of(filter.second.begin(), filter.second.end(), one);
+            return filter.first == "label"
+                       ? std::all_of(filter.second.begin(), filter.second.end(), one)
+                       : filter.second.empty() || std::any_of(filter.second.begin(), filter.second.end(), one);
         });
         if (wanted) all.push_back(std::move(network));
     }
@@ -71,7 +75,8 @@ Result<Json> list_networks(Deps& deps, const http::Request& request) {
 
 Result<Json> inspect_network(Deps& deps, const http::Request& request) {
     const std::string scope = request.query_value("scope");
-    if (!scope.empty() && scope != "local") return fail(Code::not_found, "network " + request.parameter("id") + " not found");
+    if (!scope.empty() && scope != "local")
+        return fail(Code::not_found, "network " + request.parameter("id") + " not found");
     return deps.networks.inspect(request.parameter("id"));
 }
 
@@ -80,8 +85,9 @@ Result<void> remove_network(Deps& deps, const http::Request& request) {
     auto network = deps.networks.inspect(wanted);
     GANTRY_CHECK(deps.networks.remove(wanted));
     if (network)
-        deps.events.publish("network", "destroy", member<std::string>(*network, "Id"),
-                            {{"name", member<std::string>(*network, "Name")}, {"type", member<std::string>(*network, "Driver")}});
+        deps.events.publish(
+            "network", "destroy", member<std::string>(*network, "Id"),
+            {{"name", member<std::string>(*network, "Name")}, {"type", member<std::string>(*network, "Driver")}});
     return {};
 }
 
@@ -96,21 +102,34 @@ Result<void> change(Deps& deps, const http::Request& request, Verb verb) {
     const std::string id = member<std::string>(network, "Id");
     GANTRY_CHECK((verb == Verb::connect ? deps.connect_network : deps.disconnect_network)(id, body));
     deps.events.publish("network", verb == Verb::connect ? "connect" : "disconnect", id,
-                        {{"container", container}, {"name", member<std::string>(network, "Name")}, {"type", member<std::string>(network, "Driver")}});
+                        {{"container", container},
+                         {"name", member<std::string>(network, "Name")},
+                         {"type", member<std::string>(network, "Driver")}});
     return {};
 }
 
 }  // namespace
 
 void register_networks(http::Router& router, Deps& deps) {
-    router.add("GET", "/networks", [&deps](http::Request request, Reply reply) { answer(reply, list_networks(deps, request)); }, http::Body::none);
-    router.add("POST", "/networks/create", [&deps](http::Request request, Reply reply) { answer(reply, create_network(deps, request), 201); });
-    router.add("GET", "/networks/{id}", [&deps](http::Request request, Reply reply) { answer(reply, inspect_network(deps, request)); }, http::Body::none);
-    router.add("DELETE", "/networks/{id}", [&deps](http::Request request, Reply reply) { answer(reply, remove_network(deps, request), 204); }, http::Body::none);
-    router.add("POST", "/networks/{id}/connect",
-               [&deps](http::Request request, Reply reply) { answer(reply, change(deps, request, Verb::connect), 200); });
-    router.add("POST", "/networks/{id}/disconnect",
-               [&deps](http::Request request, Reply reply) { answer(reply, change(deps, request, Verb::disconnect), 200); });
+    router.add(
+        "GET", "/networks",
+        [&deps](http::Request request, Reply reply) { answer(reply, list_networks(deps, request)); }, http::Body::none);
+    router.add("POST", "/networks/create",
+               [&deps](http::Request request, Reply reply) { answer(reply, create_network(deps, request), 201); });
+    router.add(
+        "GET", "/networks/{id}",
+        [&deps](http::Request request, Reply reply) { answer(reply, inspect_network(deps, request)); },
+        http::Body::none);
+    router.add(
+        "DELETE", "/networks/{id}",
+        [&deps](http::Request request, Reply reply) { answer(reply, remove_network(deps, request), 204); },
+        http::Body::none);
+    router.add("POST", "/networks/{id}/connect", [&deps](http::Request request, Reply reply) {
+        answer(reply, change(deps, request, Verb::connect), 200);
+    });
+    router.add("POST", "/networks/{id}/disconnect", [&deps](http::Request request, Reply reply) {
+        answer(reply, change(deps, request, Verb::disconnect), 200);
+    });
 }
 
 }  // namespace gantry::daemon

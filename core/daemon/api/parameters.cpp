@@ -32,7 +32,8 @@ Result<std::optional<int>> read_number(const http::Request& request, std::string
     std::string text = request.query_value(name);
     if (text.empty()) return std::optional<int>();
     auto value = parse_int(text);
-    if (!value || *value < -2147483647 || *value > 2147483647) return fail(Code::invalid, "invalid value \"" + text + "\" for \"" + std::string(name) + "\": a whole number");
+    if (!value || *value < -2147483647 || *value > 2147483647)
+        return fail(Code::invalid, "invalid value \"" + text + "\" for \"" + std::string(name) + "\": a whole number");
     return std::optional<int>(static_cast<int>(*value));
 }
 
@@ -44,10 +45,14 @@ Result<std::string> read_detach_keys(const std::string& text) {
             keys += key[0];
         } else if (key.starts_with("ctrl-") && key.size() == 6) {
             char c = key[5];
-            if (c >= 'a' && c <= 'z') keys += static_cast<char>(c - 'a' + 1);
-            else if (c == '@') keys += '\0';
-            else if (c >= '[' && c <= '_') keys += static_cast<char>(c - '[' + 27);
-            else return fail(Code::invalid, "Unknown character: '" + std::string(key) + "'");
+            if (c >= 'a' && c <= 'z')
+                keys += static_cast<char>(c - 'a' + 1);
+            else if (c == '@')
+                keys += '\0';
+            else if (c >= '[' && c <= '_')
+                keys += static_cast<char>(c - '[' + 27);
+            else
+                return fail(Code::invalid, "Unknown character: '" + std::string(key) + "'");
         } else if (key == "DEL") {
             keys += '\x7f';
         } else {

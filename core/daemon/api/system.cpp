@@ -28,7 +28,8 @@ Result<EventBus::Subscription> read_subscription(const http::Request& request) {
     GANTRY_TRY(wish.since_ns, read_event_time(request, "since"));
     GANTRY_TRY(wish.until_ns, read_event_time(request, "until"));
     if (wish.since_ns != 0 && wish.until_ns != 0 && wish.until_ns < wish.since_ns)
-        return fail(Code::invalid, "`since` time (" + request.query_value("since") + ") cannot be after `until` time (" + request.query_value("until") + ")");
+        return fail(Code::invalid, "`since` time (" + request.query_value("since") +
+                                       ") cannot be after `until` time (" + request.query_value("until") + ")");
     GANTRY_TRY(wish.filters, read_filters(request));
     GANTRY_CHECK(check_event_filters(wish.filters));
     wish.old_fields = request.version_number() < 152;
@@ -48,15 +49,20 @@ std::string events_type(const http::Request& request) {
 void register_system(http::Router& router, Deps& deps) {
     router.add("GET", "/_ping", ping, http::Body::none, http::Run::reactor);
 
-    router.add("GET", "/version", [](http::Request, Reply reply) { reply->json(200, system_version()); }, http::Body::none);
+    router.add(
+        "GET", "/version", [](http::Request, Reply reply) { reply->json(200, system_version()); }, http::Body::none);
 
-    router.add("GET", "/info", [&deps](http::Request, Reply reply) { reply->json(200, system_info(deps)); }, http::Body::none);
+    router.add(
+        "GET", "/info", [&deps](http::Request, Reply reply) { reply->json(200, system_info(deps)); }, http::Body::none);
 
-    router.add("GET", "/events", [&deps](http::Request request, Reply reply) {
-        auto wish = read_subscription(request);
-        if (!wish) return reply->error(wish.error());
-        (void)deps.events.subscribe(reply->stream(200, events_type(request)), std::move(*wish));
-    }, http::Body::none);
+    router.add(
+        "GET", "/events",
+        [&deps](http::Request request, Reply reply) {
+            auto wish = read_subscription(request);
+            if (!wish) return reply->error(wish.error());
+            (void)deps.events.subscribe(reply->stream(200, events_type(request)), std::move(*wish));
+        },
+        http::Body::none);
 }
 
 }  // namespace gantry::daemon

@@ -16,7 +16,9 @@ Result<Texts> texts(const Json& body, const char* key) {
     if (found == body.end() || found->is_null()) return all;
     if (!found->is_object()) return fail(Code::invalid, "\"" + std::string(key) + "\" must be an object of texts");
     for (const auto& [name, value] : found->items()) {
-        if (!value.is_string()) return fail(Code::invalid, "\"" + std::string(key) + "\": the value of \"" + name.substr(0, 64) + "\" must be a text");
+        if (!value.is_string())
+            return fail(Code::invalid,
+                        "\"" + std::string(key) + "\": the value of \"" + name.substr(0, 64) + "\" must be a text");
         all.emplace(name, value.get<std::string>());
     }
     return all;
@@ -56,18 +58,21 @@ bool fits(const volume::Volume& volume, const std::string& key, const std::strin
 Result<Json> list_volumes(Deps& deps, const http::Request& request) {
     GANTRY_TRY(auto filters, read_filters(request));
     for (const auto& [key, values] : filters) {
-        if (key != "name" && key != "driver" && key != "dangling" && key != "label") return fail(Code::invalid, "invalid filter '" + key + "'");
+        if (key != "name" && key != "driver" && key != "dangling" && key != "label")
+            return fail(Code::invalid, "invalid filter '" + key + "'");
         if (key != "dangling") continue;
         for (const std::string& value : values)
-            if (value != "true" && value != "false" && value != "1" && value != "0") return fail(Code::invalid, "invalid filter 'dangling=" + value + "'");
+            if (value != "true" && value != "false" && value != "1" && value != "0")
+                return fail(Code::invalid, "invalid filter 'dangling=" + value + "'");
     }
     Json all = Json::array();
     for (const volume::Volume& volume : deps.volumes.list()) {
         const bool wanted = std::all_of(filters.begin(), filters.end(), [&](const auto& filter) {
             auto one = [&](const std::string& value) { return fits(volume, filter.first, value); };
             // Labels must all be there; of names and drivers one is enough.
-            return filter.first == "label" ? std::all_of(filter.second.begin(), filter.second.end(), one)
-                                           : filter.second.empty() || std::any_of(filter.second.begin(), filter.second.end(), one);
+            return filter.first == "label"
+                       ? std::all_of(filter.second.begin(), filter.second.end(), one)
+                       : filter.second.empty() || std::any_of(filter.second.begin(), filter.second.end(), one);
         });
         if (wanted) all.push_back(volume.to_api());
     }
@@ -90,10 +95,19 @@ Result<void> remove_volume(Deps& deps, const http::Request& request) {
 }  // namespace
 
 void register_volumes(http::Router& router, Deps& deps) {
-    router.add("GET", "/volumes", [&deps](http::Request request, Reply reply) { answer(reply, list_volumes(deps, request)); }, http::Body::none);
-    router.add("POST", "/volumes/create", [&deps](http::Request request, Reply reply) { answer(reply, create_volume(deps, request), 201); });
-    router.add("GET", "/volumes/{name}", [&deps](http::Request request, Reply reply) { answer(reply, inspect_volume(deps, request)); }, http::Body::none);
-    router.add("DELETE", "/volumes/{name}", [&deps](http::Request request, Reply reply) { answer(reply, remove_volume(deps, request), 204); }, http::Body::none);
+    router.add(
+        "GET", "/volumes", [&deps](http::Request request, Reply reply) { answer(reply, list_volumes(deps, request)); },
+        http::Body::none);
+    router.add("POST", "/volumes/create",
+               [&deps](http::Request request, Reply reply) { answer(reply, create_volume(deps, request), 201); });
+    router.add(
+        "GET", "/volumes/{name}",
+        [&deps](http::Request request, Reply reply) { answer(reply, inspect_volume(deps, request)); },
+        http::Body::none);
+    router.add(
+        "DELETE", "/volumes/{name}",
+        [&deps](http::Request request, Reply reply) { answer(reply, remove_volume(deps, request), 204); },
+        http::Body::none);
 }
 
 }  // namespace gantry::daemon

@@ -9,7 +9,8 @@ namespace gantry::http {
 
 Result<BodyPump> BodyPump::create(UniqueFd* reader) {
     int ends[2];
-    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return fail_errno("make a socket pair for the body");
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+        return fail_errno("make a socket pair for the body");
     UniqueFd ours(ends[0]), theirs(ends[1]);
     if (::fcntl(ours.get(), F_SETFL, O_NONBLOCK) != 0) return fail_errno("make the body's socket non-blocking");
     const int bytes = 512 << 10;

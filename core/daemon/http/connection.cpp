@@ -22,7 +22,11 @@ constexpr int slow_answer_ms = 60'000, closing_ms = 5'000;
 }  // namespace
 
 Connection::Connection(std::shared_ptr<Core> core, Socket socket, unsigned peer_uid)
-    : core_(std::move(core)), socket_(std::move(socket)), fd_(socket_.native_handle()), peer_uid_(peer_uid), output_(fd_),
+    : core_(std::move(core)),
+      socket_(std::move(socket)),
+      fd_(socket_.native_handle()),
+      peer_uid_(peer_uid),
+      output_(fd_),
       reader_(core_->limits()) {}
 
 void Connection::start() {
@@ -35,12 +39,13 @@ void Connection::read_more() {
     if (reading_ || state_ == State::closed) return;
     reading_ = true;
     const std::span<char> room = reader_.prepare(pump_ ? pump_read_bytes : read_bytes);
-    socket_.async_read_some(asio::buffer(room.data(), room.size()), [self = shared_from_this()](const error_code& ec, std::size_t size) {
-        self->reading_ = false;
-        if (self->state_ == State::closed) return;
-        if (ec) return self->drop();
-        self->on_read(size);
-    });
+    socket_.async_read_some(asio::buffer(room.data(), room.size()),
+                            [self = shared_from_this()](const error_code& ec, std::size_t size) {
+                                self->reading_ = false;
+                                if (self->state_ == State::closed) return;
+                                if (ec) return self->drop();
+                                self->on_read(size);
+                            });
 }
 
 void Connection::on_read(std::size_t size) {
@@ -71,7 +76,8 @@ void Connection::advance() {
         case RequestReader::Step::body:
             head_.request.body += reader_.piece();
             if (head_.request.body.size() > core_->limits().body_bytes)
-                refuse({413, "the request body is larger than " + std::to_string(core_->limits().body_bytes) + " bytes"});
+                refuse(
+                    {413, "the request body is larger than " + std::to_string(core_->limits().body_bytes) + " bytes"});
             break;
         case RequestReader::Step::end: dispatch(); break;
         case RequestReader::Step::refused: refuse(reader_.verdict()); break;
@@ -96,7 +102,8 @@ void Connection::on_head() {
     auto length = request.headers.find("content-length");
     if (match_.body != Body::streamed && length != request.headers.end() &&
         parse_int(length->second).value_or(0) > static_cast<std::int64_t>(core_->limits().body_bytes))
-        return refuse({413, "the request body is larger than " + std::to_string(core_->limits().body_bytes) + " bytes"});
+        return refuse(
+            {413, "the request body is larger than " + std::to_string(core_->limits().body_bytes) + " bytes"});
     if (head_.expects_continue && reader_.buffered() == 0 && !send({"HTTP/1.1 100 Continue\r\n\r\n"})) return drop();
     body_ends_ = now_ms() + core_->limits().body_total_ms;
     if (match_.body == Body::streamed) begin_pump();
@@ -125,7 +132,8 @@ void Connection::dispatch() {
         auto empty = open_file("/dev/null", O_RDONLY);
         if (empty) request->body_stream = std::move(empty).value();
     }
-    const ExchangeHead about{request->method == "HEAD", head_.http11, head_.keep_alive && !core_->stopping(), head_.upgrade};
+    const ExchangeHead about{request->method == "HEAD", head_.http11, head_.keep_alive && !core_->stopping(),
+                             head_.upgrade};
     auto exchange = std::make_shared<Exchange>(shared_from_this(), ++exchange_, about);
     const Handler* handler = match_.handler;
     if (match_.run == Run::reactor)
@@ -166,10 +174,11 @@ void Connection::pump() {
             set_deadline(0);
             pump_waits_ = true;
             if (!pump_waiter_) pump_waiter_.emplace(core_->io(), pump_->fd());
-            pump_waiter_->async_wait(asio::posix::stream_descriptor::wait_write, [self = shared_from_this()](const error_code& ec) {
-                self->pump_waits_ = false;
-                if (!ec && self->state_ != State::closed) self->pump();
-            });
+            pump_waiter_->async_wait(asio::posix::stream_descriptor::wait_write,
+                                     [self = shared_from_this()](const error_code& ec) {
+                                         self->pump_waits_ = false;
+                                         if (!ec && self->state_ != State::closed) self->pump();
+                                     });
         }
     }
 }
@@ -335,7 +344,8 @@ Result<Hijacked> Connection::give_away(std::string_view head) {
     if (sent != Output::State::clear) return fail(Code::cancelled, "the client has gone");
     if (!given.socket) return fail_errno("take over the connection", error);
     const int flags = ::fcntl(given.socket.get(), F_GETFL);
-    if (flags < 0 || ::fcntl(given.socket.get(), F_SETFL, flags & ~O_NONBLOCK) != 0) return fail_errno("take over the connection");
+    if (flags < 0 || ::fcntl(given.socket.get(), F_SETFL, flags & ~O_NONBLOCK) != 0)
+        return fail_errno("take over the connection");
     return given;
 }
 

@@ -74,7 +74,7 @@ private:
     bool reading_ = false, flushing_ = false, watching_ = false, advancing_ = false;
     bool answer_waits_ = false;  // the exchange is over but for what the socket has not taken
     bool end_after_answer_ = false;
-    bool head_begun_ = false;    // the first byte of a request has come, its clock runs
+    bool head_begun_ = false;  // the first byte of a request has come, its clock runs
     std::atomic<bool> given_away_ = false;
 
     RequestHead head_;

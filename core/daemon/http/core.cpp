@@ -53,7 +53,8 @@ void Core::start_ticking() {
         const std::int64_t now = now_ms();
         std::vector<std::shared_ptr<Connection>> late;
         for (auto& [key, weak] : self->connections_)
-            if (auto connection = weak.lock(); connection && connection->is_late(now)) late.push_back(std::move(connection));
+            if (auto connection = weak.lock(); connection && connection->is_late(now))
+                late.push_back(std::move(connection));
         for (auto& connection : late) connection->on_late();
         if (self->stopping_) self->end_stop_if_done();
         if (!self->connections_.empty() || self->stopping_) self->start_ticking();

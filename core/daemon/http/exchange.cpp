@@ -27,14 +27,17 @@ public:
         if (!connection_->core().on_reactor() && !connection_->output().wait_for_room(stream_room)) return gone();
         char size[24];
         const int length = std::snprintf(size, sizeof size, "%zx\r\n", data.size());
-        const bool sent = form_ == Form::chunked
-                              ? connection_->send({std::string_view(size, static_cast<std::size_t>(length)), data, "\r\n"})
-                              : connection_->send({data});
+        const bool sent =
+            form_ == Form::chunked
+                ? connection_->send({std::string_view(size, static_cast<std::size_t>(length)), data, "\r\n"})
+                : connection_->send({data});
         if (!sent) return gone();
         return {};
     }
     bool client_gone() const override { return connection_->output().gone(); }
-    void on_client_gone(std::function<void()> gone_callback) override { connection_->watch(exchange_, std::move(gone_callback)); }
+    void on_client_gone(std::function<void()> gone_callback) override {
+        connection_->watch(exchange_, std::move(gone_callback));
+    }
     std::size_t pending() const override { return connection_->output().pending(); }
 
 private:
@@ -89,7 +92,8 @@ void Exchange::empty(int status) {
     answer(head, {});
 }
 
-void Exchange::text(int status, std::string_view content_type, std::string body, const std::map<std::string, std::string>& headers) {
+void Exchange::text(int status, std::string_view content_type, std::string body,
+                    const std::map<std::string, std::string>& headers) {
     if (!claim()) return;
     Head head;
     head.status = status;
@@ -131,7 +135,8 @@ void run_handler(const Handler& handler, Request request, const std::shared_ptr<
     } catch (const Json::type_error& e) {
         // A member of the body is of a type that its reader did not expect.
         const std::string_view what = e.what();
-        exchange->error(fail(Code::invalid, "invalid JSON: a member of the body has the wrong type: " + std::string(what.substr(std::min(what.size(), what.find("] ") + 2)))));
+        exchange->error(fail(Code::invalid, "invalid JSON: a member of the body has the wrong type: " +
+                                                std::string(what.substr(std::min(what.size(), what.find("] ") + 2)))));
     } catch (const std::exception& e) {
         exchange->error(fail(Code::internal, std::string("exception in a request handler: ") + e.what()));
     } catch (...) {

@@ -8,7 +8,7 @@
 namespace gantry::http {
 
 struct ExchangeHead {
-    bool head_only = false;   // HEAD: headers as for GET, no body
+    bool head_only = false;  // HEAD: headers as for GET, no body
     bool http11 = true;
     bool keep_alive = true;
     bool upgrade = false;
@@ -21,7 +21,8 @@ public:
 
     void json(int status, const Json& body) override;
     void empty(int status) override;
-    void text(int status, std::string_view content_type, std::string body, const std::map<std::string, std::string>& headers) override;
+    void text(int status, std::string_view content_type, std::string body,
+              const std::map<std::string, std::string>& headers) override;
     void error(const Error& error) override;
     std::shared_ptr<Stream> stream(int status, std::string_view content_type) override;
     Result<Hijacked> hijack(std::string_view content_type) override;

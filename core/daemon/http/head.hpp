@@ -11,8 +11,8 @@ enum class After { keep_alive = 1, close };
 
 struct Head {
     int status = 200;
-    std::string_view content_type;                 // "": none
-    std::optional<std::size_t> content_length;     // none: chunked, or until the connection ends
+    std::string_view content_type;              // "": none
+    std::optional<std::size_t> content_length;  // none: chunked, or until the connection ends
     bool chunked = false;
     After after = After::keep_alive;
     const std::map<std::string, std::string>* more = nullptr;

@@ -15,14 +15,14 @@
 namespace gantry::http {
 
 struct Request {
-    std::string method;                        // "GET"
-    std::string path;                          // decoded once, version prefix taken off: "/containers/json"
-    std::string version;                       // "1.47"; the newest where the client named none
+    std::string method;                             // "GET"
+    std::string path;                               // decoded once, version prefix taken off: "/containers/json"
+    std::string version;                            // "1.47"; the newest where the client named none
     std::map<std::string, std::string> parameters;  // of the pattern: {id}
     std::multimap<std::string, std::string> query;  // decoded
     std::map<std::string, std::string> headers;     // names in lower case
-    std::string body;                          // Body::buffered: whole
-    UniqueFd body_stream;                      // Body::streamed: a pipe or socket to read to its end
+    std::string body;                               // Body::buffered: whole
+    UniqueFd body_stream;                           // Body::streamed: a pipe or socket to read to its end
     unsigned peer_uid = 0;
 
     const std::string& parameter(const std::string& name) const { return parameters.at(name); }
@@ -61,7 +61,7 @@ class Responder {
 public:
     virtual ~Responder() = default;
     virtual void json(int status, const Json& body) = 0;
-    virtual void empty(int status) = 0;                         // 204, 304
+    virtual void empty(int status) = 0;  // 204, 304
     virtual void text(int status, std::string_view content_type, std::string body,
                       const std::map<std::string, std::string>& headers = {}) = 0;
     // {"message": text} with the one status of the code (status.hpp).
@@ -82,7 +82,8 @@ class Router {
 public:
     // `pattern`: "/containers/{id}/json"; {name:*} at the end or before a suffix takes slashes too
     // ("/images/{name:*}/json"). Methods and patterns of one path: a path known under another method is 405.
-    void add(std::string_view method, std::string_view pattern, Handler handler, Body body = Body::buffered, Run run = Run::worker);
+    void add(std::string_view method, std::string_view pattern, Handler handler, Body body = Body::buffered,
+             Run run = Run::worker);
     struct Match {
         const Handler* handler = nullptr;
         Body body = Body::buffered;
@@ -102,10 +103,10 @@ int status_of(Code code);
 
 // What a client may ask for; the defaults are what ships, tests shorten them.
 struct Limits {
-    int header_ms = 10'000;             // from the first byte (or the connection's start) to the end of the header
-    int body_idle_ms = 30'000;          // between two pieces of a body
-    int body_total_ms = 60'000;         // of a body that is held in memory
-    int keep_alive_ms = 60'000;         // between two requests
+    int header_ms = 10'000;      // from the first byte (or the connection's start) to the end of the header
+    int body_idle_ms = 30'000;   // between two pieces of a body
+    int body_total_ms = 60'000;  // of a body that is held in memory
+    int keep_alive_ms = 60'000;  // between two requests
     std::size_t request_line = 8u << 10;
     std::size_t header_bytes = 32u << 10;
     std::size_t header_count = 64;
@@ -114,9 +115,9 @@ struct Limits {
 };
 
 struct ServerSettings {
-    std::string socket_path;      // unix socket, 0660 from the moment it exists
-    std::string socket_group;     // "" : root
-    int workers = 16;             // grown lazily; more for a while when all of them wait for something
+    std::string socket_path;   // unix socket, 0660 from the moment it exists
+    std::string socket_group;  // "" : root
+    int workers = 16;          // grown lazily; more for a while when all of them wait for something
     Limits limits = {};
 };
 
@@ -126,8 +127,8 @@ public:
     // that nobody listens on is replaced; one that answers: GANTRY_BUSY.
     static Result<std::unique_ptr<Server>> create(ServerSettings settings, const Router& router);
     virtual ~Server() = default;
-    virtual void run() = 0;    // blocks until stop()
-    virtual void stop() = 0;   // any thread; open requests are given 1 s
+    virtual void run() = 0;   // blocks until stop()
+    virtual void stop() = 0;  // any thread; open requests are given 1 s
     // Runs work on a worker thread, soon.
     virtual void post(std::function<void()> work) = 0;
 };

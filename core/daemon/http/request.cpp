@@ -26,7 +26,8 @@ Result<void> check_size(std::string_view text) {
         }
         if (c == '"') quoted = true;
         if (c == '{' || c == '[') {
-            if (++depth > max_depth) return fail(Code::invalid, "invalid JSON: nested deeper than " + std::to_string(max_depth));
+            if (++depth > max_depth)
+                return fail(Code::invalid, "invalid JSON: nested deeper than " + std::to_string(max_depth));
         } else if (c == '}' || c == ']') {
             --depth;
         } else if (c == ',' && ++elements > max_elements) {
@@ -93,7 +94,9 @@ Result<Json> Request::json() const {
     } catch (const Json::exception& e) {
         return fail(Code::invalid, "invalid JSON: a number is out of range");
     }
-    if (!keys.twice().empty()) return fail(Code::invalid, "invalid JSON: key \"" + keys.twice().substr(0, 64) + "\" stands twice in one object");
+    if (!keys.twice().empty())
+        return fail(Code::invalid,
+                    "invalid JSON: key \"" + keys.twice().substr(0, 64) + "\" stands twice in one object");
     if (!parsed.is_object()) return fail(Code::invalid, "invalid JSON: the body is not an object");
     return parsed;
 }
@@ -101,7 +104,8 @@ Result<Json> Request::json() const {
 int Request::version_number() const {
     const std::size_t dot = version.find('.');
     if (dot == std::string::npos) return 0;
-    const auto major = parse_int(std::string_view(version).substr(0, dot)), minor = parse_int(std::string_view(version).substr(dot + 1));
+    const auto major = parse_int(std::string_view(version).substr(0, dot)),
+               minor = parse_int(std::string_view(version).substr(dot + 1));
     return major && minor ? static_cast<int>(*major * 100 + *minor) : 0;
 }
 

@@ -115,7 +115,8 @@ RequestReader::Step RequestReader::fill_head() {
     head_.has_body = parser.chunked() || parser.content_length().value_or(0) > 0;
     head_.expects_continue = head_.http11 && head_.has_body && request.headers.contains("expect");
     auto upgrade = request.headers.find("upgrade"), connection = request.headers.find("connection");
-    head_.upgrade = upgrade != request.headers.end() && to_lower(upgrade->second) == "tcp" && connection != request.headers.end() &&
+    head_.upgrade = upgrade != request.headers.end() && to_lower(upgrade->second) == "tcp" &&
+                    connection != request.headers.end() &&
                     to_lower(connection->second).find("upgrade") != std::string::npos;
     state_ = head_.has_body ? State::body : State::end;
     return Step::head;
@@ -146,7 +147,8 @@ RequestReader::Step RequestReader::next_body() {
         }
         if (starved || used == 0) {
             // A chunk's first line, or its trailers, must end some time.
-            if (parser_->buffer.size() > limits_.header_bytes) return refuse({400, "malformed body: a chunk without an end"});
+            if (parser_->buffer.size() > limits_.header_bytes)
+                return refuse({400, "malformed body: a chunk without an end"});
             return Step::more;
         }
     }

@@ -12,12 +12,12 @@ namespace gantry::http {
 
 // What a header said beside what a handler needs to know.
 struct RequestHead {
-    Request request;          // without body
+    Request request;  // without body
     bool http11 = true;
     bool keep_alive = true;
     bool has_body = false;
     bool expects_continue = false;
-    bool upgrade = false;     // Connection: Upgrade with Upgrade: tcp
+    bool upgrade = false;  // Connection: Upgrade with Upgrade: tcp
 };
 
 class RequestReader {

@@ -22,7 +22,8 @@ std::vector<Piece> parse_pattern(std::string_view pattern) {
         }
         const std::string_view inside = segment.substr(1, segment.size() - 2);
         const bool rest = inside.ends_with(":*");
-        pieces.push_back({rest ? Piece::Kind::rest : Piece::Kind::one, std::string(rest ? inside.substr(0, inside.size() - 2) : inside)});
+        pieces.push_back({rest ? Piece::Kind::rest : Piece::Kind::one,
+                          std::string(rest ? inside.substr(0, inside.size() - 2) : inside)});
     }
     return pieces;
 }
@@ -39,7 +40,8 @@ struct Router::Route {
 
     // Where the pieces match `segments`, which: `taken` is how many segments the {name:*} piece takes.
     bool matches(const std::vector<std::string_view>& segments, std::size_t& taken) const {
-        const bool greedy = std::any_of(pieces.begin(), pieces.end(), [](const Piece& p) { return p.kind == Piece::Kind::rest; });
+        const bool greedy =
+            std::any_of(pieces.begin(), pieces.end(), [](const Piece& p) { return p.kind == Piece::Kind::rest; });
         if (greedy ? segments.size() < pieces.size() : segments.size() != pieces.size()) return false;
         taken = segments.size() - pieces.size() + 1;
         std::size_t at = 0;
@@ -59,9 +61,11 @@ void Router::add(std::string_view method, std::string_view pattern, Handler hand
     route->handler = std::move(handler);
     route->body = body;
     route->run = run;
-    route->literals = std::count_if(route->pieces.begin(), route->pieces.end(), [](const Piece& p) { return p.kind == Piece::Kind::literal; });
+    route->literals = std::count_if(route->pieces.begin(), route->pieces.end(),
+                                    [](const Piece& p) { return p.kind == Piece::Kind::literal; });
     // The most literal pattern is asked first; equal ones in the order they were added.
-    auto place = std::find_if(routes_.begin(), routes_.end(), [&](const auto& other) { return other->literals < route->literals; });
+    auto place = std::find_if(routes_.begin(), routes_.end(),
+                              [&](const auto& other) { return other->literals < route->literals; });
     routes_.insert(place, std::move(route));
 }
 
@@ -91,7 +95,8 @@ Router::Match Router::match(std::string_view method, std::string_view path) cons
         const std::size_t count = piece.kind == Piece::Kind::rest ? taken : 1;
         std::string value;
         for (std::size_t i = 0; i < count; ++i) {
-            if (segments[at + i].empty() && piece.kind != Piece::Kind::literal) return Match{nullptr, Body::none, Run::worker, {}, 400};
+            if (segments[at + i].empty() && piece.kind != Piece::Kind::literal)
+                return Match{nullptr, Body::none, Run::worker, {}, 400};
             value += (i ? "/" : "") + std::string(segments[at + i]);
         }
         at += count;

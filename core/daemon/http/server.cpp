@@ -35,7 +35,8 @@ Result<UniqueFd> listen_at(const ServerSettings& settings) {
     if (!settings.socket_group.empty()) {
         GANTRY_TRY(group, group_id(settings.socket_group));
     }
-    if (auto answered = connect_unix(path, SOCK_STREAM)) return fail(Code::busy, "another engine answers at \"" + path + "\"");
+    if (auto answered = connect_unix(path, SOCK_STREAM))
+        return fail(Code::busy, "another engine answers at \"" + path + "\"");
     GANTRY_TRY(UniqueFd listener, listen_unix(path, SOCK_STREAM, 0660, 1024));
     // The umask may have taken bits away; nobody has had more than 0660 meanwhile.
     if (group != 0 && ::lchown(path.c_str(), static_cast<uid_t>(-1), group) != 0)
@@ -47,8 +48,11 @@ Result<UniqueFd> listen_at(const ServerSettings& settings) {
 class UnixServer final : public Server {
 public:
     UnixServer(const ServerSettings& settings, const Router& router, UniqueFd listener)
-        : core_(std::make_shared<Core>(router, settings)), path_(settings.socket_path), acceptor_(core_->io()), pause_(core_->io()) {
-        struct stat info{};
+        : core_(std::make_shared<Core>(router, settings)),
+          path_(settings.socket_path),
+          acceptor_(core_->io()),
+          pause_(core_->io()) {
+        struct stat info {};
         if (::stat(path_.c_str(), &info) == 0) inode_ = info.st_ino;
         acceptor_.assign(asio::local::stream_protocol(), listener.release());
         acceptor_.non_blocking(true);
@@ -111,7 +115,8 @@ private:
 
     void take(UniqueFd fd) {
         if (core_->connections() >= core_->limits().connections) {
-            static constexpr std::string_view full = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            static constexpr std::string_view full =
+                "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
             (void)::send(fd.get(), full.data(), full.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
             return;
         }
@@ -134,7 +139,7 @@ private:
     }
 
     void remove_socket() {
-        struct stat info{};
+        struct stat info {};
         if (inode_ != 0 && ::stat(path_.c_str(), &info) == 0 && info.st_ino == inode_) ::unlink(path_.c_str());
         inode_ = 0;
     }

@@ -86,10 +86,11 @@ Result<std::string> take_version(std::string& path) {
     auto version = parse_version(text);
     if (!version) return std::string(newest_version);
     if (*version > *parse_version(newest_version))
-        return fail(Code::invalid, "client version " + text + " is too new. Maximum supported API version is " + std::string(newest_version));
+        return fail(Code::invalid, "client version " + text + " is too new. Maximum supported API version is " +
+                                       std::string(newest_version));
     if (*version < *parse_version(oldest_version))
-        return fail(Code::invalid, "client version " + text + " is too old. Minimum supported API version is " + std::string(oldest_version) +
-                                       ", please upgrade your client to a newer version");
+        return fail(Code::invalid, "client version " + text + " is too old. Minimum supported API version is " +
+                                       std::string(oldest_version) + ", please upgrade your client to a newer version");
     path = slash == std::string::npos ? "/" : path.substr(slash);
     return text;
 }
@@ -99,8 +100,10 @@ Result<void> parse_query(std::string_view text, std::multimap<std::string, std::
         if (pair.empty()) continue;
         const std::size_t equals = pair.find('=');
         auto key = decode(pair.substr(0, equals), Part::query);
-        auto value = decode(equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1), Part::query);
-        if (!key || !value) return fail(Code::invalid, "invalid query parameter \"" + std::string(pair.substr(0, 64)) + "\"");
+        auto value =
+            decode(equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1), Part::query);
+        if (!key || !value)
+            return fail(Code::invalid, "invalid query parameter \"" + std::string(pair.substr(0, 64)) + "\"");
         query.emplace(std::move(*key), std::move(*value));
     }
     return {};
@@ -110,7 +113,8 @@ Result<void> parse_query(std::string_view text, std::multimap<std::string, std::
 
 Result<Target> parse_target(std::string_view text) {
     if (!text.starts_with('/')) return fail(Code::invalid, "invalid request target: it must begin with \"/\"");
-    if (text.find('#') != std::string_view::npos) return fail(Code::invalid, "invalid request target: it has a fragment");
+    if (text.find('#') != std::string_view::npos)
+        return fail(Code::invalid, "invalid request target: it has a fragment");
     const std::size_t question = text.find('?');
     auto path = decode(text.substr(0, question), Part::path);
     if (!path || has_dot_segment(*path)) return fail(Code::invalid, "invalid path in the request");

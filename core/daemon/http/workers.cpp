@@ -51,7 +51,8 @@ void Workers::stop() {
     state_->queue.clear();
     state_->wake.notify_all();
     state_->ended.wait_for(lock, std::chrono::seconds(1), [this] { return state_->threads == 0; });
-    if (state_->threads) log::warn("worker threads are still busy at the end", {{"threads", std::to_string(state_->threads)}});
+    if (state_->threads)
+        log::warn("worker threads are still busy at the end", {{"threads", std::to_string(state_->threads)}});
 }
 
 // Called with the mutex held.
@@ -76,7 +77,8 @@ void Workers::add_thread(const std::shared_ptr<State>& state) {
         return;
     }
     delete argument;
-    log::error("a worker thread could not be made", {{"errno", std::to_string(error)}, {"threads", std::to_string(state->threads)}});
+    log::error("a worker thread could not be made",
+               {{"errno", std::to_string(error)}, {"threads", std::to_string(state->threads)}});
 }
 
 void Workers::run(const std::shared_ptr<State>& state) {
@@ -116,7 +118,8 @@ Workers::Posted Workers::post(std::function<void()> work) {
 void Workers::relieve() {
     std::lock_guard lock(state_->mutex);
     if (state_->stop || state_->queue.empty() || Clock::now() - state_->queue.front().since < patience) return;
-    for (std::size_t i = 0; i < 8 && i < state_->queue.size() && state_->threads < most_threads; ++i) add_thread(state_);
+    for (std::size_t i = 0; i < 8 && i < state_->queue.size() && state_->threads < most_threads; ++i)
+        add_thread(state_);
 }
 
 bool Workers::has_backlog() const {

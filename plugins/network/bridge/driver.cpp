@@ -31,7 +31,8 @@ public:
     static Result<std::unique_ptr<BridgeDriver>> create(Host host, const DriverConfig& config) {
         GANTRY_TRY(auto firewall, Firewall::create(config.engine));
         auto driver = std::make_unique<BridgeDriver>(host, config, std::move(firewall));
-        GANTRY_TRY(driver->watcher_, Watcher::create(driver->firewall_->table(), [self = driver.get()] { self->restore_rules(); }));
+        GANTRY_TRY(driver->watcher_,
+                   Watcher::create(driver->firewall_->table(), [self = driver.get()] { self->restore_rules(); }));
         return driver;
     }
 
@@ -68,16 +69,21 @@ public:
         state.more["interface"] = plan.options.interface;
         if (!link && !filtered) return state;
         state.state = link && link->up && filtered ? "ready" : "partial";
-        if (!link) state.message = "bridge \"" + plan.options.interface + "\" is missing";
-        else if (!filtered) state.message = "the firewall does not know bridge \"" + plan.options.interface + "\"";
-        else if (!link->up) state.message = "bridge \"" + plan.options.interface + "\" is down";
+        if (!link)
+            state.message = "bridge \"" + plan.options.interface + "\" is missing";
+        else if (!filtered)
+            state.message = "the firewall does not know bridge \"" + plan.options.interface + "\"";
+        else if (!link->up)
+            state.message = "bridge \"" + plan.options.interface + "\" is down";
         return state;
     }
 
     Result<Attached> attach(Call&, const Attach& to) override {
         GANTRY_TRY(Plan plan, plan_of(to.network));
-        if (to.endpoint.addresses.empty()) return fail(Code::invalid, "endpoint \"" + to.endpoint.id + "\" has no address");
-        if (to.netns < 0) return fail(Code::invalid, "endpoint \"" + to.endpoint.id + "\" has no network namespace to attach to");
+        if (to.endpoint.addresses.empty())
+            return fail(Code::invalid, "endpoint \"" + to.endpoint.id + "\" has no address");
+        if (to.netns < 0)
+            return fail(Code::invalid, "endpoint \"" + to.endpoint.id + "\" has no network namespace to attach to");
         GANTRY_TRY(auto kernel, netlink::Socket::open());
         VethSpec spec;
         spec.host_end = host_end(to.endpoint.id);
@@ -120,11 +126,14 @@ public:
         GANTRY_TRY(auto master, kernel.find(plan.options.interface));
         const bool whole = link->up && master && link->master == master->index;
         state.state = whole ? "ready" : "partial";
-        if (!whole) state.message = "interface \"" + link->name + "\" is not an active port of \"" + plan.options.interface + "\"";
+        if (!whole)
+            state.message =
+                "interface \"" + link->name + "\" is not an active port of \"" + plan.options.interface + "\"";
         return state;
     }
 
-    Result<void> expose(Call&, const Network& network, const Endpoint& endpoint, const std::vector<PublishedPort>& ports) override {
+    Result<void> expose(Call&, const Network& network, const Endpoint& endpoint,
+                        const std::vector<PublishedPort>& ports) override {
         if (endpoint.addresses.empty()) return fail(Code::invalid, "endpoint \"" + endpoint.id + "\" has no address");
         GANTRY_TRY(auto wanted, resolve_ports(network, ports));
         return firewall_->set_ports(without_prefix(endpoint.addresses.front()), wanted);
@@ -136,7 +145,8 @@ public:
         if (!link) return fail(Code::not_found, "interface \"" + host_end(endpoint.id) + "\" is not there");
         // What the host's end sends is what the container receives.
         Json seen = Json::object();
-        for (const auto& [name, value] : link->counters) seen[(name.starts_with("rx_") ? "tx_" : "rx_") + name.substr(3)] = value;
+        for (const auto& [name, value] : link->counters)
+            seen[(name.starts_with("rx_") ? "tx_" : "rx_") + name.substr(3)] = value;
         return seen;
     }
 
@@ -169,16 +179,23 @@ public:
                 failed.push_back({{"id", endpoint.id}, {"message", wanted.error().text}});
                 continue;
             }
-            for (PublishedPort& port : *wanted) ports.push_back({std::move(port), without_prefix(endpoint.addresses.front())});
+            for (PublishedPort& port : *wanted)
+                ports.push_back({std::move(port), without_prefix(endpoint.addresses.front())});
         }
         GANTRY_CHECK(firewall_->rebuild(rules, ports));
         for (const auto& [id, network] : by_id) {
             auto done = ensure(call, *network);
-            if (done) ready.push_back(id);
-            else failed.push_back({{"id", id}, {"message", done.error().text}});
+            if (done)
+                ready.push_back(id);
+            else
+                failed.push_back({{"id", id}, {"message", done.error().text}});
         }
         GANTRY_CHECK(remove_orphans(marks, host_ends, orphans));
-        return Answer(Json{{"ready", ready}, {"repaired", Json::array()}, {"missing", Json::array()}, {"removed_orphans", orphans}, {"failed", failed}});
+        return Answer(Json{{"ready", ready},
+                           {"repaired", Json::array()},
+                           {"missing", Json::array()},
+                           {"removed_orphans", orphans},
+                           {"failed", failed}});
     }
 
 private:
@@ -193,12 +210,16 @@ private:
         Plan plan;
         GANTRY_TRY(plan.options, read_options(engine_, network));
         if (network.subnets.size() != 1 || network.subnets.front().gateway.empty())
-            return fail(Code::unsupported, "network \"" + network.name + "\" needs exactly one IPv4 subnet with a gateway");
+            return fail(Code::unsupported,
+                        "network \"" + network.name + "\" needs exactly one IPv4 subnet with a gateway");
         const Subnet& subnet = network.subnets.front();
         const std::size_t slash = subnet.subnet.find('/');
-        if (slash == std::string::npos) return fail(Code::invalid, "subnet \"" + subnet.subnet + "\" has no prefix length");
-        plan.bridge = {plan.options.interface, mark(engine_, network.id), subnet.gateway + subnet.subnet.substr(slash), plan.options.mtu, network.internal};
-        plan.rules = {plan.options.interface, subnet.subnet, network.internal, plan.options.inter_container, plan.options.masquerade};
+        if (slash == std::string::npos)
+            return fail(Code::invalid, "subnet \"" + subnet.subnet + "\" has no prefix length");
+        plan.bridge = {plan.options.interface, mark(engine_, network.id), subnet.gateway + subnet.subnet.substr(slash),
+                       plan.options.mtu, network.internal};
+        plan.rules = {plan.options.interface, subnet.subnet, network.internal, plan.options.inter_container,
+                      plan.options.masquerade};
         return plan;
     }
 
@@ -208,15 +229,19 @@ private:
         for (PublishedPort& port : ports) {
             if (port.protocol != "tcp" && port.protocol != "udp" && port.protocol != "sctp")
                 return fail(Code::invalid, "protocol \"" + port.protocol + "\" of a published port");
-            if (port.host_port == 0 || port.container_port == 0) return fail(Code::invalid, "a published port without a number");
+            if (port.host_port == 0 || port.container_port == 0)
+                return fail(Code::invalid, "a published port without a number");
             if (port.host_address.empty() || port.host_address == "0.0.0.0") port.host_address = options.host_binding;
-            if (port.host_address.find(':') != std::string::npos) return fail(Code::unsupported, "port on IPv6 address \"" + port.host_address + "\": this network has IPv4 only");
+            if (port.host_address.find(':') != std::string::npos)
+                return fail(Code::unsupported,
+                            "port on IPv6 address \"" + port.host_address + "\": this network has IPv4 only");
         }
         return ports;
     }
 
     // Bridges with the engine's mark that no network has any more, and ports of ours that no endpoint has.
-    Result<void> remove_orphans(const std::set<std::string>& marks, const std::set<std::string>& host_ends, Json& removed) {
+    Result<void> remove_orphans(const std::set<std::string>& marks, const std::set<std::string>& host_ends,
+                                Json& removed) {
         GANTRY_TRY(auto kernel, netlink::Socket::open());
         GANTRY_TRY(auto bridges, kernel.list("bridge"));
         for (const netlink::Link& bridge : bridges) {
@@ -236,8 +261,10 @@ private:
 
     void restore_rules() {
         auto restored = firewall_->restore();
-        host_.log(LogLevel::warn, restored ? "somebody took rules out of the table \"" + firewall_->table() + "\": they are back"
-                                           : "somebody took rules out of the table \"" + firewall_->table() + "\": " + restored.error().text);
+        host_.log(
+            LogLevel::warn,
+            restored ? "somebody took rules out of the table \"" + firewall_->table() + "\": they are back"
+                     : "somebody took rules out of the table \"" + firewall_->table() + "\": " + restored.error().text);
     }
 
     Host host_;

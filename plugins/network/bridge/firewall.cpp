@@ -52,7 +52,8 @@ std::optional<PortEntry> entry_of(const Json& element) {
 }
 
 bool same(const PublishedPort& a, const PublishedPort& b) {
-    return a.protocol == b.protocol && a.host_address == b.host_address && a.host_port == b.host_port && a.container_port == b.container_port;
+    return a.protocol == b.protocol && a.host_address == b.host_address && a.host_port == b.host_port &&
+           a.container_port == b.container_port;
 }
 
 bool clash(const PublishedPort& a, const PublishedPort& b) {
@@ -122,7 +123,8 @@ Result<std::vector<std::string>> Firewall::list_bridges() {
 
 Result<void> Firewall::ensure_network(const NetworkRules& network) {
     std::lock_guard lock(mutex_);
-    GANTRY_CHECK(run(skeleton(table_) + network_elements(table_, "add", network)).context("network of bridge \"" + network.bridge + "\""));
+    GANTRY_CHECK(run(skeleton(table_) + network_elements(table_, "add", network))
+                     .context("network of bridge \"" + network.bridge + "\""));
     networks_[network.bridge] = network;
     return {};
 }
@@ -142,11 +144,13 @@ Result<void> Firewall::set_ports(const std::string& address, const std::vector<P
     GANTRY_TRY(auto entries, list_ports());
     std::string changes;
     for (const PortEntry& entry : entries) {
-        const bool wanted = std::any_of(ports.begin(), ports.end(), [&](const PublishedPort& port) { return same(port, entry.port); });
+        const bool wanted =
+            std::any_of(ports.begin(), ports.end(), [&](const PublishedPort& port) { return same(port, entry.port); });
         if (entry.address == address && !wanted) changes += port_element(table_, "delete", entry.port, entry.address);
     }
     for (const PublishedPort& port : ports) {
-        const bool there = std::any_of(entries.begin(), entries.end(), [&](const PortEntry& e) { return e.address == address && same(e.port, port); });
+        const bool there = std::any_of(entries.begin(), entries.end(),
+                                       [&](const PortEntry& e) { return e.address == address && same(e.port, port); });
         if (there) continue;
         for (const PortEntry& entry : entries)
             if (entry.address != address && clash(entry.port, port)) return port_taken(port);

@@ -51,8 +51,9 @@ private:
     using Context = std::unique_ptr<nft_ctx, FreeContext>;
     Firewall(std::string table, Context context) : table_(std::move(table)), context_(std::move(context)) {}
     Result<void> run(const std::string& commands);
-    Result<void> write_all(const std::vector<NetworkRules>& networks, const std::vector<PortEntry>& ports);  // mutex held
-    Result<Json> list(const std::string& what);  // {"nftables": [...]}; {} where it is not there
+    Result<void> write_all(const std::vector<NetworkRules>& networks,
+                           const std::vector<PortEntry>& ports);  // mutex held
+    Result<Json> list(const std::string& what);                   // {"nftables": [...]}; {} where it is not there
     Result<std::vector<PortEntry>> list_ports();
     Result<std::vector<std::string>> list_bridges();
 

@@ -25,10 +25,12 @@ std::string mac_of(const std::string& prefix) {
 }
 
 Result<void> ours(const netlink::Link& link, const BridgeSpec& spec) {
-    if (link.kind != "bridge") return fail(Code::conflict, "interface \"" + spec.name + "\" is there and is not a bridge");
+    if (link.kind != "bridge")
+        return fail(Code::conflict, "interface \"" + spec.name + "\" is there and is not a bridge");
     // A bridge without a mark is one that an interrupted ensure left under a name that only we give.
     const bool unmarked = link.alias.empty() && (spec.name.starts_with("gb-") || spec.name == "gantry0");
-    if (link.alias != spec.mark && !unmarked) return fail(Code::conflict, "bridge \"" + spec.name + "\" is there and belongs to someone else");
+    if (link.alias != spec.mark && !unmarked)
+        return fail(Code::conflict, "bridge \"" + spec.name + "\" is there and belongs to someone else");
     return {};
 }
 
@@ -69,7 +71,8 @@ Result<void> remove_bridge(netlink::Socket& host, const BridgeSpec& spec) {
         GANTRY_TRY(auto ports, host.ports(link->index));
         if (ports.empty()) break;
         if (waited >= leaving_ports_patience_ms)
-            return fail(Code::busy, "bridge \"" + spec.name + "\" still has " + std::to_string(ports.size()) + " ports, one is \"" + ports.front().name + "\"");
+            return fail(Code::busy, "bridge \"" + spec.name + "\" still has " + std::to_string(ports.size()) +
+                                        " ports, one is \"" + ports.front().name + "\"");
         const timespec pause{0, 10'000'000};
         ::nanosleep(&pause, nullptr);
     }
@@ -81,10 +84,12 @@ Result<void> remove_bridge(netlink::Socket& host, const BridgeSpec& spec) {
 }
 
 Result<void> attach_veth(const Host& driver_host, netlink::Socket& host, const VethSpec& spec) {
-    GANTRY_TRY(netlink::Socket inside, spec.netlink >= 0 ? netlink::Socket::over(spec.netlink)
-                                                         : driver_host.in_netns(spec.netns, [] { return netlink::Socket::open(); }));
+    GANTRY_TRY(netlink::Socket inside, spec.netlink >= 0
+                                           ? netlink::Socket::over(spec.netlink)
+                                           : driver_host.in_netns(spec.netns, [] { return netlink::Socket::open(); }));
     GANTRY_TRY(auto bridge, host.find(spec.bridge));
-    if (!bridge || bridge->kind != "bridge") return fail(Code::not_found, "bridge \"" + spec.bridge + "\" is not there");
+    if (!bridge || bridge->kind != "bridge")
+        return fail(Code::not_found, "bridge \"" + spec.bridge + "\" is not there");
 
     netlink::Batch outside;
     outside.add_veth(spec.host_end, spec.interface, spec.mac, spec.mtu, bridge->index, spec.netns);
@@ -99,7 +104,8 @@ Result<void> attach_veth(const Host& driver_host, netlink::Socket& host, const V
     GANTRY_TRY(auto there, inside.find(spec.interface));
     if (!created) {
         if (!there) return made;
-        if (there->mac != spec.mac) return fail(Code::conflict, "interface \"" + spec.interface + "\" is in the sandbox already");
+        if (there->mac != spec.mac)
+            return fail(Code::conflict, "interface \"" + spec.interface + "\" is in the sandbox already");
         netlink::Batch again;
         again.start_port(spec.host_end, spec.rule);
         GANTRY_CHECK(host.send(std::move(again)));

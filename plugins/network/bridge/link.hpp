@@ -12,7 +12,7 @@ namespace gantry::bridge {
 struct BridgeSpec {
     std::string name, mark, gateway;  // gateway with prefix: "172.18.0.1/20"
     int mtu = 1500;
-    bool internal = false;            // nothing of it leaves: no way to the host's loopback either
+    bool internal = false;  // nothing of it leaves: no way to the host's loopback either
 };
 
 // Makes the bridge, or mends it: address, IPv6 off, up. A link of the name that is not ours: GANTRY_CONFLICT. Gives
@@ -27,8 +27,8 @@ struct VethSpec {
     std::string bridge;
     int mtu = 1500;
     netlink::PortRule rule = netlink::PortRule::talks_to_others;
-    int netns = -1;                                 // borrowed
-    int netlink = -1;                               // borrowed, a socket inside netns; -1: netns is entered for one
+    int netns = -1;    // borrowed
+    int netlink = -1;  // borrowed, a socket inside netns; -1: netns is entered for one
 };
 
 // Gives the namespace an interface, addressed, up and routed; the same again gives the same. Undone on failure.

@@ -24,11 +24,19 @@ bool valid_interface_name(const std::string& name) {
 
 Json object_options() {
     return {
-        {option_name, {{"type", "string"}, {"default", ""}, {"help", "name of the bridge interface, 15 characters at most"}}},
+        {option_name,
+         {{"type", "string"}, {"default", ""}, {"help", "name of the bridge interface, 15 characters at most"}}},
         {option_icc, {{"type", "boolean"}, {"default", true}, {"help", "containers of the network reach each other"}}},
-        {option_masquerade, {{"type", "boolean"}, {"default", true}, {"help", "connections to elsewhere leave with the host's address"}}},
-        {option_binding, {{"type", "string"}, {"default", "0.0.0.0"}, {"help", "host address of published ports that name none"}}},
-        {option_mtu, {{"type", "integer"}, {"default", 1500}, {"minimum", 68}, {"maximum", 65535}, {"help", "largest packet in bytes"}}},
+        {option_masquerade,
+         {{"type", "boolean"}, {"default", true}, {"help", "connections to elsewhere leave with the host's address"}}},
+        {option_binding,
+         {{"type", "string"}, {"default", "0.0.0.0"}, {"help", "host address of published ports that name none"}}},
+        {option_mtu,
+         {{"type", "integer"},
+          {"default", 1500},
+          {"minimum", 68},
+          {"maximum", 65535},
+          {"help", "largest packet in bytes"}}},
     };
 }
 
@@ -41,14 +49,17 @@ Result<NetworkOptions> read_options(const std::string& engine, const Network& ne
     options.mtu = member<int>(network.options, option_mtu, 1500);
     in_addr address{};
     if (::inet_pton(AF_INET, options.host_binding.c_str(), &address) != 1)
-        return fail(Code::invalid, std::string("option \"") + option_binding + "\": \"" + options.host_binding + "\" is not an IPv4 address");
+        return fail(Code::invalid, std::string("option \"") + option_binding + "\": \"" + options.host_binding +
+                                       "\" is not an IPv4 address");
     if (options.interface.empty()) {
         if (network.id.size() < id_digits) return fail(Code::invalid, "network id \"" + network.id + "\" is too short");
         // Ids are random, so engines beside each other never clash; the name that people look for goes to one only.
-        options.interface = network.name == "bridge" && engine == "gantry" ? "gantry0" : "gb-" + network.id.substr(0, id_digits);
+        options.interface =
+            network.name == "bridge" && engine == "gantry" ? "gantry0" : "gb-" + network.id.substr(0, id_digits);
     }
     if (!valid_interface_name(options.interface))
-        return fail(Code::invalid, std::string("option \"") + option_name + "\": \"" + options.interface + "\" cannot name an interface");
+        return fail(Code::invalid, std::string("option \"") + option_name + "\": \"" + options.interface +
+                                       "\" cannot name an interface");
     return options;
 }
 

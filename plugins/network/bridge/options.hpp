@@ -8,7 +8,7 @@
 namespace gantry::bridge {
 
 struct NetworkOptions {
-    std::string interface;     // the bridge's name
+    std::string interface;  // the bridge's name
     bool inter_container = true, masquerade = true;
     std::string host_binding;  // the host address of ports that name none
     int mtu = 1500;

@@ -7,7 +7,8 @@
 namespace gantry::bridge {
 
 Error port_taken(const PublishedPort& port) {
-    return fail(Code::conflict, "Bind for " + port.host_address + ":" + std::to_string(port.host_port) + " failed: port is already allocated");
+    return fail(Code::conflict, "Bind for " + port.host_address + ":" + std::to_string(port.host_port) +
+                                    " failed: port is already allocated");
 }
 
 Result<void> check_port_free(const PublishedPort& port) {

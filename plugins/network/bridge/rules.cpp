@@ -55,8 +55,16 @@ constexpr const char* commands[] = {
     "add rule inet $ postrouting ip saddr @masqueraded oifname != @bridges masquerade",
 };
 
-void append_element(std::string& text, const std::string& table, const char* verb, const char* set, const std::string& element) {
-    text.append(verb).append(" element inet ").append(table).append(" ").append(set).append(" { ").append(element).append(" }\n");
+void append_element(std::string& text, const std::string& table, const char* verb, const char* set,
+                    const std::string& element) {
+    text.append(verb)
+        .append(" element inet ")
+        .append(table)
+        .append(" ")
+        .append(set)
+        .append(" { ")
+        .append(element)
+        .append(" }\n");
 }
 
 }  // namespace
@@ -84,7 +92,8 @@ std::string network_elements(const std::string& table, const char* verb, const N
     return text;
 }
 
-std::string port_element(const std::string& table, const char* verb, const PublishedPort& port, const std::string& address) {
+std::string port_element(const std::string& table, const char* verb, const PublishedPort& port,
+                         const std::string& address) {
     std::string element = port.protocol + " . " + std::to_string(port.host_port);
     if (!on_any_address(port)) element = port.host_address + " . " + element;
     element += " : " + address + " . " + std::to_string(port.container_port);

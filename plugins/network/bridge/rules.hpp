@@ -20,7 +20,8 @@ std::string skeleton(const std::string& table);
 // `verb`: "add" or "delete": the elements of one network.
 std::string network_elements(const std::string& table, const char* verb, const NetworkRules& network);
 // `verb`: "add" or "delete": the element of one published port that leads to `address`.
-std::string port_element(const std::string& table, const char* verb, const PublishedPort& port, const std::string& address);
+std::string port_element(const std::string& table, const char* verb, const PublishedPort& port,
+                         const std::string& address);
 
 // Ports on any address of the host are in another map than those on one address.
 inline bool on_any_address(const PublishedPort& port) { return port.host_address == "0.0.0.0"; }

@@ -14,7 +14,8 @@ Result<void> write_sysctl(const std::string& name, const std::string& value, Mis
         if (errno == ENOENT && missing == Missing::is_fine) return {};
         return fail_errno("open \"" + path + "\"");
     }
-    if (::write(fd.get(), value.data(), value.size()) != static_cast<ssize_t>(value.size())) return fail_errno("write \"" + value + "\" to \"" + path + "\"");
+    if (::write(fd.get(), value.data(), value.size()) != static_cast<ssize_t>(value.size()))
+        return fail_errno("write \"" + value + "\" to \"" + path + "\"");
     return {};
 }
 

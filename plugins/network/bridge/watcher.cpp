@@ -24,8 +24,8 @@ constexpr int table_attribute = 1;               // NFTA_TABLE_NAME, and _TABLE 
 bool is_own_thread(std::uint32_t id) { return ::access(("/proc/self/task/" + std::to_string(id)).c_str(), F_OK) == 0; }
 
 bool is_removal(int message) {
-    return message == NFT_MSG_DELTABLE || message == NFT_MSG_DELCHAIN || message == NFT_MSG_DELRULE || message == NFT_MSG_DELSET ||
-           message == NFT_MSG_DELSETELEM;
+    return message == NFT_MSG_DELTABLE || message == NFT_MSG_DELCHAIN || message == NFT_MSG_DELRULE ||
+           message == NFT_MSG_DELSET || message == NFT_MSG_DELSETELEM;
 }
 
 }  // namespace
@@ -36,16 +36,22 @@ Result<std::unique_ptr<Watcher>> Watcher::create(std::string table, std::functio
     // Without an address of its own a socket is passed over by every broadcast.
     sockaddr_nl any{};
     any.nl_family = AF_NETLINK;
-    if (::bind(events.get(), reinterpret_cast<const sockaddr*>(&any), sizeof any) != 0) return fail_errno("bind the socket for the notes of nftables");
+    if (::bind(events.get(), reinterpret_cast<const sockaddr*>(&any), sizeof any) != 0)
+        return fail_errno("bind the socket for the notes of nftables");
     const int group = NFNLGRP_NFTABLES;
-    if (::setsockopt(events.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) != 0) return fail_errno("listen to the notes of nftables");
+    if (::setsockopt(events.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) != 0)
+        return fail_errno("listen to the notes of nftables");
     UniqueFd stop(::eventfd(0, EFD_CLOEXEC));
     if (!stop) return fail_errno("make an eventfd");
     return std::unique_ptr<Watcher>(new Watcher(std::move(table), std::move(lost), std::move(events), std::move(stop)));
 }
 
 Watcher::Watcher(std::string table, std::function<void()> lost, UniqueFd events, UniqueFd stop)
-    : table_(std::move(table)), lost_(std::move(lost)), events_(std::move(events)), stop_(std::move(stop)), thread_([this] { run(); }) {}
+    : table_(std::move(table)),
+      lost_(std::move(lost)),
+      events_(std::move(events)),
+      stop_(std::move(stop)),
+      thread_([this] { run(); }) {}
 
 Watcher::~Watcher() {
     const std::uint64_t one = 1;
@@ -88,7 +94,8 @@ bool Watcher::read_events() {
         if (length < 0 && errno == ENOBUFS) return true;
         if (length <= 0) return loss;
         int left = static_cast<int>(length);
-        for (auto* header = reinterpret_cast<nlmsghdr*>(buffer); nlmsg_ok(header, left); header = nlmsg_next(header, &left)) {
+        for (auto* header = reinterpret_cast<nlmsghdr*>(buffer); nlmsg_ok(header, left);
+             header = nlmsg_next(header, &left)) {
             if (NFNL_SUBSYS_ID(header->nlmsg_type) != NFNL_SUBSYS_NFTABLES) continue;
             const int message = NFNL_MSG_TYPE(header->nlmsg_type);
             if (is_removal(message)) {

@@ -28,7 +28,8 @@ constexpr std::size_t receive_bytes = 64u << 10;
 std::optional<std::array<unsigned char, 6>> parse_mac(const std::string& text) {
     std::array<unsigned, 6> v{};
     char rest = 0;
-    if (std::sscanf(text.c_str(), "%2x:%2x:%2x:%2x:%2x:%2x%c", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &rest) != 6) return std::nullopt;
+    if (std::sscanf(text.c_str(), "%2x:%2x:%2x:%2x:%2x:%2x%c", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &rest) != 6)
+        return std::nullopt;
     std::array<unsigned char, 6> mac{};
     for (std::size_t i = 0; i < mac.size(); ++i) mac[i] = static_cast<unsigned char>(v[i]);
     return mac;
@@ -49,8 +50,8 @@ std::optional<Prefix> parse_prefix(const std::string& text) {
     const std::size_t slash = text.find('/');
     if (::inet_pton(AF_INET, text.substr(0, slash).c_str(), &prefix.address) != 1) return std::nullopt;
     char rest = 0;
-    if (slash != std::string::npos &&
-        (std::sscanf(text.c_str() + slash + 1, "%2d%c", &prefix.length, &rest) != 1 || prefix.length < 1 || prefix.length > 32))
+    if (slash != std::string::npos && (std::sscanf(text.c_str() + slash + 1, "%2d%c", &prefix.length, &rest) != 1 ||
+                                       prefix.length < 1 || prefix.length > 32))
         return std::nullopt;
     return prefix;
 }
@@ -75,7 +76,9 @@ Link read_link(nlmsghdr* header) {
     link.index = info->ifi_index;
     link.up = (info->ifi_flags & IFF_UP) != 0;
     if (nlmsg_parse(header, sizeof(ifinfomsg), attributes, IFLA_MAX, nullptr) < 0) return link;
-    auto text = [&](int type) { return attributes[type] ? std::string(nla_get_string(attributes[type])) : std::string(); };
+    auto text = [&](int type) {
+        return attributes[type] ? std::string(nla_get_string(attributes[type])) : std::string();
+    };
     link.name = text(IFLA_IFNAME);
     link.alias = text(IFLA_IFALIAS);
     if (attributes[IFLA_MASTER]) link.master = static_cast<int>(nla_get_u32(attributes[IFLA_MASTER]));
@@ -84,14 +87,16 @@ Link read_link(nlmsghdr* header) {
         link.mac = show_mac(static_cast<const unsigned char*>(nla_data(attributes[IFLA_ADDRESS])));
     if (attributes[IFLA_LINKINFO]) {
         nlattr* details[IFLA_INFO_MAX + 1];
-        if (nla_parse_nested(details, IFLA_INFO_MAX, attributes[IFLA_LINKINFO], nullptr) == 0 && details[IFLA_INFO_KIND])
+        if (nla_parse_nested(details, IFLA_INFO_MAX, attributes[IFLA_LINKINFO], nullptr) == 0 &&
+            details[IFLA_INFO_KIND])
             link.kind = nla_get_string(details[IFLA_INFO_KIND]);
     }
     if (nlattr* statistics = attributes[IFLA_STATS64]) {
         rtnl_link_stats64 s{};
         nla_memcpy(&s, statistics, sizeof s);
-        link.counters = {{"rx_bytes", s.rx_bytes}, {"rx_packets", s.rx_packets}, {"rx_errors", s.rx_errors}, {"rx_dropped", s.rx_dropped},
-                         {"tx_bytes", s.tx_bytes}, {"tx_packets", s.tx_packets}, {"tx_errors", s.tx_errors}, {"tx_dropped", s.tx_dropped}};
+        link.counters = {{"rx_bytes", s.rx_bytes},     {"rx_packets", s.rx_packets}, {"rx_errors", s.rx_errors},
+                         {"rx_dropped", s.rx_dropped}, {"tx_bytes", s.tx_bytes},     {"tx_packets", s.tx_packets},
+                         {"tx_errors", s.tx_errors},   {"tx_dropped", s.tx_dropped}};
     }
     return link;
 }
@@ -138,7 +143,8 @@ void Batch::add_bridge(const std::string& name, const std::string& mac, int mtu)
     nla_nest_end(m, info);
 }
 
-void Batch::add_veth(const std::string& name, const std::string& peer, const std::string& mac, int mtu, int master, int netns) {
+void Batch::add_veth(const std::string& name, const std::string& peer, const std::string& mac, int mtu, int master,
+                     int netns) {
     auto address = parse_mac(mac);
     if (!address) {
         bad_ = fail(Code::invalid, "\"" + mac + "\" is not a MAC address");
@@ -251,8 +257,9 @@ Result<Socket> Socket::over(int lent) {
     if (!fd) return fail_errno("use a lent netlink socket");
     int domain = 0, protocol = -1;
     socklen_t size = sizeof domain;
-    if (::getsockopt(fd.get(), SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0 || ::getsockopt(fd.get(), SOL_SOCKET, SO_PROTOCOL, &protocol, &size) != 0 ||
-        domain != AF_NETLINK || protocol != NETLINK_ROUTE)
+    if (::getsockopt(fd.get(), SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0 ||
+        ::getsockopt(fd.get(), SOL_SOCKET, SO_PROTOCOL, &protocol, &size) != 0 || domain != AF_NETLINK ||
+        protocol != NETLINK_ROUTE)
         return fail(Code::invalid, "the lent netlink socket is none");
     SocketPtr socket(nl_socket_alloc());
     if (!socket) return fail(Code::exhausted, "no memory for a netlink socket");
@@ -300,12 +307,14 @@ Result<void> Socket::send(Batch batch) {
         if (length < 0 && errno == EINTR) continue;
         if (length < 0) return fail_errno(batch.changes_[answered].doing + ": wait for the kernel's answer");
         int left = static_cast<int>(length);
-        for (auto* header = reinterpret_cast<nlmsghdr*>(buffer); nlmsg_ok(header, left); header = nlmsg_next(header, &left)) {
+        for (auto* header = reinterpret_cast<nlmsghdr*>(buffer); nlmsg_ok(header, left);
+             header = nlmsg_next(header, &left)) {
             if (header->nlmsg_type != NLMSG_ERROR || header->nlmsg_seq < first) continue;
             const std::size_t which = header->nlmsg_seq - first;
             if (which >= batch.changes_.size()) continue;
             ++answered;
-            if (static_cast<nlmsgerr*>(nlmsg_data(header))->error != 0 && !failed) failed = refusal(header, batch.changes_[which].doing);
+            if (static_cast<nlmsgerr*>(nlmsg_data(header))->error != 0 && !failed)
+                failed = refusal(header, batch.changes_[which].doing);
         }
     }
     if (failed) return std::move(*failed);
@@ -326,7 +335,8 @@ Result<std::vector<Link>> Socket::dump(nl_msg* request) {
         if (length < 0 && errno == EINTR) continue;
         if (length < 0) return fail_errno("ask for links");
         int left = static_cast<int>(length);
-        for (auto* answer = reinterpret_cast<nlmsghdr*>(buffer.get()); nlmsg_ok(answer, left); answer = nlmsg_next(answer, &left)) {
+        for (auto* answer = reinterpret_cast<nlmsghdr*>(buffer.get()); nlmsg_ok(answer, left);
+             answer = nlmsg_next(answer, &left)) {
             if (answer->nlmsg_seq != sequence_) continue;
             if (answer->nlmsg_type == NLMSG_DONE) return links;
             if (answer->nlmsg_type == NLMSG_ERROR) {

@@ -42,7 +42,8 @@ public:
     void add_bridge(const std::string& name, const std::string& mac, int mtu);
     // A pair of veths: `name` here, down and a port of `master`; `peer` in the namespace `netns` (borrowed until
     // the batch is sent), down, with `mac`.
-    void add_veth(const std::string& name, const std::string& peer, const std::string& mac, int mtu, int master, int netns);
+    void add_veth(const std::string& name, const std::string& peer, const std::string& mac, int mtu, int master,
+                  int netns);
     // The port `name` of a bridge: no IPv6 address of its own, hairpin allowed, perhaps isolated from other isolated
     // ports, and up.
     void start_port(const std::string& name, PortRule rule);

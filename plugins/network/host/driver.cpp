@@ -7,9 +7,14 @@ namespace {
 class HostDriver final : public NetworkDriver {
 public:
     static Json describe() {
-        return {{"summary", "the host's own network, shared"}, {"abilities", {"mode.host", "no_addresses"}}, {"options", Json::object()}, {"object_options", Json::object()}};
+        return {{"summary", "the host's own network, shared"},
+                {"abilities", {"mode.host", "no_addresses"}},
+                {"options", Json::object()},
+                {"object_options", Json::object()}};
     }
-    static Result<std::unique_ptr<HostDriver>> create(Host, const DriverConfig&) { return std::make_unique<HostDriver>(); }
+    static Result<std::unique_ptr<HostDriver>> create(Host, const DriverConfig&) {
+        return std::make_unique<HostDriver>();
+    }
 
     Result<Ready> ensure(Call&, const Network&) override { return Ready{"", {}, 0}; }
     Result<void> remove(Call&, const Network&) override { return {}; }
@@ -20,7 +25,9 @@ public:
         return attached;
     }
     Result<void> detach(Call&, const Detach&) override { return {}; }
-    Result<State> inspect_endpoint(Call&, const Network&, const Endpoint&) override { return State{"ready", "", Json::object()}; }
+    Result<State> inspect_endpoint(Call&, const Network&, const Endpoint&) override {
+        return State{"ready", "", Json::object()};
+    }
 };
 
 }  // namespace

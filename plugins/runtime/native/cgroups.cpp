@@ -56,8 +56,10 @@ Result<void> enable_v2_controllers(const CgroupLayout& layout, const std::string
     GANTRY_TRY(const auto settings, v2_settings(resources));
     std::vector<std::string> wanted;
     for (const std::string& controller : layout.v2_controllers) {
-        const bool asked = std::any_of(settings.begin(), settings.end(), [&](const Setting& s) { return s.controller == controller; }) ||
-                           std::any_of(resources.unified.begin(), resources.unified.end(), [&](const auto& entry) { return entry.first.starts_with(controller + "."); });
+        const bool asked = std::any_of(settings.begin(), settings.end(),
+                                       [&](const Setting& s) { return s.controller == controller; }) ||
+                           std::any_of(resources.unified.begin(), resources.unified.end(),
+                                       [&](const auto& entry) { return entry.first.starts_with(controller + "."); });
         if (layout.v1.empty() || (asked && !layout.v1_with(controller))) wanted.push_back(controller);
     }
     std::string enable;
@@ -88,7 +90,8 @@ CgroupLayout parse_layout(std::string_view mountinfo) {
         if (right[0] != "cgroup") continue;
         CgroupLayout::Hierarchy hierarchy{mount, {}};
         for (std::string_view option : split(right[2], ','))
-            if (option != "rw" && option != "ro" && option != "xattr" && option.find('=') == std::string_view::npos) hierarchy.controllers.emplace_back(option);
+            if (option != "rw" && option != "ro" && option != "xattr" && option.find('=') == std::string_view::npos)
+                hierarchy.controllers.emplace_back(option);
         const bool named = hierarchy.controllers.empty();
         const bool twice = !named && layout.v1_with(hierarchy.controllers[0]);
         if (!named && !twice) layout.v1.push_back(std::move(hierarchy));
@@ -110,7 +113,9 @@ Result<CgroupLayout> CgroupLayout::detect() {
 
 const CgroupLayout::Hierarchy* CgroupLayout::v1_with(std::string_view controller) const {
     for (const Hierarchy& hierarchy : v1)
-        if (std::find(hierarchy.controllers.begin(), hierarchy.controllers.end(), controller) != hierarchy.controllers.end()) return &hierarchy;
+        if (std::find(hierarchy.controllers.begin(), hierarchy.controllers.end(), controller) !=
+            hierarchy.controllers.end())
+            return &hierarchy;
     return nullptr;
 }
 
@@ -164,9 +169,11 @@ Result<void> Cgroups::limit(const Resources& resources, std::vector<std::string>
     };
     for (const Setting& setting : old_style) {
         const auto* hierarchy = layout_->v1_with(setting.controller);
-        if (hierarchy) GANTRY_CHECK(write(v1_directory(*hierarchy), setting));
+        if (hierarchy)
+            GANTRY_CHECK(write(v1_directory(*hierarchy), setting));
         else if (!layout_->v2_has(setting.controller)) {
-            if (setting.missing == Setting::Missing::refuse) return fail(Code::unsupported, "this kernel has no cgroup controller \"" + setting.controller + "\"");
+            if (setting.missing == Setting::Missing::refuse)
+                return fail(Code::unsupported, "this kernel has no cgroup controller \"" + setting.controller + "\"");
             warnings.push_back("this kernel has no cgroup controller \"" + setting.controller + "\": ignored");
         }
     }
@@ -175,7 +182,8 @@ Result<void> Cgroups::limit(const Resources& resources, std::vector<std::string>
         if (layout_->v2_has(setting.controller)) GANTRY_CHECK(write(v2_directory(), setting));
     }
     for (const auto& [file, value] : resources.unified) {
-        if (layout_->v2.empty()) return fail(Code::unsupported, "\"unified\" resource \"" + file + "\" needs cgroup v2");
+        if (layout_->v2.empty())
+            return fail(Code::unsupported, "\"unified\" resource \"" + file + "\" needs cgroup v2");
         GANTRY_CHECK(write(v2_directory(), Setting{"", file, value, Setting::Missing::refuse}));
     }
     return {};
@@ -187,9 +195,12 @@ Result<void> Cgroups::update(const Resources& resources, std::vector<std::string
     if (memory && resources.memory_limit > 0 && resources.memory_swap != unset && resources.memory_swap != 0) {
         const auto now = read_number(v1_directory(*memory) + "/memory.memsw.limit_in_bytes");
         if (now && static_cast<std::uint64_t>(resources.memory_limit) > *now)
-            GANTRY_CHECK(write_at(AT_FDCWD, v1_directory(*memory) + "/memory.memsw.limit_in_bytes", std::to_string(resources.memory_swap)));
+            GANTRY_CHECK(write_at(AT_FDCWD, v1_directory(*memory) + "/memory.memsw.limit_in_bytes",
+                                  std::to_string(resources.memory_swap)));
     }
-    if (const auto* cpuset = layout_->v1_with("cpuset"); cpuset && (!resources.cpus.empty() || !resources.mems.empty()) && ::access(v1_directory(*cpuset).c_str(), F_OK) != 0)
+    if (const auto* cpuset = layout_->v1_with("cpuset"); cpuset &&
+                                                         (!resources.cpus.empty() || !resources.mems.empty()) &&
+                                                         ::access(v1_directory(*cpuset).c_str(), F_OK) != 0)
         return fail(Code::unsupported, "the container was made without a cpuset; it cannot get one while it runs");
     GANTRY_CHECK(limit(resources, warnings));
     if (!resources.has_devices) return {};
@@ -198,7 +209,8 @@ Result<void> Cgroups::update(const Resources& resources, std::vector<std::string
 
 Result<void> Cgroups::limit_devices(const Resources& resources) const {
     const DevicePolicy policy = device_policy(resources.devices);
-    if (const auto* hierarchy = layout_->v1_with("devices")) return apply_device_policy_v1(policy, v1_directory(*hierarchy));
+    if (const auto* hierarchy = layout_->v1_with("devices"))
+        return apply_device_policy_v1(policy, v1_directory(*hierarchy));
     if (!layout_->v2.empty()) return apply_device_policy_v2(policy, v2_directory());
     return fail(Code::unsupported, "this kernel has no cgroup for devices");
 }
@@ -210,8 +222,10 @@ Result<Cgroups::Join> Cgroups::open_join() const {
     }
     for (const auto& hierarchy : layout_->v1) {
         auto file = open_at(AT_FDCWD, v1_directory(hierarchy) + "/tasks", O_WRONLY);
-        if (file) join.v1.push_back(std::move(file).value());
-        else if (file.error().system_errno != ENOENT) return std::move(file).error();
+        if (file)
+            join.v1.push_back(std::move(file).value());
+        else if (file.error().system_errno != ENOENT)
+            return std::move(file).error();
     }
     return join;
 }
@@ -221,7 +235,8 @@ std::vector<Cgroups::View> Cgroups::views() const {
     for (const auto& hierarchy : layout_->v1) {
         if (::access(v1_directory(hierarchy).c_str(), F_OK) != 0) continue;
         View view{"", v1_directory(hierarchy), {}};
-        for (const std::string& controller : hierarchy.controllers) view.name += (view.name.empty() ? "" : ",") + controller;
+        for (const std::string& controller : hierarchy.controllers)
+            view.name += (view.name.empty() ? "" : ",") + controller;
         if (hierarchy.controllers.size() > 1) view.aliases = hierarchy.controllers;
         views.push_back(std::move(view));
     }
@@ -243,7 +258,8 @@ Result<std::vector<int>> Cgroups::pids() const {
     std::string directory = v2_directory();
     if (directory.empty())
         for (const char* controller : {"pids", "memory", "freezer"})
-            if (const auto* hierarchy = layout_->v1_with(controller); hierarchy && directory.empty()) directory = v1_directory(*hierarchy);
+            if (const auto* hierarchy = layout_->v1_with(controller); hierarchy && directory.empty())
+                directory = v1_directory(*hierarchy);
     std::vector<int> pids;
     if (directory.empty()) return pids;
     GANTRY_CHECK(collect_pids(directory, pids));

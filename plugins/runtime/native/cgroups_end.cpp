@@ -55,7 +55,8 @@ Result<void> Cgroups::freeze() const {
     if (!freezer) return fail(Code::unsupported, "this kernel has no cgroup freezer");
     const std::string file = v1_directory(*freezer) + "/freezer.state";
     // A process in the middle of vfork keeps v1 in FREEZING until it is asked again.
-    const bool still = wait_until(freeze_limit_ms, [&] { return write_at(AT_FDCWD, file, "FROZEN") && v1_is(file, "FROZEN"); });
+    const bool still =
+        wait_until(freeze_limit_ms, [&] { return write_at(AT_FDCWD, file, "FROZEN") && v1_is(file, "FROZEN"); });
     if (still) return {};
     (void)write_at(AT_FDCWD, file, "THAWED");
     return fail(Code::deadline, "the processes of cgroup \"" + path_ + "\" do not stand still");
@@ -73,16 +74,21 @@ Result<void> Cgroups::thaw() const {
 }
 
 Result<void> Cgroups::kill_all() const {
-    if (!layout_->v2.empty() && ::access((v2_directory() + "/cgroup.kill").c_str(), W_OK) == 0) return write_at(AT_FDCWD, v2_directory() + "/cgroup.kill", "1");
+    if (!layout_->v2.empty() && ::access((v2_directory() + "/cgroup.kill").c_str(), W_OK) == 0)
+        return write_at(AT_FDCWD, v2_directory() + "/cgroup.kill", "1");
     // Frozen, they cannot fork away from under the list; the signals act when they thaw.
     const auto* freezer = layout_->v1_with("freezer");
     const std::string file = freezer ? v1_directory(*freezer) + "/freezer.state" : "";
-    if (!layout_->v2.empty()) (void)write_at(AT_FDCWD, v2_directory() + "/cgroup.freeze", "1");
-    else if (freezer) (void)write_at(AT_FDCWD, file, "FROZEN");
+    if (!layout_->v2.empty())
+        (void)write_at(AT_FDCWD, v2_directory() + "/cgroup.freeze", "1");
+    else if (freezer)
+        (void)write_at(AT_FDCWD, file, "FROZEN");
     GANTRY_TRY(const auto list, pids());
     for (const int pid : list) (void)::kill(pid, SIGKILL);
-    if (!layout_->v2.empty()) (void)write_at(AT_FDCWD, v2_directory() + "/cgroup.freeze", "0");
-    else if (freezer) (void)write_at(AT_FDCWD, file, "THAWED");
+    if (!layout_->v2.empty())
+        (void)write_at(AT_FDCWD, v2_directory() + "/cgroup.freeze", "0");
+    else if (freezer)
+        (void)write_at(AT_FDCWD, file, "THAWED");
     return {};
 }
 
@@ -109,11 +115,13 @@ Result<void> Cgroups::remove() const {
         });
         if (done && gone) {
             // Parents that we made go with the last child; a parent in use refuses.
-            for (auto slash = path_.rfind('/'); slash != 0 && slash != std::string::npos; slash = path_.rfind('/', slash - 1))
+            for (auto slash = path_.rfind('/'); slash != 0 && slash != std::string::npos;
+                 slash = path_.rfind('/', slash - 1))
                 if (::rmdir((mount + path_.substr(0, slash)).c_str()) != 0) break;
             continue;
         }
-        if (!failed) first = gone ? fail(Code::busy, "cgroup \"" + mount + path_ + "\" still has processes") : gone.error();
+        if (!failed)
+            first = gone ? fail(Code::busy, "cgroup \"" + mount + path_ + "\" still has processes") : gone.error();
         failed = true;
     }
     if (failed) return first;
@@ -125,7 +133,8 @@ Result<void> Cgroups::sweep() const {
     GANTRY_TRY(const auto list, pids());
     std::vector<UniqueFd> processes;
     for (const int pid : list)
-        if (UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))); process) processes.push_back(std::move(process));
+        if (UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))); process)
+            processes.push_back(std::move(process));
     GANTRY_CHECK(remove());
     // A process leaves its group before the last of it is gone.
     for (const UniqueFd& process : processes) {

@@ -39,7 +39,8 @@ void read_block_io(const std::string& directory, Json& out) {
             };
             std::string op(words[1]);
             if (!op.empty() && op[0] >= 'A' && op[0] <= 'Z') op[0] = static_cast<char>(op[0] - 'A' + 'a');
-            if (op != "total") entry(value(words[0].substr(0, colon)), value(words[0].substr(colon + 1)), op)[key] = value(words[2]);
+            if (op != "total")
+                entry(value(words[0].substr(0, colon)), value(words[0].substr(colon + 1)), op)[key] = value(words[2]);
         }
     }
     out["blkio"] = entries;
@@ -49,15 +50,20 @@ void read_block_io(const std::string& directory, Json& out) {
 
 Result<std::vector<Setting>> v1_settings(const Resources& r) {
     std::vector<Setting> out;
-    const auto add = [&](const char* controller, std::string file, std::string value, Missing missing = Missing::refuse) {
+    const auto add = [&](const char* controller, std::string file, std::string value,
+                         Missing missing = Missing::refuse) {
         out.push_back({controller, std::move(file), std::move(value), missing});
     };
     const auto number = [](std::int64_t n) { return std::to_string(n); };
     if (r.memory_limit != unset && r.memory_limit != 0) add("memory", "memory.limit_in_bytes", number(r.memory_limit));
-    if (r.memory_swap != unset && r.memory_swap != 0) add("memory", "memory.memsw.limit_in_bytes", number(r.memory_swap), Missing::warn);
-    if (r.memory_reservation != unset && r.memory_reservation != 0) add("memory", "memory.soft_limit_in_bytes", number(r.memory_reservation));
+    if (r.memory_swap != unset && r.memory_swap != 0)
+        add("memory", "memory.memsw.limit_in_bytes", number(r.memory_swap), Missing::warn);
+    if (r.memory_reservation != unset && r.memory_reservation != 0)
+        add("memory", "memory.soft_limit_in_bytes", number(r.memory_reservation));
     if (r.swappiness >= 0) add("memory", "memory.swappiness", number(r.swappiness));
-    if (r.has_oom_kill_disable) add("memory", "memory.oom_control", r.oom_kill_disable ? "1" : "0", r.oom_kill_disable ? Missing::refuse : Missing::warn);
+    if (r.has_oom_kill_disable)
+        add("memory", "memory.oom_control", r.oom_kill_disable ? "1" : "0",
+            r.oom_kill_disable ? Missing::refuse : Missing::warn);
     if (r.cpu_shares != unset && r.cpu_shares != 0) add("cpu", "cpu.shares", number(r.cpu_shares));
     if (r.cpu_period != unset && r.cpu_period != 0) add("cpu", "cpu.cfs_period_us", number(r.cpu_period));
     if (r.cpu_quota != unset && r.cpu_quota != 0) add("cpu", "cpu.cfs_quota_us", number(r.cpu_quota));
@@ -70,7 +76,8 @@ Result<std::vector<Setting>> v1_settings(const Resources& r) {
     if (r.pids_limit != unset) add("pids", "pids.max", r.pids_limit <= 0 ? "max" : number(r.pids_limit));
     if (r.blkio_weight > 0) add("blkio", "blkio.bfq.weight", number(r.blkio_weight), Missing::warn);
     for (const ThrottleDevice& device : r.throttle)
-        add("blkio", "blkio.throttle." + device.file, number(device.major) + ":" + number(device.minor) + " " + number(device.rate));
+        add("blkio", "blkio.throttle." + device.file,
+            number(device.major) + ":" + number(device.minor) + " " + number(device.rate));
     for (const auto& [size, limit] : r.huge_pages) add("hugetlb", "hugetlb." + size + ".limit_in_bytes", number(limit));
     return out;
 }

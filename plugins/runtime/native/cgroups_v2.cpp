@@ -30,11 +30,13 @@ Json read_block_io(const std::string& directory) {
         if (words.size() < 2 || colon == std::string_view::npos) continue;
         const auto of = [&](std::string_view key) {
             for (std::string_view word : words)
-                if (word.size() > key.size() && word.starts_with(key) && word[key.size()] == '=') return value(word.substr(key.size() + 1));
+                if (word.size() > key.size() && word.starts_with(key) && word[key.size()] == '=')
+                    return value(word.substr(key.size() + 1));
             return std::uint64_t{0};
         };
         const Json base{{"major", value(words[0].substr(0, colon))}, {"minor", value(words[0].substr(colon + 1))}};
-        constexpr const char* kinds[][3] = {{"read", "rbytes", "rios"}, {"write", "wbytes", "wios"}, {"discard", "dbytes", "dios"}};
+        constexpr const char* kinds[][3] = {
+            {"read", "rbytes", "rios"}, {"write", "wbytes", "wios"}, {"discard", "dbytes", "dios"}};
         for (const auto& kind : kinds) {
             Json entry = base;
             entry["op"] = kind[0];
@@ -50,18 +52,21 @@ Json read_block_io(const std::string& directory) {
 
 Result<std::vector<Setting>> v2_settings(const Resources& r) {
     std::vector<Setting> out;
-    const auto add = [&](const char* controller, std::string file, std::string value, Missing missing = Missing::refuse) {
+    const auto add = [&](const char* controller, std::string file, std::string value,
+                         Missing missing = Missing::refuse) {
         out.push_back({controller, std::move(file), std::move(value), missing});
     };
     if (r.memory_limit != unset && r.memory_limit != 0) add("memory", "memory.max", limit_text(r.memory_limit));
     if (r.memory_swap != unset && r.memory_swap != 0) {
         // v1 counts memory and swap together, v2 swap alone.
         if (r.memory_swap > 0 && r.memory_limit > 0 && r.memory_swap < r.memory_limit)
-            return fail(Code::invalid, "the limit of memory and swap, " + std::to_string(r.memory_swap) + ", is below that of memory");
+            return fail(Code::invalid,
+                        "the limit of memory and swap, " + std::to_string(r.memory_swap) + ", is below that of memory");
         const std::int64_t swap = r.memory_swap < 0 ? -1 : r.memory_limit > 0 ? r.memory_swap - r.memory_limit : unset;
         if (swap != unset) add("memory", "memory.swap.max", limit_text(swap), Missing::warn);
     }
-    if (r.memory_reservation != unset && r.memory_reservation != 0) add("memory", "memory.low", limit_text(r.memory_reservation));
+    if (r.memory_reservation != unset && r.memory_reservation != 0)
+        add("memory", "memory.low", limit_text(r.memory_reservation));
     if (r.cpu_shares != unset && r.cpu_shares != 0) {
         const std::int64_t shares = r.cpu_shares < 2 ? 2 : r.cpu_shares;
         add("cpu", "cpu.weight", std::to_string(1 + ((shares - 2) * 9999) / 262142));
@@ -81,7 +86,10 @@ Result<std::vector<Setting>> v2_settings(const Resources& r) {
         add("io", "io.weight", "default " + std::to_string(1 + (weight - 10) * 9999 / 990), Missing::warn);
     }
     for (const ThrottleDevice& device : r.throttle) {
-        const std::string key = device.file == "read_bps_device" ? "rbps" : device.file == "write_bps_device" ? "wbps" : device.file == "read_iops_device" ? "riops" : "wiops";
+        const std::string key = device.file == "read_bps_device"    ? "rbps"
+                                : device.file == "write_bps_device" ? "wbps"
+                                : device.file == "read_iops_device" ? "riops"
+                                                                    : "wiops";
         const std::string rate = device.rate == 0 ? "max" : std::to_string(device.rate);
         add("io", "io.max", std::to_string(device.major) + ":" + std::to_string(device.minor) + " " + key + "=" + rate);
     }

@@ -79,7 +79,9 @@ Result<Channel::Message> Channel::receive(int timeout_ms) const {
     ssize_t n = 0;
     // A peer that ended without reading all that was sent to it leaves a reset, told once and ahead of its last words.
     bool reset = false;
-    while ((n = ::recvmsg(fd_.get(), &header, MSG_CMSG_CLOEXEC)) < 0 && (errno == EINTR || (errno == ECONNRESET && !reset))) reset = reset || errno == ECONNRESET;
+    while ((n = ::recvmsg(fd_.get(), &header, MSG_CMSG_CLOEXEC)) < 0 &&
+           (errno == EINTR || (errno == ECONNRESET && !reset)))
+        reset = reset || errno == ECONNRESET;
     Message message;
     if (n < 0 && errno != ECONNRESET) return fail_errno("hear from a container's process");
     if (n <= 0) return message;
@@ -97,8 +99,10 @@ Result<Channel::Message> Channel::receive(int timeout_ms) const {
     if (message.kind == Kind::error && message.text.size() >= sizeof(ErrorHead)) {
         ErrorHead head{};
         std::memcpy(&head, message.text.data(), sizeof head);
-        const bool known = head.code >= static_cast<std::int32_t>(Code::invalid) && head.code <= static_cast<std::int32_t>(Code::internal);
-        message.error = Error{known ? static_cast<Code>(head.code) : Code::internal, message.text.substr(sizeof head), head.system_errno};
+        const bool known = head.code >= static_cast<std::int32_t>(Code::invalid) &&
+                           head.code <= static_cast<std::int32_t>(Code::internal);
+        message.error = Error{known ? static_cast<Code>(head.code) : Code::internal, message.text.substr(sizeof head),
+                              head.system_errno};
     }
     return message;
 }

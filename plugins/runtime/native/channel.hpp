@@ -12,7 +12,17 @@ namespace gantry::native {
 
 class Channel {
 public:
-    enum class Kind : char { mapped = 'U', cgroups = 'C', ready = 'R', go = 'G', error = 'E', warning = 'W', trace = 'T', terminal = 'P', end = 0 };
+    enum class Kind : char {
+        mapped = 'U',
+        cgroups = 'C',
+        ready = 'R',
+        go = 'G',
+        error = 'E',
+        warning = 'W',
+        trace = 'T',
+        terminal = 'P',
+        end = 0
+    };
     struct Message {
         Kind kind = Kind::end;
         std::string text;

@@ -55,7 +55,8 @@ public:
             (void)reap(pid_);
         }
         if (cgroups_)
-            if (auto removed = cgroups_.remove(); !removed) plan_.warn("after a failed create: " + removed.error().text);
+            if (auto removed = cgroups_.remove(); !removed)
+                plan_.warn("after a failed create: " + removed.error().text);
     }
 
     Result<void> run() {
@@ -93,21 +94,27 @@ private:
         setup_.bundle = plan_.bundle;
         setup_.trace = plan_.trace;
         setup_.cgroups = cgroups_ ? &cgroups_ : nullptr;
-        setup_.process = ProcessPlan{plan_.spec.process, plan_.filter, {-1, -1, -1}, plan_.terminal, spec.init, spec.fresh(NamespaceKind::user), "_ses." + plan_.id};
+        setup_.process = ProcessPlan{plan_.spec.process, plan_.filter, {-1, -1, -1},
+                                     plan_.terminal,     spec.init,    spec.fresh(NamespaceKind::user),
+                                     "_ses." + plan_.id};
         if (!plan_.terminal) {
             GANTRY_TRY(stdio_, Stdio::open(*plan_.fds));
             setup_.process.stdio = stdio_.numbers();
         }
         for (std::size_t i = 0; i < spec.mounts.size(); ++i) {
             auto source = source_tree(plan_, i);
-            if (!source) return std::move(source).error().context("the source of the mount on \"" + spec.mounts[i].destination + "\"");
+            if (!source)
+                return std::move(source).error().context("the source of the mount on \"" + spec.mounts[i].destination +
+                                                         "\"");
             setup_.sources.push_back(std::move(source).value());
         }
         // Only the host's root may make some file systems; and nothing of the host is open to a user namespace's root.
         if (spec.fresh(NamespaceKind::user)) {
             auto tree = make_root_tree(plan_.root);
-            if (tree) setup_.root_tree = std::move(tree).value();
-            else if (tree.error().system_errno != EOPNOTSUPP) return std::move(tree).error();
+            if (tree)
+                setup_.root_tree = std::move(tree).value();
+            else if (tree.error().system_errno != EOPNOTSUPP)
+                return std::move(tree).error();
         }
         GANTRY_CHECK(open_namespaces(netns));
         GANTRY_TRY(auto pair, Channel::make());
@@ -125,16 +132,21 @@ private:
             if (kind == NamespaceKind::network && netns >= 0) continue;
             GANTRY_TRY(UniqueFd fd, open_namespace(spec.namespaces[index].path, kind));
             // A process cannot change its own pid namespace, and a user namespace's root may not enter the host's.
-            if (kind == NamespaceKind::pid || spec.fresh(NamespaceKind::user)) born_in_.emplace_back(kind, std::move(fd));
-            else setup_.joined.emplace_back(kind, std::move(fd));
+            if (kind == NamespaceKind::pid || spec.fresh(NamespaceKind::user))
+                born_in_.emplace_back(kind, std::move(fd));
+            else
+                setup_.joined.emplace_back(kind, std::move(fd));
         }
         if (netns < 0) return {};
         flags_ &= ~namespace_flag(NamespaceKind::network);
-        if (auto checked = check_namespace(netns, NamespaceKind::network); !checked) return std::move(checked).context("\"netns\"");
+        if (auto checked = check_namespace(netns, NamespaceKind::network); !checked)
+            return std::move(checked).context("\"netns\"");
         UniqueFd fd(::fcntl(netns, F_DUPFD_CLOEXEC, 3));
         if (!fd) return fail_errno("duplicate \"netns\"");
-        if (spec.fresh(NamespaceKind::user)) born_in_.emplace_back(NamespaceKind::network, std::move(fd));
-        else setup_.joined.emplace_back(NamespaceKind::network, std::move(fd));
+        if (spec.fresh(NamespaceKind::user))
+            born_in_.emplace_back(NamespaceKind::network, std::move(fd));
+        else
+            setup_.joined.emplace_back(NamespaceKind::network, std::move(fd));
         return {};
     }
 
@@ -252,9 +264,11 @@ Result<void> Container::start(const Warn& trace_line) {
 }
 
 Result<void> Container::signal(int number, bool all) const {
-    if (number < 0 || number >= NSIG) return fail(Code::invalid, "signal " + std::to_string(number) + " does not exist");
+    if (number < 0 || number >= NSIG)
+        return fail(Code::invalid, "signal " + std::to_string(number) + " does not exist");
     if (all) return signal_all(number);
-    if (::syscall(SYS_pidfd_send_signal, pidfd_.get(), number, nullptr, 0) != 0 && errno != ESRCH) return fail_errno("send signal " + std::to_string(number) + " to container \"" + id_ + "\"");
+    if (::syscall(SYS_pidfd_send_signal, pidfd_.get(), number, nullptr, 0) != 0 && errno != ESRCH)
+        return fail_errno("send signal " + std::to_string(number) + " to container \"" + id_ + "\"");
     return {};
 }
 
@@ -266,7 +280,8 @@ Result<void> Container::signal_all(int number) const {
     }
     GANTRY_TRY(const auto pids, cgroups_.pids());
     for (const int pid : pids)
-        if (::kill(pid, number) != 0 && errno != ESRCH) return fail_errno("send signal " + std::to_string(number) + " to process " + std::to_string(pid));
+        if (::kill(pid, number) != 0 && errno != ESRCH)
+            return fail_errno("send signal " + std::to_string(number) + " to process " + std::to_string(pid));
     return {};
 }
 

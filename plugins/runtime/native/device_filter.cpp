@@ -19,7 +19,8 @@ std::string rule_text(const DeviceRule& rule) {
 
 int access_bits(const std::string& access) {
     int bits = 0;
-    for (const char letter : access) bits |= letter == 'm' ? BPF_DEVCG_ACC_MKNOD : letter == 'r' ? BPF_DEVCG_ACC_READ : BPF_DEVCG_ACC_WRITE;
+    for (const char letter : access)
+        bits |= letter == 'm' ? BPF_DEVCG_ACC_MKNOD : letter == 'r' ? BPF_DEVCG_ACC_READ : BPF_DEVCG_ACC_WRITE;
     return bits;
 }
 
@@ -67,14 +68,16 @@ DevicePolicy device_policy(const std::vector<DeviceRule>& rules) {
     DevicePolicy policy;
     for (const DeviceRule& rule : rules) {
         const bool everything = rule.type == 'a' && rule.major < 0 && rule.minor < 0 && access_bits(rule.access) == 7;
-        if (everything) policy = {rule.allow, {}};
-        else policy.rules.push_back(rule);
+        if (everything)
+            policy = {rule.allow, {}};
+        else
+            policy.rules.push_back(rule);
     }
     if (policy.allow_all) return policy;
-    const DeviceRule standard[] = {
-        {true, 'c', -1, -1, "m"}, {true, 'b', -1, -1, "m"},
-        {true, 'c', 1, 3, "rwm"}, {true, 'c', 1, 5, "rwm"}, {true, 'c', 1, 7, "rwm"}, {true, 'c', 1, 8, "rwm"}, {true, 'c', 1, 9, "rwm"},
-        {true, 'c', 5, 0, "rwm"}, {true, 'c', 5, 2, "rwm"}, {true, 'c', 136, -1, "rwm"}};
+    const DeviceRule standard[] = {{true, 'c', -1, -1, "m"},   {true, 'b', -1, -1, "m"}, {true, 'c', 1, 3, "rwm"},
+                                   {true, 'c', 1, 5, "rwm"},   {true, 'c', 1, 7, "rwm"}, {true, 'c', 1, 8, "rwm"},
+                                   {true, 'c', 1, 9, "rwm"},   {true, 'c', 5, 0, "rwm"}, {true, 'c', 5, 2, "rwm"},
+                                   {true, 'c', 136, -1, "rwm"}};
     policy.rules.insert(policy.rules.end(), std::begin(standard), std::end(standard));
     return policy;
 }
@@ -142,7 +145,8 @@ Result<void> apply_device_policy_v2(const DevicePolicy& policy, const std::strin
     attach.attach_bpf_fd = static_cast<__u32>(loaded.get());
     attach.attach_type = BPF_CGROUP_DEVICE;
     attach.attach_flags = BPF_F_ALLOW_MULTI;
-    if (::syscall(SYS_bpf, BPF_PROG_ATTACH, &attach, sizeof attach) != 0) return fail_errno("attach the device filter of cgroup \"" + directory + "\"");
+    if (::syscall(SYS_bpf, BPF_PROG_ATTACH, &attach, sizeof attach) != 0)
+        return fail_errno("attach the device filter of cgroup \"" + directory + "\"");
     for (__u32 i = 0; queried && i < query.query.prog_cnt; ++i) {
         bpf_attr by_id{};
         by_id.prog_id = old_ids[i];

@@ -25,10 +25,13 @@ public:
     static constexpr bool offers_warm = true, offers_pause = true, offers_stats = true, offers_update = true;
 
     static Json describe() {
-        return {{"summary", "runs containers directly on the kernel"},
-                {"abilities", {"terminal", "exec", "pause", "update", "stats", "user_namespace", "init"}},
-                {"options", {{"trace", {{"type", "boolean"}, {"default", false}, {"help", "log the microseconds of each step of a start"}}}}},
-                {"object_options", Json::object()}};
+        return {
+            {"summary", "runs containers directly on the kernel"},
+            {"abilities", {"terminal", "exec", "pause", "update", "stats", "user_namespace", "init"}},
+            {"options",
+             {{"trace",
+               {{"type", "boolean"}, {"default", false}, {"help", "log the microseconds of each step of a start"}}}}},
+            {"object_options", Json::object()}};
     }
 
     static Result<std::unique_ptr<NativeRuntime>> create(Host host, const DriverConfig& config) {
@@ -80,7 +83,7 @@ public:
     }
 
     Result<void> start(Call& call, const std::string& id) override {
-        GANTRY_TRY(Container* container, the(id));
+        GANTRY_TRY(Container * container, the(id));
         return container->start([&call](const std::string& line) { call.log(LogLevel::info, line); });
     }
 
@@ -109,8 +112,10 @@ public:
     Result<void> remove(Call&, const std::string& id) override {
         GANTRY_CHECK(check_id(id));
         if (container_ && id == id_) {
-            if (container_->cgroups()) GANTRY_CHECK(container_->cgroups().remove());
-            else GANTRY_CHECK(container_->signal(SIGKILL, false));
+            if (container_->cgroups())
+                GANTRY_CHECK(container_->cgroups().remove());
+            else
+                GANTRY_CHECK(container_->signal(SIGKILL, false));
             container_.reset();
         } else if (const std::string path = states_.cgroup_of(id); !path.empty()) {
             // Another monitor made it and is gone; its processes died with it, its groups did not.
@@ -125,7 +130,8 @@ public:
         GANTRY_CHECK(check_id(id));
         std::string path = states_.cgroup_of(id);
         if (path.empty()) {
-            if (told.size() < 2 || told[0] != '/' || (told + "/").find("/../") != std::string::npos || told.find('\0') != std::string::npos)
+            if (told.size() < 2 || told[0] != '/' || (told + "/").find("/../") != std::string::npos ||
+                told.find('\0') != std::string::npos)
                 return fail(Code::invalid, "\"" + told.substr(0, 80) + "\" is no path of a container's cgroup");
             path = told;
         }
@@ -166,7 +172,10 @@ public:
 
 private:
     static Result<void> check_id(const std::string& id) {
-        if (id.empty() || id.size() > 128 || id.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") != std::string::npos || id[0] == '.')
+        if (id.empty() || id.size() > 128 ||
+            id.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") !=
+                std::string::npos ||
+            id[0] == '.')
             return fail(Code::invalid, "\"" + id.substr(0, 80) + "\" is no id of a container");
         return {};
     }
@@ -180,7 +189,8 @@ private:
     // By digest, else the profile in the configuration, else none.
     Result<const SeccompFilter*> filter_for(const std::string& digest, const Json& profile) {
         if (!digest.empty())
-            if (const auto found = filters_.find(digest); found != filters_.end()) return static_cast<const SeccompFilter*>(found->second.get());
+            if (const auto found = filters_.find(digest); found != filters_.end())
+                return static_cast<const SeccompFilter*>(found->second.get());
         if (profile.is_object()) {
             GANTRY_TRY(own_filter_, compiled(profile));
             return static_cast<const SeccompFilter*>(own_filter_.get());
@@ -190,7 +200,8 @@ private:
     }
 
     Result<Container*> the(const std::string& id) {
-        if (!container_ || id != id_) return fail(Code::not_found, "container \"" + id.substr(0, 128) + "\" is not in this monitor");
+        if (!container_ || id != id_)
+            return fail(Code::not_found, "container \"" + id.substr(0, 128) + "\" is not in this monitor");
         return container_.get();
     }
 

@@ -96,7 +96,8 @@ Result<Container::Process> Container::exec(ExecPlan plan) const {
     clamp_process(plan.process, warnings);
     for (const std::string& warning : warnings) plan.warn(warning);
     Entry entry;
-    entry.process = ProcessPlan{std::move(plan.process), plan.filter, {-1, -1, -1}, plan.terminal, false, user_namespace_, "_ses." + id_};
+    entry.process = ProcessPlan{std::move(plan.process), plan.filter,  {-1, -1, -1}, plan.terminal, false,
+                                user_namespace_,         "_ses." + id_};
     Stdio stdio;
     if (!plan.terminal) {
         GANTRY_TRY(stdio, Stdio::open(*plan.fds));
@@ -126,7 +127,9 @@ Result<Container::Process> Container::exec(ExecPlan plan) const {
             break;
         }
         switch (message->kind) {
-        case Channel::Kind::ready: std::from_chars(message->text.data(), message->text.data() + message->text.size(), process.pid); break;
+        case Channel::Kind::ready:
+            std::from_chars(message->text.data(), message->text.data() + message->text.size(), process.pid);
+            break;
         case Channel::Kind::terminal:
             if (!message->fds.empty()) process.terminal = std::move(message->fds[0]);
             break;
@@ -144,7 +147,8 @@ Result<Container::Process> Container::exec(ExecPlan plan) const {
     (void)reap(helper);
     if (process.pid > 0 && failed) (void)reap(process.pid);
     if (failed) return failure;
-    if (process.pid <= 0) return fail(Code::internal, "the process that enters container \"" + id_ + "\" ended without a word");
+    if (process.pid <= 0)
+        return fail(Code::internal, "the process that enters container \"" + id_ + "\" ended without a word");
     trace.step("enter to exec");
     if (trace.on())
         for (std::string_view step : split(trace.text(), '\n'))

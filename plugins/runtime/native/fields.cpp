@@ -10,7 +10,9 @@ Fields::Fields(const Json& object, std::string where) : json_(&object), where_(s
     error_ = fail(Code::invalid, "\"" + where_ + "\" is not an object");
 }
 
-std::string Fields::name(std::string_view key) const { return where_.empty() ? std::string(key) : where_ + "." + std::string(key); }
+std::string Fields::name(std::string_view key) const {
+    return where_.empty() ? std::string(key) : where_ + "." + std::string(key);
+}
 
 const Json* Fields::find(const char* key) {
     seen_.emplace_back(key);
@@ -51,7 +53,9 @@ void Fields::boolean(const char* key, bool& out) {
 void Fields::number(const char* key, std::int64_t& out, std::int64_t low, std::int64_t high) {
     const Json* value = find(key);
     if (!value) return;
-    const std::string range = low == INT64_MIN && high == INT64_MAX ? "a whole number" : "a whole number from " + std::to_string(low) + " to " + std::to_string(high);
+    const std::string range = low == INT64_MIN && high == INT64_MAX
+                                  ? "a whole number"
+                                  : "a whole number from " + std::to_string(low) + " to " + std::to_string(high);
     if (!value->is_number_integer()) return wrong(key, range);
     if (value->is_number_unsigned() && value->get<std::uint64_t>() > static_cast<std::uint64_t>(INT64_MAX)) {
         // RLIM_INFINITY and its like: the largest number stands for "no limit".
@@ -71,7 +75,8 @@ void Fields::strings(const char* key, std::vector<std::string>& out) {
     out.clear();
     out.reserve(value->size());
     for (const Json& item : *value) {
-        if (!item.is_string() || item.get_ref<const std::string&>().find('\0') != std::string::npos) return wrong(key, "a list of text");
+        if (!item.is_string() || item.get_ref<const std::string&>().find('\0') != std::string::npos)
+            return wrong(key, "a list of text");
         out.push_back(item.get<std::string>());
     }
 }

@@ -25,7 +25,8 @@ void name_init() {
     if (after == std::string::npos) return;
     const auto words = split(std::string_view(*text).substr(after + 2), ' ');
     if (words.size() < 47) return;
-    const auto begin = std::strtoull(std::string(words[45]).c_str(), nullptr, 10), end = std::strtoull(std::string(words[46]).c_str(), nullptr, 10);
+    const auto begin = std::strtoull(std::string(words[45]).c_str(), nullptr, 10),
+               end = std::strtoull(std::string(words[46]).c_str(), nullptr, 10);
     if (begin == 0 || end <= begin) return;
     char* arguments = reinterpret_cast<char*>(begin);
     const std::size_t size = end - begin;

@@ -72,8 +72,10 @@ std::string clean_relative(std::string_view path) {
     std::vector<std::string_view> kept;
     for (std::string_view part : split(path, '/')) {
         if (part.empty() || part == ".") continue;
-        if (part != "..") kept.push_back(part);
-        else if (!kept.empty()) kept.pop_back();
+        if (part != "..")
+            kept.push_back(part);
+        else if (!kept.empty())
+            kept.pop_back();
     }
     std::string out;
     for (std::string_view part : kept) out.append(out.empty() ? "" : "/").append(part);
@@ -95,14 +97,16 @@ Result<std::string> read_at(int directory, const std::string& name, std::size_t 
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return fail_errno("read \"" + name + "\"");
         if (n == 0) return text;
-        if (text.size() + static_cast<std::size_t>(n) > limit) return fail(Code::exhausted, "\"" + name + "\" is larger than " + std::to_string(limit) + " bytes");
+        if (text.size() + static_cast<std::size_t>(n) > limit)
+            return fail(Code::exhausted, "\"" + name + "\" is larger than " + std::to_string(limit) + " bytes");
         text.append(buffer, static_cast<std::size_t>(n));
     }
 }
 
 Result<void> write_at(int directory, const std::string& name, std::string_view text) {
     GANTRY_TRY(UniqueFd fd, open_at(directory, name, O_WRONLY));
-    if (::write(fd.get(), text.data(), text.size()) < 0) return fail_errno("write \"" + std::string(text) + "\" to \"" + name + "\"");
+    if (::write(fd.get(), text.data(), text.size()) < 0)
+        return fail_errno("write \"" + std::string(text) + "\" to \"" + name + "\"");
     return {};
 }
 
@@ -117,15 +121,16 @@ Result<void> write_all(int fd, std::string_view text) {
 }
 
 bool is_filesystem(int fd, std::uint64_t magic) {
-    struct statfs about{};
+    struct statfs about {};
     return ::fstatfs(fd, &about) == 0 && static_cast<std::uint64_t>(about.f_type) == magic;
 }
 
 Result<UniqueFd> open_null(int flags) {
     GANTRY_TRY(UniqueFd fd, open_at(AT_FDCWD, "/dev/null", flags | O_NOFOLLOW));
-    struct stat about{};
+    struct stat about {};
     if (::fstat(fd.get(), &about) != 0) return fail_errno("stat \"/dev/null\"");
-    if (!S_ISCHR(about.st_mode) || about.st_rdev != makedev(1, 3)) return fail(Code::denied, "the host's \"/dev/null\" is not character device 1:3");
+    if (!S_ISCHR(about.st_mode) || about.st_rdev != makedev(1, 3))
+        return fail(Code::denied, "the host's \"/dev/null\" is not character device 1:3");
     return fd;
 }
 

@@ -18,7 +18,8 @@ enum class Links { follow, refuse };
 // as in open(2); O_CLOEXEC added. Links::refuse: a symbolic link anywhere on the way is ELOOP.
 Result<UniqueFd> open_in_root(int root, std::string_view path, int flags, mode_t mode = 0, Links links = Links::follow);
 // Makes directory `path` and its parents inside `root` and opens it (O_PATH | O_DIRECTORY).
-Result<UniqueFd> make_directories_in_root(int root, std::string_view path, mode_t mode = 0755, Links links = Links::follow);
+Result<UniqueFd> make_directories_in_root(int root, std::string_view path, mode_t mode = 0755,
+                                          Links links = Links::follow);
 // Makes an empty file at `path` inside `root`, its parents too, unless something is there; opens it (O_PATH).
 Result<UniqueFd> make_file_in_root(int root, std::string_view path, Links links = Links::follow);
 // "/a/../b//c/." -> "b/c": lexically clean and relative; ".." never climbs above the start. "" for the root itself.

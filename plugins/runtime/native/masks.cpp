@@ -20,7 +20,7 @@ Result<void> mask_paths(int root, const std::vector<std::string>& paths, int nul
         auto place = open_in_root(root, path, O_PATH);
         if (!place && absent(place.error())) continue;
         if (!place) return std::move(place).error();
-        struct stat about{};
+        struct stat about {};
         if (::fstat(place->get(), &about) != 0) return fail_errno("stat \"" + path + "\"");
         if (!S_ISDIR(about.st_mode)) {
             GANTRY_TRY(const UniqueFd cover, copy_tree(null, Depth::one));
@@ -33,7 +33,8 @@ Result<void> mask_paths(int root, const std::vector<std::string>& paths, int nul
             GANTRY_CHECK(attach_tree(cover.get(), place->get(), path));
             continue;
         }
-        GANTRY_TRY(empty, new_filesystem("tmpfs", "tmpfs", {"mode=755", "size=0", "nr_inodes=1"}, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC));
+        GANTRY_TRY(empty, new_filesystem("tmpfs", "tmpfs", {"mode=755", "size=0", "nr_inodes=1"},
+                                         MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC));
         GANTRY_CHECK(attach_tree(empty.get(), place->get(), path));
     }
     return {};

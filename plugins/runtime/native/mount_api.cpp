@@ -22,19 +22,22 @@ std::string reason_in(int context) {
 
 }  // namespace
 
-Result<UniqueFd> new_filesystem(const std::string& type, const std::string& source, const FsOptions& options, std::uint64_t attributes) {
+Result<UniqueFd> new_filesystem(const std::string& type, const std::string& source, const FsOptions& options,
+                                std::uint64_t attributes) {
     UniqueFd context(::fsopen(type.c_str(), FSOPEN_CLOEXEC));
     if (!context) return fail_errno("use file system \"" + type + "\"");
     if (!source.empty()) (void)::fsconfig(context.get(), FSCONFIG_SET_STRING, "source", source.c_str(), 0);
     for (const std::string& option : options) {
         const auto equals = option.find('=');
         const std::string key = option.substr(0, equals);
-        const int done = equals == std::string::npos
-                             ? ::fsconfig(context.get(), FSCONFIG_SET_FLAG, key.c_str(), nullptr, 0)
-                             : ::fsconfig(context.get(), FSCONFIG_SET_STRING, key.c_str(), option.c_str() + equals + 1, 0);
+        const int done =
+            equals == std::string::npos
+                ? ::fsconfig(context.get(), FSCONFIG_SET_FLAG, key.c_str(), nullptr, 0)
+                : ::fsconfig(context.get(), FSCONFIG_SET_STRING, key.c_str(), option.c_str() + equals + 1, 0);
         if (done != 0) {
             const int error = errno;
-            return fail_errno("option \"" + option + "\" of file system \"" + type + "\"" + reason_in(context.get()), error);
+            return fail_errno("option \"" + option + "\" of file system \"" + type + "\"" + reason_in(context.get()),
+                              error);
         }
     }
     if (::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) {
@@ -48,7 +51,8 @@ Result<UniqueFd> new_filesystem(const std::string& type, const std::string& sour
 
 Result<UniqueFd> copy_tree(int fd, Depth depth) {
     const unsigned recursive = depth == Depth::tree ? AT_RECURSIVE : 0u;
-    UniqueFd tree(::open_tree(fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | static_cast<unsigned>(AT_EMPTY_PATH) | recursive));
+    UniqueFd tree(
+        ::open_tree(fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | static_cast<unsigned>(AT_EMPTY_PATH) | recursive));
     if (!tree) return fail_errno("copy a mount");
     return tree;
 }
@@ -72,7 +76,8 @@ Result<void> set_attributes(int tree, std::uint64_t set, std::uint64_t clear, st
     attributes.attr_clr = clear;
     attributes.propagation = propagation;
     const unsigned recursive = depth == Depth::tree ? AT_RECURSIVE : 0u;
-    if (::mount_setattr(tree, "", static_cast<unsigned>(AT_EMPTY_PATH) | recursive, &attributes, sizeof attributes) != 0)
+    if (::mount_setattr(tree, "", static_cast<unsigned>(AT_EMPTY_PATH) | recursive, &attributes, sizeof attributes) !=
+        0)
         return fail_errno("set attributes of a mount");
     return {};
 }

@@ -15,7 +15,8 @@ namespace gantry::native {
 using FsOptions = std::vector<std::string>;
 
 // A new instance of a file system, attached nowhere. `attributes`: MOUNT_ATTR_*. `what` names it in errors.
-Result<UniqueFd> new_filesystem(const std::string& type, const std::string& source, const FsOptions& options, std::uint64_t attributes);
+Result<UniqueFd> new_filesystem(const std::string& type, const std::string& source, const FsOptions& options,
+                                std::uint64_t attributes);
 
 enum class Depth { one, tree };
 // A copy of the mount (and those below it) that `fd` lies in, beginning at `fd`, attached nowhere. `fd` must lie in

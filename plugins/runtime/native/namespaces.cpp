@@ -13,13 +13,16 @@
 namespace gantry::native {
 namespace {
 
-constexpr std::uint64_t flags[namespace_kinds] = {CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUTS, CLONE_NEWUSER, CLONE_NEWCGROUP, 0x80};
+constexpr std::uint64_t flags[namespace_kinds] = {CLONE_NEWPID, CLONE_NEWNET,  CLONE_NEWNS,     CLONE_NEWIPC,
+                                                  CLONE_NEWUTS, CLONE_NEWUSER, CLONE_NEWCGROUP, 0x80};
 constexpr const char* kind_names[namespace_kinds] = {"pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"};
 constexpr const char* files[namespace_kinds] = {"pid", "net", "mnt", "ipc", "uts", "user", "cgroup", "time"};
 
 Result<void> write_map(pid_t pid, const char* file, const std::vector<IdMapping>& map) {
     std::string text;
-    for (const IdMapping& entry : map) text += std::to_string(entry.inside) + " " + std::to_string(entry.outside) + " " + std::to_string(entry.count) + "\n";
+    for (const IdMapping& entry : map)
+        text += std::to_string(entry.inside) + " " + std::to_string(entry.outside) + " " + std::to_string(entry.count) +
+                "\n";
     return write_at(AT_FDCWD, "/proc/" + std::to_string(pid) + "/" + file, text);
 }
 
@@ -30,7 +33,9 @@ std::uint64_t namespace_flag(NamespaceKind kind) { return flags[static_cast<std:
 std::uint64_t clone_flags(const Spec& spec) {
     std::uint64_t out = 0;
     for (std::size_t kind = 0; kind < namespace_kinds; ++kind)
-        if (spec.namespaces[kind].mode == NamespaceSpec::Mode::fresh && static_cast<NamespaceKind>(kind) != NamespaceKind::cgroup) out |= flags[kind];
+        if (spec.namespaces[kind].mode == NamespaceSpec::Mode::fresh &&
+            static_cast<NamespaceKind>(kind) != NamespaceKind::cgroup)
+            out |= flags[kind];
     return out;
 }
 
@@ -43,18 +48,21 @@ Result<void> check_namespace(int fd, NamespaceKind kind) {
 
 Result<UniqueFd> open_namespace(const std::string& path, NamespaceKind kind) {
     GANTRY_TRY(UniqueFd fd, open_at(AT_FDCWD, path, O_RDONLY));
-    if (auto checked = check_namespace(fd.get(), kind); !checked) return std::move(checked).error().context("\"" + path + "\"");
+    if (auto checked = check_namespace(fd.get(), kind); !checked)
+        return std::move(checked).error().context("\"" + path + "\"");
     return fd;
 }
 
 Result<void> join_namespace(int fd, NamespaceKind kind) {
     const std::size_t index = static_cast<std::size_t>(kind);
-    if (::setns(fd, static_cast<int>(flags[index])) != 0) return fail_errno(std::string("join the ") + kind_names[index] + " namespace");
+    if (::setns(fd, static_cast<int>(flags[index])) != 0)
+        return fail_errno(std::string("join the ") + kind_names[index] + " namespace");
     return {};
 }
 
 Result<BornIn> BornIn::enter(int fd, NamespaceKind kind) {
-    GANTRY_TRY(UniqueFd back, open_at(AT_FDCWD, std::string("/proc/self/ns/") + files[static_cast<std::size_t>(kind)], O_RDONLY));
+    GANTRY_TRY(UniqueFd back,
+               open_at(AT_FDCWD, std::string("/proc/self/ns/") + files[static_cast<std::size_t>(kind)], O_RDONLY));
     GANTRY_CHECK(join_namespace(fd, kind));
     return BornIn(std::move(back), kind);
 }
@@ -76,8 +84,10 @@ Result<void> become_namespace_root() {
 }
 
 Result<void> set_names(const Spec& spec) {
-    if (!spec.hostname.empty() && ::sethostname(spec.hostname.c_str(), spec.hostname.size()) != 0) return fail_errno("set host name \"" + spec.hostname + "\"");
-    if (!spec.domainname.empty() && ::setdomainname(spec.domainname.c_str(), spec.domainname.size()) != 0) return fail_errno("set domain name \"" + spec.domainname + "\"");
+    if (!spec.hostname.empty() && ::sethostname(spec.hostname.c_str(), spec.hostname.size()) != 0)
+        return fail_errno("set host name \"" + spec.hostname + "\"");
+    if (!spec.domainname.empty() && ::setdomainname(spec.domainname.c_str(), spec.domainname.size()) != 0)
+        return fail_errno("set domain name \"" + spec.domainname + "\"");
     return {};
 }
 

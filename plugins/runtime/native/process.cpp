@@ -25,7 +25,8 @@ Result<void> set_rlimits(const ProcessSpec& spec) {
     for (const Rlimit& limit : spec.rlimits) {
         const rlimit value{limit.soft, limit.hard};
         if (::setrlimit(static_cast<__rlimit_resource_t>(limit.resource), &value) != 0)
-            return fail_errno("set rlimit \"" + limit.name + "\" to " + std::to_string(limit.soft) + ":" + std::to_string(limit.hard));
+            return fail_errno("set rlimit \"" + limit.name + "\" to " + std::to_string(limit.soft) + ":" +
+                              std::to_string(limit.hard));
     }
     return {};
 }
@@ -44,7 +45,8 @@ Result<void> join_keyring(const std::string& name) {
 Result<void> set_user(const ProcessPlan& plan) {
     const User& user = plan.spec.user;
     // A user namespace without permission for setgroups(2) has none to drop.
-    if (::setgroups(user.groups.size(), user.groups.data()) != 0 && !(plan.user_namespace && errno == EPERM)) return fail_errno("set supplementary groups");
+    if (::setgroups(user.groups.size(), user.groups.data()) != 0 && !(plan.user_namespace && errno == EPERM))
+        return fail_errno("set supplementary groups");
     if (::setresgid(user.gid, user.gid, user.gid) != 0) return fail_errno("set group " + std::to_string(user.gid));
     if (::setresuid(user.uid, user.uid, user.uid) != 0) return fail_errno("set user " + std::to_string(user.uid));
     ::umask(user.umask);
@@ -124,7 +126,7 @@ Result<std::string> prepare(const ProcessPlan& plan, const Channel& channel) {
 Result<void> begin_process() {
     if (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) return fail_errno("bind the process to its monitor");
     if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return fail_errno("make the process undumpable");
-    struct sigaction standard{};
+    struct sigaction standard {};
     standard.sa_handler = SIG_DFL;
     for (int number = 1; number < NSIG; ++number) (void)::sigaction(number, &standard, nullptr);
     sigset_t none;
@@ -149,10 +151,12 @@ Result<void> set_up_stdio(const ProcessPlan& plan, const Channel& channel) {
         const int from = high[static_cast<std::size_t>(number)];
         if (::dup2(from, number) < 0) return fail_errno("set a standard stream");
         ::close(from);
-        struct stat about{};
+        struct stat about {};
         // The program must be able to open its own pipes by /dev/stdout; files and devices stay as they are.
-        const bool own = ::fstat(number, &about) == 0 && (S_ISFIFO(about.st_mode) || S_ISSOCK(about.st_mode) || plan.terminal);
-        if (own && plan.spec.user.uid != 0 && about.st_uid != plan.spec.user.uid && ::fchown(number, plan.spec.user.uid, static_cast<gid_t>(-1)) != 0 && errno != EPERM)
+        const bool own =
+            ::fstat(number, &about) == 0 && (S_ISFIFO(about.st_mode) || S_ISSOCK(about.st_mode) || plan.terminal);
+        if (own && plan.spec.user.uid != 0 && about.st_uid != plan.spec.user.uid &&
+            ::fchown(number, plan.spec.user.uid, static_cast<gid_t>(-1)) != 0 && errno != EPERM)
             return fail_errno("give a standard stream to the container's user");
     }
     close_all_but({0, 1, 2, channel.fd()});
@@ -176,15 +180,18 @@ Result<void> enter_directory(const std::string& path) {
     // The system call, not libc's: it tells a directory outside the root by a path that does not begin with "/".
     char now[4096];
     const long length = ::syscall(SYS_getcwd, now, sizeof now);
-    if (length <= 0 || now[0] != '/') return fail(Code::denied, "working directory \"" + path + "\" is outside the container");
+    if (length <= 0 || now[0] != '/')
+        return fail(Code::denied, "working directory \"" + path + "\" is outside the container");
     return {};
 }
 
 Result<std::string> find_program(const std::string& name, const std::vector<std::string>& environment) {
-    const auto failure = [&](Code code, const std::string& reason, int error) { return Error{code, "exec: \"" + name + "\": " + reason, error}; };
+    const auto failure = [&](Code code, const std::string& reason, int error) {
+        return Error{code, "exec: \"" + name + "\": " + reason, error};
+    };
     if (name.empty()) return failure(Code::not_found, "executable file not found in $PATH", ENOENT);
     const auto runnable = [](const std::string& path, int& error) {
-        struct stat about{};
+        struct stat about {};
         if (::stat(path.c_str(), &about) != 0) {
             error = errno;
             return false;
@@ -202,7 +209,10 @@ Result<std::string> find_program(const std::string& name, const std::vector<std:
         if (runnable(name, error)) return name;
         if (error == EISDIR) return failure(Code::denied, "is a directory", error);
         if (error == EACCES) return failure(Code::denied, "permission denied", error);
-        if (error == ENOENT || error == ENOTDIR) return failure(Code::not_found, "stat " + name + ": " + (error == ENOENT ? "no such file or directory" : "not a directory"), error);
+        if (error == ENOENT || error == ENOTDIR)
+            return failure(Code::not_found,
+                           "stat " + name + ": " + (error == ENOENT ? "no such file or directory" : "not a directory"),
+                           error);
         return fail_errno("exec: \"" + name + "\"", error);
     }
     std::string_view path;
@@ -222,7 +232,8 @@ Result<std::string> find_program(const std::string& name, const std::vector<std:
 Error run_program(const ProcessPlan& plan, const Channel& channel) {
     auto path = prepare(plan, channel);
     if (!path) return std::move(path).error();
-    if (plan.spec.no_new_privileges && ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail_errno("set no_new_privs");
+    if (plan.spec.no_new_privileges && ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        return fail_errno("set no_new_privs");
     // After this only what the profile allows; so nothing is left but to take the rights away and to run.
     if (plan.filter)
         if (auto installed = install_seccomp(*plan.filter); !installed) return std::move(installed).error();

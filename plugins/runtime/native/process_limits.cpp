@@ -20,9 +20,11 @@ void clamp_rlimit(Rlimit& limit, bool may_raise, std::vector<std::string>& warni
     if (::getrlimit(static_cast<__rlimit_resource_t>(limit.resource), &now) != 0) return;
     std::uint64_t most = may_raise ? RLIM_INFINITY : now.rlim_max;
     if (limit.resource == RLIMIT_NOFILE && may_raise)
-        if (const auto text = read_at(AT_FDCWD, "/proc/sys/fs/nr_open")) most = std::strtoull(text->c_str(), nullptr, 10);
+        if (const auto text = read_at(AT_FDCWD, "/proc/sys/fs/nr_open"))
+            most = std::strtoull(text->c_str(), nullptr, 10);
     if (limit.hard <= most) return;
-    warnings.push_back("rlimit \"" + limit.name + "\" of " + limit_name(limit.hard) + " is more than this machine allows; it is set to " + limit_name(most));
+    warnings.push_back("rlimit \"" + limit.name + "\" of " + limit_name(limit.hard) +
+                       " is more than this machine allows; it is set to " + limit_name(most));
     limit.hard = most;
     limit.soft = std::min(limit.soft, most);
 }
@@ -39,7 +41,8 @@ void clamp_process(ProcessSpec& spec, std::vector<std::string>& warnings) {
     const auto text = read_at(AT_FDCWD, "/proc/self/oom_score_adj");
     const long now = text ? std::strtol(text->c_str(), nullptr, 10) : 0;
     if (spec.oom_score_adj >= now) return;
-    warnings.push_back("oom_score_adj " + std::to_string(spec.oom_score_adj) + " is less than this machine allows; it stays " + std::to_string(now));
+    warnings.push_back("oom_score_adj " + std::to_string(spec.oom_score_adj) +
+                       " is less than this machine allows; it stays " + std::to_string(now));
     spec.oom_score_adj = unset;
 }
 

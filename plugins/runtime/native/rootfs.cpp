@@ -26,17 +26,28 @@ std::string escape(const std::string& path) {
     return out;
 }
 
-bool read_only(const MountPlan& plan) { return std::find(plan.options.begin(), plan.options.end(), "ro") != plan.options.end() || (plan.type == "overlay" && plan.upper.empty()); }
+bool read_only(const MountPlan& plan) {
+    return std::find(plan.options.begin(), plan.options.end(), "ro") != plan.options.end() ||
+           (plan.type == "overlay" && plan.upper.empty());
+}
 
 Result<const MountPlan*> the_one(const std::vector<MountPlan>& plan) {
-    if (plan.size() != 1) return fail(Code::unsupported, "a root of " + std::to_string(plan.size()) + " mounts is not supported, only of one");
+    if (plan.size() != 1)
+        return fail(Code::unsupported,
+                    "a root of " + std::to_string(plan.size()) + " mounts is not supported, only of one");
     const MountPlan& mount = plan[0];
     for (const std::string& option : mount.options)
-        if (option != "ro" && option != "rw" && option != "rbind" && option != "bind") return fail(Code::unsupported, "option \"" + option + "\" of the root's mount is not supported");
-    if (mount.type == "bind") return mount.source.empty() ? Result<const MountPlan*>(fail(Code::invalid, "the root's bind mount names no source")) : Result<const MountPlan*>(&mount);
-    if (mount.type != "overlay") return fail(Code::unsupported, "a root of type \"" + mount.type + "\" is not supported");
+        if (option != "ro" && option != "rw" && option != "rbind" && option != "bind")
+            return fail(Code::unsupported, "option \"" + option + "\" of the root's mount is not supported");
+    if (mount.type == "bind")
+        return mount.source.empty()
+                   ? Result<const MountPlan*>(fail(Code::invalid, "the root's bind mount names no source"))
+                   : Result<const MountPlan*>(&mount);
+    if (mount.type != "overlay")
+        return fail(Code::unsupported, "a root of type \"" + mount.type + "\" is not supported");
     if (mount.lower.empty()) return fail(Code::invalid, "the root's overlay mount names no lower directory");
-    if (mount.upper.empty() != mount.work.empty()) return fail(Code::invalid, "the root's overlay mount has only one of \"upper\" and \"work\"");
+    if (mount.upper.empty() != mount.work.empty())
+        return fail(Code::invalid, "the root's overlay mount has only one of \"upper\" and \"work\"");
     return &mount;
 }
 
@@ -59,7 +70,8 @@ Result<UniqueFd> overlay_tree(const MountPlan& plan) {
         if (added) continue;
         // Not known to this kernel, or a path beyond the 255 bytes that fsconfig(2) takes as text.
         const int error = added.error().system_errno;
-        if (&lower == plan.lower.data() && (error == EINVAL || error == EOPNOTSUPP)) return fail_errno("overlay by fsconfig", EOPNOTSUPP);
+        if (&lower == plan.lower.data() && (error == EINVAL || error == EOPNOTSUPP))
+            return fail_errno("overlay by fsconfig", EOPNOTSUPP);
         return std::move(added).error();
     }
     if (!plan.upper.empty()) {
@@ -68,8 +80,10 @@ Result<UniqueFd> overlay_tree(const MountPlan& plan) {
     }
     for (const std::string& option : plan.fs_options) {
         const auto equals = option.find('=');
-        if (equals != std::string::npos) GANTRY_CHECK(set(option.substr(0, equals).c_str(), option.substr(equals + 1)));
-        else if (::fsconfig(context.get(), FSCONFIG_SET_FLAG, option.c_str(), nullptr, 0) != 0) return fail_errno("option \"" + option + "\" of the root's overlay");
+        if (equals != std::string::npos)
+            GANTRY_CHECK(set(option.substr(0, equals).c_str(), option.substr(equals + 1)));
+        else if (::fsconfig(context.get(), FSCONFIG_SET_FLAG, option.c_str(), nullptr, 0) != 0)
+            return fail_errno("option \"" + option + "\" of the root's overlay");
     }
     if (::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) {
         const int error = errno;
@@ -78,7 +92,9 @@ Result<UniqueFd> overlay_tree(const MountPlan& plan) {
         std::string why = n > 2 ? " (" + std::string(words + 2, static_cast<std::size_t>(n - 2)) + ")" : "";
         std::replace(why.begin(), why.end(), '\n', ' ');
         // Kernels before 6.5 take any option as text and refuse what they do not know only here.
-        if (error == EINVAL) return Error{Code::unsupported, "make the root's overlay by fsconfig" + why + ": " + std::strerror(error), EOPNOTSUPP};
+        if (error == EINVAL)
+            return Error{Code::unsupported, "make the root's overlay by fsconfig" + why + ": " + std::strerror(error),
+                         EOPNOTSUPP};
         return fail_errno("make the root's overlay" + why, error);
     }
     UniqueFd tree(::fsmount(context.get(), FSMOUNT_CLOEXEC, read_only(plan) ? MOUNT_ATTR_RDONLY : 0u));
@@ -102,7 +118,9 @@ std::string common_directory(const MountPlan& plan) {
 }  // namespace
 
 std::string overlay_options(const MountPlan& plan, const std::string& relative_to) {
-    const auto name = [&](const std::string& path) { return escape(relative_to.empty() ? path : path.substr(relative_to.size() + 1)); };
+    const auto name = [&](const std::string& path) {
+        return escape(relative_to.empty() ? path : path.substr(relative_to.size() + 1));
+    };
     std::string text = "lowerdir=";
     for (const std::string& lower : plan.lower) text += (&lower == plan.lower.data() ? "" : ":") + name(lower);
     if (!plan.upper.empty()) text += ",upperdir=" + name(plan.upper) + ",workdir=" + name(plan.work);
@@ -128,11 +146,15 @@ Result<UniqueFd> mount_root_by_path(const std::vector<MountPlan>& plans, const s
         // Shorter names, seen from the directory that all have in common.
         relative_to = common_directory(*plan);
         options = overlay_options(*plan, relative_to);
-        if (options.size() >= page) return fail(Code::unsupported, "the root has more layers than mount(2) takes on this kernel: " + std::to_string(plan->lower.size()));
-        if (!relative_to.empty() && ::chdir(relative_to.c_str()) != 0) return fail_errno("enter \"" + relative_to + "\"");
+        if (options.size() >= page)
+            return fail(Code::unsupported, "the root has more layers than mount(2) takes on this kernel: " +
+                                               std::to_string(plan->lower.size()));
+        if (!relative_to.empty() && ::chdir(relative_to.c_str()) != 0)
+            return fail_errno("enter \"" + relative_to + "\"");
     }
     const unsigned long flags = read_only(*plan) ? static_cast<unsigned long>(MS_RDONLY) : 0ul;
-    if (::mount("overlay", place.c_str(), "overlay", flags, options.c_str()) != 0) return fail_errno("mount the root's overlay");
+    if (::mount("overlay", place.c_str(), "overlay", flags, options.c_str()) != 0)
+        return fail_errno("mount the root's overlay");
     if (::chdir("/") != 0) return fail_errno("enter \"/\"");
     return open_at(AT_FDCWD, place, O_PATH | O_DIRECTORY);
 }

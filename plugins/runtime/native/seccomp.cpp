@@ -15,7 +15,9 @@ constexpr std::uint32_t x32_bit = 0x40000000;
 constexpr std::uint32_t nowhere = 0xffffffff;  // the number a tracer sets to skip a call
 
 sock_filter statement(int code, std::uint32_t k) { return {static_cast<__u16>(code), 0, 0, k}; }
-sock_filter jump(int code, std::uint32_t k, unsigned yes, unsigned no) { return {static_cast<__u16>(BPF_JMP | code | BPF_K), static_cast<__u8>(yes), static_cast<__u8>(no), k}; }
+sock_filter jump(int code, std::uint32_t k, unsigned yes, unsigned no) {
+    return {static_cast<__u16>(BPF_JMP | code | BPF_K), static_cast<__u8>(yes), static_cast<__u8>(no), k};
+}
 sock_filter load(std::size_t offset) { return statement(BPF_LD | BPF_W | BPF_ABS, static_cast<std::uint32_t>(offset)); }
 sock_filter give(std::uint32_t action) { return statement(BPF_RET | BPF_K, action); }
 
@@ -86,12 +88,15 @@ bool same(const Code_& a, const Code_& b) {
     return true;
 }
 
-std::vector<Range> ranges_of(const std::map<std::uint32_t, std::vector<SeccompRule>>& table, std::uint32_t default_action) {
+std::vector<Range> ranges_of(const std::map<std::uint32_t, std::vector<SeccompRule>>& table,
+                             std::uint32_t default_action) {
     const Code_ otherwise{give(default_action)};
     std::vector<Range> ranges{{0, otherwise}};
     const auto begin = [&](std::uint32_t first, Code_ code) {
-        if (ranges.back().first == first) ranges.back().code = std::move(code);
-        else if (!same(ranges.back().code, code)) ranges.push_back({first, std::move(code)});
+        if (ranges.back().first == first)
+            ranges.back().code = std::move(code);
+        else if (!same(ranges.back().code, code))
+            ranges.push_back({first, std::move(code)});
     };
     std::uint32_t next = 0;
     for (const auto& [call, rules] : table) {
@@ -113,7 +118,8 @@ Code_ search(const std::vector<Range>& ranges, std::size_t from, std::size_t to)
     const std::size_t middle = from + (to - from) / 2;
     const Code_ below = search(ranges, from, middle), above = search(ranges, middle, to);
     Code_ code;
-    if (below.size() <= 255) code.push_back(jump(BPF_JGE, ranges[middle].first, static_cast<unsigned>(below.size()), 0));
+    if (below.size() <= 255)
+        code.push_back(jump(BPF_JGE, ranges[middle].first, static_cast<unsigned>(below.size()), 0));
     else {
         code.push_back(jump(BPF_JGE, ranges[middle].first, 0, 1));
         code.push_back(statement(BPF_JMP | BPF_JA, static_cast<std::uint32_t>(below.size())));
@@ -131,12 +137,13 @@ Code_ section(const SeccompPolicy& policy, std::uint32_t token) {
 
 // x86-64 and x32 share one AUDIT_ARCH and differ in a bit of the number.
 Code_ x86_64_section(const SeccompPolicy& policy) {
-    const bool wide = policy.architectures.contains(SCMP_ARCH_X86_64), narrow = policy.architectures.contains(SCMP_ARCH_X32);
+    const bool wide = policy.architectures.contains(SCMP_ARCH_X86_64),
+               narrow = policy.architectures.contains(SCMP_ARCH_X32);
     const Code_ kill{give(SECCOMP_RET_KILL_PROCESS)};
     const Code_ for_wide = wide ? section(policy, SCMP_ARCH_X86_64) : kill;
     const Code_ for_narrow = narrow ? section(policy, SCMP_ARCH_X32) : kill;
-    Code_ code{load(offsetof(seccomp_data, nr)), jump(BPF_JEQ, nowhere, 0, 1), give(policy.default_action), jump(BPF_JGE, x32_bit, 0, 1),
-               statement(BPF_JMP | BPF_JA, static_cast<std::uint32_t>(for_wide.size()))};
+    Code_ code{load(offsetof(seccomp_data, nr)), jump(BPF_JEQ, nowhere, 0, 1), give(policy.default_action),
+               jump(BPF_JGE, x32_bit, 0, 1), statement(BPF_JMP | BPF_JA, static_cast<std::uint32_t>(for_wide.size()))};
     append(code, for_wide);
     append(code, for_narrow);
     return code;
@@ -156,8 +163,12 @@ std::vector<sock_filter> compile_rules(const std::vector<SeccompRule>& rules, st
         // After the steps comes the action, after it the next rule.
         const std::size_t next_rule = steps.size() + 1;
         for (std::size_t i = 0; i < steps.size(); ++i) {
-            const auto distance = [&](To to) { return static_cast<unsigned>(to == To::next ? 0 : (to == To::pass ? ends[i] : next_rule) - i - 1); };
-            code.push_back(steps[i].is_jump ? jump(steps[i].code, steps[i].k, distance(steps[i].yes), distance(steps[i].no)) : statement(steps[i].code, steps[i].k));
+            const auto distance = [&](To to) {
+                return static_cast<unsigned>(to == To::next ? 0 : (to == To::pass ? ends[i] : next_rule) - i - 1);
+            };
+            code.push_back(steps[i].is_jump
+                               ? jump(steps[i].code, steps[i].k, distance(steps[i].yes), distance(steps[i].no))
+                               : statement(steps[i].code, steps[i].k));
         }
         code.push_back(give(rule.action));
         if (rule.conditions.empty()) return code;
@@ -175,7 +186,8 @@ Result<SeccompFilter> compile_seccomp(const SeccompPolicy& policy) {
         filter.code.push_back(statement(BPF_JMP | BPF_JA, static_cast<std::uint32_t>(code.size())));
         append(filter.code, code);
     };
-    if (policy.architectures.contains(SCMP_ARCH_X86_64) || policy.architectures.contains(SCMP_ARCH_X32)) add(AUDIT_ARCH_X86_64, x86_64_section(policy));
+    if (policy.architectures.contains(SCMP_ARCH_X86_64) || policy.architectures.contains(SCMP_ARCH_X32))
+        add(AUDIT_ARCH_X86_64, x86_64_section(policy));
     for (const auto& [token, table] : policy.architectures) {
         if (token == SCMP_ARCH_X86_64 || token == SCMP_ARCH_X32) continue;
         Code_ code{load(offsetof(seccomp_data, nr))};
@@ -183,13 +195,17 @@ Result<SeccompFilter> compile_seccomp(const SeccompPolicy& policy) {
         add(token, code);
     }
     filter.code.push_back(give(SECCOMP_RET_KILL_PROCESS));
-    if (filter.code.size() > BPF_MAXINSNS) return fail(Code::unsupported, "the seccomp profile needs " + std::to_string(filter.code.size()) + " instructions; the kernel takes 4096");
+    if (filter.code.size() > BPF_MAXINSNS)
+        return fail(Code::unsupported, "the seccomp profile needs " + std::to_string(filter.code.size()) +
+                                           " instructions; the kernel takes 4096");
     return filter;
 }
 
 Result<void> install_seccomp(const SeccompFilter& filter) {
-    const sock_fprog program{static_cast<unsigned short>(filter.code.size()), const_cast<sock_filter*>(filter.code.data())};
-    if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, filter.flags, &program) != 0) return fail_errno("install the seccomp filter");
+    const sock_fprog program{static_cast<unsigned short>(filter.code.size()),
+                             const_cast<sock_filter*>(filter.code.data())};
+    if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, filter.flags, &program) != 0)
+        return fail_errno("install the seccomp filter");
     return {};
 }
 

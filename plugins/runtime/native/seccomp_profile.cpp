@@ -16,33 +16,39 @@ struct Named {
     std::string_view name;
     std::uint32_t value;
 };
-constexpr Named architectures[] = {
-    {"SCMP_ARCH_X86", SCMP_ARCH_X86}, {"SCMP_ARCH_X86_64", SCMP_ARCH_X86_64}, {"SCMP_ARCH_X32", SCMP_ARCH_X32},
-    {"SCMP_ARCH_ARM", SCMP_ARCH_ARM}, {"SCMP_ARCH_AARCH64", SCMP_ARCH_AARCH64}, {"SCMP_ARCH_RISCV64", SCMP_ARCH_RISCV64},
-    {"SCMP_ARCH_PPC64LE", SCMP_ARCH_PPC64LE}};
+constexpr Named architectures[] = {{"SCMP_ARCH_X86", SCMP_ARCH_X86},         {"SCMP_ARCH_X86_64", SCMP_ARCH_X86_64},
+                                   {"SCMP_ARCH_X32", SCMP_ARCH_X32},         {"SCMP_ARCH_ARM", SCMP_ARCH_ARM},
+                                   {"SCMP_ARCH_AARCH64", SCMP_ARCH_AARCH64}, {"SCMP_ARCH_RISCV64", SCMP_ARCH_RISCV64},
+                                   {"SCMP_ARCH_PPC64LE", SCMP_ARCH_PPC64LE}};
 // Known, but of the other byte order or of no use to a program here.
-constexpr std::string_view foreign[] = {"SCMP_ARCH_MIPS", "SCMP_ARCH_MIPS64", "SCMP_ARCH_MIPS64N32", "SCMP_ARCH_MIPSEL", "SCMP_ARCH_MIPSEL64",
-                                        "SCMP_ARCH_MIPSEL64N32", "SCMP_ARCH_PPC", "SCMP_ARCH_PPC64", "SCMP_ARCH_S390", "SCMP_ARCH_S390X",
-                                        "SCMP_ARCH_PARISC", "SCMP_ARCH_PARISC64", "SCMP_ARCH_LOONGARCH64", "SCMP_ARCH_M68K", "SCMP_ARCH_SH", "SCMP_ARCH_SHEB"};
+constexpr std::string_view foreign[] = {
+    "SCMP_ARCH_MIPS",        "SCMP_ARCH_MIPS64",      "SCMP_ARCH_MIPS64N32", "SCMP_ARCH_MIPSEL",
+    "SCMP_ARCH_MIPSEL64",    "SCMP_ARCH_MIPSEL64N32", "SCMP_ARCH_PPC",       "SCMP_ARCH_PPC64",
+    "SCMP_ARCH_S390",        "SCMP_ARCH_S390X",       "SCMP_ARCH_PARISC",    "SCMP_ARCH_PARISC64",
+    "SCMP_ARCH_LOONGARCH64", "SCMP_ARCH_M68K",        "SCMP_ARCH_SH",        "SCMP_ARCH_SHEB"};
 constexpr Named flag_names[] = {{"SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG},
                                 {"SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW},
                                 {"SECCOMP_FILTER_FLAG_TSYNC", SECCOMP_FILTER_FLAG_TSYNC}};
 // Younger than the libseccomp of Debian 12; the same number on every architecture.
-constexpr Named young[] = {{"cachestat", 451}, {"fchmodat2", 452}, {"map_shadow_stack", 453}, {"futex_wake", 454}, {"futex_wait", 455},
-                           {"futex_requeue", 456}, {"statmount", 457}, {"listmount", 458}, {"lsm_get_self_attr", 459}, {"lsm_set_self_attr", 460},
-                           {"lsm_list_modules", 461}, {"mseal", 462}, {"setxattrat", 463}, {"getxattrat", 464}, {"listxattrat", 465},
-                           {"removexattrat", 466}, {"open_tree_attr", 467}, {"file_getattr", 468}, {"file_setattr", 469}};
+constexpr Named young[] = {
+    {"cachestat", 451},         {"fchmodat2", 452},         {"map_shadow_stack", 453}, {"futex_wake", 454},
+    {"futex_wait", 455},        {"futex_requeue", 456},     {"statmount", 457},        {"listmount", 458},
+    {"lsm_get_self_attr", 459}, {"lsm_set_self_attr", 460}, {"lsm_list_modules", 461}, {"mseal", 462},
+    {"setxattrat", 463},        {"getxattrat", 464},        {"listxattrat", 465},      {"removexattrat", 466},
+    {"open_tree_attr", 467},    {"file_getattr", 468},      {"file_setattr", 469}};
 // On x86, libseccomp gives only the multiplexed form of these (socketcall, ipc); the kernel has had both since 4.3 and 5.1.
-constexpr Named x86_direct[] = {{"socket", 359}, {"socketpair", 360}, {"bind", 361}, {"connect", 362}, {"listen", 363}, {"accept4", 364},
-                                {"getsockopt", 365}, {"setsockopt", 366}, {"getsockname", 367}, {"getpeername", 368}, {"sendto", 369},
-                                {"sendmsg", 370}, {"recvfrom", 371}, {"recvmsg", 372}, {"shutdown", 373}, {"semget", 393}, {"semctl", 394},
-                                {"shmget", 395}, {"shmctl", 396}, {"shmat", 397}, {"shmdt", 398}, {"msgget", 399}, {"msgsnd", 400},
-                                {"msgrcv", 401}, {"msgctl", 402}};
+constexpr Named x86_direct[] = {
+    {"socket", 359},  {"socketpair", 360}, {"bind", 361},       {"connect", 362},     {"listen", 363},
+    {"accept4", 364}, {"getsockopt", 365}, {"setsockopt", 366}, {"getsockname", 367}, {"getpeername", 368},
+    {"sendto", 369},  {"sendmsg", 370},    {"recvfrom", 371},   {"recvmsg", 372},     {"shutdown", 373},
+    {"semget", 393},  {"semctl", 394},     {"shmget", 395},     {"shmctl", 396},      {"shmat", 397},
+    {"shmdt", 398},   {"msgget", 399},     {"msgsnd", 400},     {"msgrcv", 401},      {"msgctl", 402}};
 constexpr std::uint32_t x32_number = 0x40000000;
 
 template <std::size_t n>
 std::optional<std::uint32_t> value_of(const Named (&table)[n], std::string_view name) {
-    const auto found = std::find_if(std::begin(table), std::end(table), [&](const Named& entry) { return entry.name == name; });
+    const auto found =
+        std::find_if(std::begin(table), std::end(table), [&](const Named& entry) { return entry.name == name; });
     return found == std::end(table) ? std::nullopt : std::optional(found->value);
 }
 
@@ -68,21 +74,25 @@ Result<std::uint32_t> action_of(const std::string& name, std::int64_t data) {
     if (name == "SCMP_ACT_TRACE") return SECCOMP_RET_TRACE | low;
     if (name == "SCMP_ACT_LOG") return std::uint32_t{SECCOMP_RET_LOG};
     if (name == "SCMP_ACT_ALLOW") return std::uint32_t{SECCOMP_RET_ALLOW};
-    if (name == "SCMP_ACT_NOTIFY") return fail(Code::unsupported, "seccomp action \"SCMP_ACT_NOTIFY\" is not supported");
+    if (name == "SCMP_ACT_NOTIFY")
+        return fail(Code::unsupported, "seccomp action \"SCMP_ACT_NOTIFY\" is not supported");
     return fail(Code::invalid, "seccomp action \"" + name.substr(0, 60) + "\" is not known");
 }
 
 Result<std::uint64_t> whole(const Json& object, const char* key) {
     const auto found = object.find(key);
     if (found == object.end() || found->is_null()) return std::uint64_t{0};
-    if (!found->is_number_integer()) return fail(Code::invalid, "seccomp argument condition: \"" + std::string(key) + "\" is not a whole number");
-    return found->is_number_unsigned() ? found->get<std::uint64_t>() : static_cast<std::uint64_t>(found->get<std::int64_t>());
+    if (!found->is_number_integer())
+        return fail(Code::invalid, "seccomp argument condition: \"" + std::string(key) + "\" is not a whole number");
+    return found->is_number_unsigned() ? found->get<std::uint64_t>()
+                                       : static_cast<std::uint64_t>(found->get<std::int64_t>());
 }
 
 Result<std::vector<SeccompCondition>> parse_conditions(const Json* list) {
     std::vector<SeccompCondition> out;
     if (!list) return out;
-    static constexpr std::string_view operators[] = {"SCMP_CMP_NE", "SCMP_CMP_LT", "SCMP_CMP_LE", "SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_MASKED_EQ"};
+    static constexpr std::string_view operators[] = {"SCMP_CMP_NE", "SCMP_CMP_LT", "SCMP_CMP_LE",       "SCMP_CMP_EQ",
+                                                     "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_MASKED_EQ"};
     for (const Json& item : *list) {
         SeccompCondition condition;
         std::string operation;
@@ -94,7 +104,8 @@ Result<std::vector<SeccompCondition>> parse_conditions(const Json* list) {
         fields.ignore("valueTwo");
         GANTRY_CHECK(fields.finish());
         const auto found = std::find(std::begin(operators), std::end(operators), operation);
-        if (found == std::end(operators)) return fail(Code::invalid, "seccomp operator \"" + operation.substr(0, 60) + "\" is not known");
+        if (found == std::end(operators))
+            return fail(Code::invalid, "seccomp operator \"" + operation.substr(0, 60) + "\" is not known");
         condition.argument = static_cast<unsigned>(index);
         condition.compare = static_cast<Compare>(found - std::begin(operators));
         GANTRY_TRY(condition.value, whole(item, "value"));
@@ -141,8 +152,10 @@ Result<SeccompPolicy> parse_seccomp(const Json& profile) {
         policy.flags |= *value;
     }
     for (const std::string& name : names) {
-        if (const auto token = value_of(architectures, name)) policy.architectures[*token];
-        else if (std::find(std::begin(foreign), std::end(foreign), name) == std::end(foreign)) return fail(Code::invalid, "seccomp architecture \"" + name.substr(0, 60) + "\" is not known");
+        if (const auto token = value_of(architectures, name))
+            policy.architectures[*token];
+        else if (std::find(std::begin(foreign), std::end(foreign), name) == std::end(foreign))
+            return fail(Code::invalid, "seccomp architecture \"" + name.substr(0, 60) + "\" is not known");
     }
     if (policy.architectures.empty()) policy.architectures[::seccomp_arch_native()];
     if (!calls) return policy;
@@ -165,7 +178,8 @@ Result<SeccompPolicy> parse_seccomp(const Json& profile) {
             for (const std::string& name : of) {
                 const auto call = number_of(architecture, name);
                 if (!call) continue;
-                if (conditions.empty()) plain[architecture].try_emplace(*call, SeccompRule{{}, action});
+                if (conditions.empty())
+                    plain[architecture].try_emplace(*call, SeccompRule{{}, action});
                 else
                     for (auto& way : alternatives(conditions)) table[*call].push_back({std::move(way), action});
             }

@@ -21,7 +21,8 @@ namespace {
 
 class Setup {
 public:
-    Setup(SetupPlan& plan, const Channel& channel) : plan_(plan), spec_(*plan.spec), channel_(channel), trace_(plan.trace) {}
+    Setup(SetupPlan& plan, const Channel& channel)
+        : plan_(plan), spec_(*plan.spec), channel_(channel), trace_(plan.trace) {}
 
     Result<void> run() {
         GANTRY_CHECK(begin_process());
@@ -52,7 +53,8 @@ public:
         GANTRY_CHECK(finish_root());
         trace_.step("child: pivot");
         GANTRY_CHECK(write_sysctls(spec_.sysctls));
-        if (spec_.personality != unset && ::personality(static_cast<unsigned long>(spec_.personality)) < 0) return fail_errno("set the personality");
+        if (spec_.personality != unset && ::personality(static_cast<unsigned long>(spec_.personality)) < 0)
+            return fail_errno("set the personality");
         trace_.step("child: sysctls");
         if (trace_.on()) GANTRY_CHECK(channel_.send(Channel::Kind::trace, trace_.text()));
         // Nothing of the host stays open while it waits.
@@ -117,8 +119,10 @@ private:
 
     Result<void> mount_one(std::size_t index) {
         const MountSpec& mount = spec_.mounts[index];
-        GANTRY_TRY(const UniqueFd tree, place_mount(root_.get(), mount, std::move(plan_.sources[index]), plan_.cgroups));
-        if (clean_relative(mount.destination) == "dev" && mount.type == "tmpfs") GANTRY_CHECK(fill_dev(tree.get(), method()));
+        GANTRY_TRY(const UniqueFd tree,
+                   place_mount(root_.get(), mount, std::move(plan_.sources[index]), plan_.cgroups));
+        if (clean_relative(mount.destination) == "dev" && mount.type == "tmpfs")
+            GANTRY_CHECK(fill_dev(tree.get(), method()));
         return {};
     }
 
@@ -129,14 +133,17 @@ private:
             GANTRY_CHECK(join_v1(made.fds));
             trace_.step("child: cgroups joined");
         }
-        if (spec_.fresh(NamespaceKind::cgroup) && ::unshare(CLONE_NEWCGROUP) != 0) return fail_errno("make a cgroup namespace");
+        if (spec_.fresh(NamespaceKind::cgroup) && ::unshare(CLONE_NEWCGROUP) != 0)
+            return fail_errno("make a cgroup namespace");
         return {};
     }
 
     Result<void> make_working_directory() {
         auto made = make_directories_in_root(root_.get(), spec_.process.cwd);
         // In a read-only root it must be there; entering it will tell.
-        if (made || made.error().system_errno == EROFS || made.error().system_errno == ELOOP || made.error().system_errno == ENOTDIR) return {};
+        if (made || made.error().system_errno == EROFS || made.error().system_errno == ELOOP ||
+            made.error().system_errno == ENOTDIR)
+            return {};
         return std::move(made).error();
     }
 
@@ -153,11 +160,15 @@ private:
         if (spec_.root_read_only) GANTRY_CHECK(set_attributes(root_.get(), MOUNT_ATTR_RDONLY, 0, 0, Depth::one));
         GANTRY_CHECK(enter_root(root_.get()));
         std::string_view propagation = spec_.root_propagation;
-        if (propagation.empty() || propagation == "private" || propagation == "rprivate" || propagation == "slave" || propagation == "rslave") return {};
+        if (propagation.empty() || propagation == "private" || propagation == "rprivate" || propagation == "slave" ||
+            propagation == "rslave")
+            return {};
         const bool recursive = propagation[0] == 'r';
         if (recursive) propagation.remove_prefix(1);
-        if (propagation != "shared" && propagation != "unbindable") return fail(Code::invalid, "root propagation \"" + spec_.root_propagation + "\" is not known");
-        return set_attributes(root_.get(), 0, 0, propagation == "shared" ? MS_SHARED : MS_UNBINDABLE, recursive ? Depth::tree : Depth::one);
+        if (propagation != "shared" && propagation != "unbindable")
+            return fail(Code::invalid, "root propagation \"" + spec_.root_propagation + "\" is not known");
+        return set_attributes(root_.get(), 0, 0, propagation == "shared" ? MS_SHARED : MS_UNBINDABLE,
+                              recursive ? Depth::tree : Depth::one);
     }
 
     void release() {
@@ -177,13 +188,17 @@ private:
 
 }  // namespace
 
-int exit_status_of(const Error& error) { return error.code == Code::not_found ? 127 : error.code == Code::denied || error.code == Code::invalid ? 126 : 125; }
+int exit_status_of(const Error& error) {
+    return error.code == Code::not_found ? 127 : error.code == Code::denied || error.code == Code::invalid ? 126 : 125;
+}
 
 void become_container(SetupPlan& plan, const Channel& channel) {
     Setup setup(plan, channel);
     Error failure;
-    if (auto done = setup.run(); !done) failure = std::move(done).error();
-    else failure = run_program(plan.process, channel);
+    if (auto done = setup.run(); !done)
+        failure = std::move(done).error();
+    else
+        failure = run_program(plan.process, channel);
     channel.send_error(failure);
     ::_exit(exit_status_of(failure));
 }

@@ -19,10 +19,10 @@ struct SetupPlan {
     const std::vector<MountPlan>* root = nullptr;
     std::string bundle;
     ProcessPlan process;
-    UniqueFd root_tree;                                       // made by the monitor where the process may not
-    std::vector<UniqueFd> sources;                            // by index of spec->mounts; trees attached nowhere
-    std::vector<std::pair<NamespaceKind, UniqueFd>> joined;   // namespaces to enter, pid excepted
-    const Cgroups* cgroups = nullptr;                         // null: none
+    UniqueFd root_tree;                                      // made by the monitor where the process may not
+    std::vector<UniqueFd> sources;                           // by index of spec->mounts; trees attached nowhere
+    std::vector<std::pair<NamespaceKind, UniqueFd>> joined;  // namespaces to enter, pid excepted
+    const Cgroups* cgroups = nullptr;                        // null: none
     bool trace = false;
 };
 

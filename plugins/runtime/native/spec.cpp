@@ -9,16 +9,22 @@ namespace {
 
 constexpr std::size_t most_mounts = 4096, most_items = 4096;
 
-constexpr std::string_view namespace_names[namespace_kinds] = {"pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"};
+constexpr std::string_view namespace_names[namespace_kinds] = {"pid", "network", "mount",  "ipc",
+                                                               "uts", "user",    "cgroup", "time"};
 
 Result<void> check_path(const std::string& path, const std::string& where) {
-    if (path.empty() || path[0] != '/') return fail(Code::invalid, "\"" + where + "\" is \"" + path.substr(0, 80) + "\", not an absolute path");
-    if (path.size() >= PATH_MAX) return fail(Code::invalid, "\"" + where + "\" is a path of " + std::to_string(path.size()) + " bytes; 4095 are allowed");
+    if (path.empty() || path[0] != '/')
+        return fail(Code::invalid, "\"" + where + "\" is \"" + path.substr(0, 80) + "\", not an absolute path");
+    if (path.size() >= PATH_MAX)
+        return fail(Code::invalid,
+                    "\"" + where + "\" is a path of " + std::to_string(path.size()) + " bytes; 4095 are allowed");
     return {};
 }
 
 Result<void> parse_mounts(const Json& list, std::vector<MountSpec>& out) {
-    if (list.size() > most_mounts) return fail(Code::invalid, "\"mounts\" has " + std::to_string(list.size()) + " entries; " + std::to_string(most_mounts) + " are allowed");
+    if (list.size() > most_mounts)
+        return fail(Code::invalid, "\"mounts\" has " + std::to_string(list.size()) + " entries; " +
+                                       std::to_string(most_mounts) + " are allowed");
     for (const Json& item : list) {
         const std::string where = "mounts[" + std::to_string(out.size()) + "]";
         MountSpec mount;
@@ -31,7 +37,8 @@ Result<void> parse_mounts(const Json& list, std::vector<MountSpec>& out) {
         fields.refuse("gidMappings");
         GANTRY_CHECK(fields.finish());
         GANTRY_CHECK(check_path(mount.destination, where + ".destination"));
-        if (mount.source.size() >= PATH_MAX) return fail(Code::invalid, "\"" + where + ".source\" is longer than 4095 bytes");
+        if (mount.source.size() >= PATH_MAX)
+            return fail(Code::invalid, "\"" + where + ".source\" is longer than 4095 bytes");
         out.push_back(std::move(mount));
     }
     return {};
@@ -48,13 +55,17 @@ Result<void> parse_namespaces(const Json& list, Spec& spec) {
         while (kind < namespace_kinds && namespace_names[kind] != type) ++kind;
         if (kind == namespace_kinds) return fail(Code::invalid, "namespace type \"" + type + "\" is not known");
         auto& entry = spec.namespaces[kind];
-        if (entry.mode != NamespaceSpec::Mode::absent) return fail(Code::invalid, "namespace \"" + type + "\" is given twice");
+        if (entry.mode != NamespaceSpec::Mode::absent)
+            return fail(Code::invalid, "namespace \"" + type + "\" is given twice");
         if (!path.empty()) GANTRY_CHECK(check_path(path, "linux.namespaces." + type + ".path"));
         entry = {path.empty() ? NamespaceSpec::Mode::fresh : NamespaceSpec::Mode::path, path};
     }
-    if (!spec.fresh(NamespaceKind::mount)) return fail(Code::unsupported, "a container without a mount namespace of its own is not supported");
-    if (spec.at(NamespaceKind::time).mode != NamespaceSpec::Mode::absent) return fail(Code::unsupported, "time namespaces are not supported");
-    if (spec.at(NamespaceKind::user).mode == NamespaceSpec::Mode::path) return fail(Code::unsupported, "joining a user namespace by path is not supported");
+    if (!spec.fresh(NamespaceKind::mount))
+        return fail(Code::unsupported, "a container without a mount namespace of its own is not supported");
+    if (spec.at(NamespaceKind::time).mode != NamespaceSpec::Mode::absent)
+        return fail(Code::unsupported, "time namespaces are not supported");
+    if (spec.at(NamespaceKind::user).mode == NamespaceSpec::Mode::path)
+        return fail(Code::unsupported, "joining a user namespace by path is not supported");
     return {};
 }
 
@@ -68,14 +79,17 @@ Result<void> parse_mappings(const Json* list, const std::string& where, std::vec
         fields.number("hostID", outside, 0, UINT32_MAX - 1);
         fields.number("size", count, 1, UINT32_MAX - 1);
         GANTRY_CHECK(fields.finish());
-        if (inside == unset || outside == unset || count == unset) return fail(Code::invalid, "\"" + where + "\" lacks containerID, hostID or size");
-        out.push_back({static_cast<std::uint32_t>(inside), static_cast<std::uint32_t>(outside), static_cast<std::uint32_t>(count)});
+        if (inside == unset || outside == unset || count == unset)
+            return fail(Code::invalid, "\"" + where + "\" lacks containerID, hostID or size");
+        out.push_back({static_cast<std::uint32_t>(inside), static_cast<std::uint32_t>(outside),
+                       static_cast<std::uint32_t>(count)});
     }
     return {};
 }
 
 Result<void> parse_devices(const Json& list, std::vector<DeviceSpec>& out) {
-    if (list.size() > most_items) return fail(Code::invalid, "\"linux.devices\" has more than " + std::to_string(most_items) + " entries");
+    if (list.size() > most_items)
+        return fail(Code::invalid, "\"linux.devices\" has more than " + std::to_string(most_items) + " entries");
     for (const Json& item : list) {
         const std::string where = "linux.devices[" + std::to_string(out.size()) + "]";
         DeviceSpec device;
@@ -92,7 +106,8 @@ Result<void> parse_devices(const Json& list, std::vector<DeviceSpec>& out) {
         GANTRY_CHECK(fields.finish());
         GANTRY_CHECK(check_path(device.path, where + ".path"));
         if (type == "u") type = "c";
-        if (type != "c" && type != "b" && type != "p") return fail(Code::invalid, "\"" + where + ".type\" is \"" + type + "\"; c, u, b and p are known");
+        if (type != "c" && type != "b" && type != "p")
+            return fail(Code::invalid, "\"" + where + ".type\" is \"" + type + "\"; c, u, b and p are known");
         device.type = type[0];
         device.major = static_cast<unsigned>(major);
         device.minor = static_cast<unsigned>(minor);
@@ -110,9 +125,12 @@ Result<void> parse_personality(const Json& json, std::int64_t& out) {
     fields.text("domain", domain);
     fields.refuse("flags");
     GANTRY_CHECK(fields.finish());
-    if (domain == "LINUX") out = 0;
-    else if (domain == "LINUX32") out = 8;
-    else return fail(Code::invalid, "\"linux.personality.domain\" is \"" + domain + "\"; LINUX and LINUX32 are known");
+    if (domain == "LINUX")
+        out = 0;
+    else if (domain == "LINUX32")
+        out = 8;
+    else
+        return fail(Code::invalid, "\"linux.personality.domain\" is \"" + domain + "\"; LINUX and LINUX32 are known");
     return {};
 }
 
@@ -132,8 +150,10 @@ Result<void> parse_linux(const Json& json, Spec& spec) {
     fields.strings("readonlyPaths", spec.read_only);
     for (const char* key : {"mountLabel", "intelRdt", "timeOffsets", "netDevices", "memoryPolicy"}) fields.refuse(key);
     GANTRY_CHECK(fields.finish());
-    if (namespaces) GANTRY_CHECK(parse_namespaces(*namespaces, spec));
-    else return fail(Code::invalid, "\"linux.namespaces\" is missing");
+    if (namespaces)
+        GANTRY_CHECK(parse_namespaces(*namespaces, spec));
+    else
+        return fail(Code::invalid, "\"linux.namespaces\" is missing");
     GANTRY_CHECK(parse_mappings(uids, "linux.uidMappings", spec.uid_map));
     GANTRY_CHECK(parse_mappings(gids, "linux.gidMappings", spec.gid_map));
     if (spec.fresh(NamespaceKind::user) != (!spec.uid_map.empty() && !spec.gid_map.empty()))
@@ -150,13 +170,16 @@ Result<void> parse_linux(const Json& json, Spec& spec) {
             spec.sysctls.emplace_back(key, value.get<std::string>());
         }
     for (const auto* list : {&spec.masked, &spec.read_only}) {
-        if (list->size() > most_items) return fail(Code::invalid, "more than " + std::to_string(most_items) + " masked or read-only paths");
+        if (list->size() > most_items)
+            return fail(Code::invalid, "more than " + std::to_string(most_items) + " masked or read-only paths");
         for (const std::string& path : *list) GANTRY_CHECK(check_path(path, "linux.maskedPaths or readonlyPaths"));
     }
     if (!spec.cgroups_path.empty()) {
         GANTRY_CHECK(check_path(spec.cgroups_path, "linux.cgroupsPath"));
-        if (("/" + spec.cgroups_path + "/").find("/../") != std::string::npos || ("/" + spec.cgroups_path + "/").find("/./") != std::string::npos)
-            return fail(Code::invalid, "\"linux.cgroupsPath\" is \"" + spec.cgroups_path + "\": \".\" and \"..\" are not allowed");
+        if (("/" + spec.cgroups_path + "/").find("/../") != std::string::npos ||
+            ("/" + spec.cgroups_path + "/").find("/./") != std::string::npos)
+            return fail(Code::invalid,
+                        "\"linux.cgroupsPath\" is \"" + spec.cgroups_path + "\": \".\" and \"..\" are not allowed");
     }
     return {};
 }
@@ -195,8 +218,10 @@ Result<Spec> parse_spec(std::string_view text) {
     }
     GANTRY_CHECK(parse_linux(*linux_part, spec));
     for (const std::string* name : {&spec.hostname, &spec.domainname}) {
-        if (name->size() > 64) return fail(Code::invalid, "host or domain name \"" + *name + "\" is longer than 64 bytes");
-        if (!name->empty() && !spec.fresh(NamespaceKind::uts)) return fail(Code::invalid, "host or domain name \"" + *name + "\" needs a uts namespace of its own");
+        if (name->size() > 64)
+            return fail(Code::invalid, "host or domain name \"" + *name + "\" is longer than 64 bytes");
+        if (!name->empty() && !spec.fresh(NamespaceKind::uts))
+            return fail(Code::invalid, "host or domain name \"" + *name + "\" needs a uts namespace of its own");
     }
     return spec;
 }

@@ -74,8 +74,8 @@ struct DeviceSpec {
 
 struct DeviceRule {
     bool allow = false;
-    char type = 'a';                       // a, c or b
-    std::int64_t major = -1, minor = -1;   // -1: every
+    char type = 'a';                      // a, c or b
+    std::int64_t major = -1, minor = -1;  // -1: every
     std::string access = "rwm";
 };
 

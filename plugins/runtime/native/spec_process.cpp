@@ -25,7 +25,8 @@ Result<void> parse_user(const Json& json, const std::string& where, User& user) 
     // The primary group is among the supplementary ones, or a file closed to that group would be open to the process.
     user.groups.push_back(user.gid);
     if (!groups) return {};
-    if (groups->size() > 65535) return fail(Code::invalid, "\"" + where + ".additionalGids\" has more than 65535 entries");
+    if (groups->size() > 65535)
+        return fail(Code::invalid, "\"" + where + ".additionalGids\" has more than 65535 entries");
     for (const Json& item : *groups) {
         if (!item.is_number_unsigned() || item.get<std::uint64_t>() > static_cast<std::uint64_t>(largest_id))
             return fail(Code::invalid, "\"" + where + ".additionalGids\" has an entry that is not a group id");
@@ -40,11 +41,12 @@ struct RlimitName {
     int resource;
 };
 constexpr RlimitName rlimit_names[] = {
-    {"RLIMIT_AS", RLIMIT_AS}, {"RLIMIT_CORE", RLIMIT_CORE}, {"RLIMIT_CPU", RLIMIT_CPU}, {"RLIMIT_DATA", RLIMIT_DATA},
-    {"RLIMIT_FSIZE", RLIMIT_FSIZE}, {"RLIMIT_LOCKS", RLIMIT_LOCKS}, {"RLIMIT_MEMLOCK", RLIMIT_MEMLOCK},
-    {"RLIMIT_MSGQUEUE", RLIMIT_MSGQUEUE}, {"RLIMIT_NICE", RLIMIT_NICE}, {"RLIMIT_NOFILE", RLIMIT_NOFILE},
-    {"RLIMIT_NPROC", RLIMIT_NPROC}, {"RLIMIT_RSS", RLIMIT_RSS}, {"RLIMIT_RTPRIO", RLIMIT_RTPRIO},
-    {"RLIMIT_RTTIME", RLIMIT_RTTIME}, {"RLIMIT_SIGPENDING", RLIMIT_SIGPENDING}, {"RLIMIT_STACK", RLIMIT_STACK}};
+    {"RLIMIT_AS", RLIMIT_AS},           {"RLIMIT_CORE", RLIMIT_CORE},         {"RLIMIT_CPU", RLIMIT_CPU},
+    {"RLIMIT_DATA", RLIMIT_DATA},       {"RLIMIT_FSIZE", RLIMIT_FSIZE},       {"RLIMIT_LOCKS", RLIMIT_LOCKS},
+    {"RLIMIT_MEMLOCK", RLIMIT_MEMLOCK}, {"RLIMIT_MSGQUEUE", RLIMIT_MSGQUEUE}, {"RLIMIT_NICE", RLIMIT_NICE},
+    {"RLIMIT_NOFILE", RLIMIT_NOFILE},   {"RLIMIT_NPROC", RLIMIT_NPROC},       {"RLIMIT_RSS", RLIMIT_RSS},
+    {"RLIMIT_RTPRIO", RLIMIT_RTPRIO},   {"RLIMIT_RTTIME", RLIMIT_RTTIME},     {"RLIMIT_SIGPENDING", RLIMIT_SIGPENDING},
+    {"RLIMIT_STACK", RLIMIT_STACK}};
 
 Result<void> parse_rlimits(const Json& list, const std::string& where, std::vector<Rlimit>& out) {
     for (const Json& item : list) {
@@ -55,8 +57,11 @@ Result<void> parse_rlimits(const Json& list, const std::string& where, std::vect
         fields.number("soft", soft, -1);
         fields.number("hard", hard, -1);
         GANTRY_CHECK(fields.finish());
-        if (soft == unset || hard == unset) return fail(Code::invalid, "rlimit \"" + limit.name + "\" lacks soft or hard");
-        const auto value = [](std::int64_t n) { return n < 0 || n == INT64_MAX ? RLIM_INFINITY : static_cast<std::uint64_t>(n); };
+        if (soft == unset || hard == unset)
+            return fail(Code::invalid, "rlimit \"" + limit.name + "\" lacks soft or hard");
+        const auto value = [](std::int64_t n) {
+            return n < 0 || n == INT64_MAX ? RLIM_INFINITY : static_cast<std::uint64_t>(n);
+        };
         limit.soft = value(soft);
         limit.hard = value(hard);
         bool known = false;
@@ -66,9 +71,11 @@ Result<void> parse_rlimits(const Json& list, const std::string& where, std::vect
                 known = true;
             }
         if (!known) return fail(Code::invalid, "rlimit \"" + limit.name + "\" is not known");
-        if (limit.soft > limit.hard) return fail(Code::invalid, "rlimit \"" + limit.name + "\" has a soft limit above its hard limit");
+        if (limit.soft > limit.hard)
+            return fail(Code::invalid, "rlimit \"" + limit.name + "\" has a soft limit above its hard limit");
         for (const Rlimit& other : out)
-            if (other.resource == limit.resource) return fail(Code::invalid, "rlimit \"" + limit.name + "\" is given twice");
+            if (other.resource == limit.resource)
+                return fail(Code::invalid, "rlimit \"" + limit.name + "\" is given twice");
         out.push_back(std::move(limit));
     }
     return {};
@@ -102,13 +109,17 @@ Result<ProcessSpec> parse_process(const Json& json, const std::string& where) {
     const Json* rlimits = fields.array("rlimits");
     const Json* capabilities = fields.object("capabilities");
     const Json* console = fields.object("consoleSize");
-    for (const char* key : {"apparmorProfile", "selinuxLabel", "scheduler", "ioPriority", "commandLine", "execCPUAffinity"}) fields.refuse(key);
+    for (const char* key :
+         {"apparmorProfile", "selinuxLabel", "scheduler", "ioPriority", "commandLine", "execCPUAffinity"})
+        fields.refuse(key);
     GANTRY_CHECK(fields.finish());
     if (process.arguments.empty()) return fail(Code::invalid, "\"" + where + ".args\" is empty");
     if (process.cwd.empty() || process.cwd[0] != '/' || process.cwd.size() >= PATH_MAX)
-        return fail(Code::invalid, "\"" + where + ".cwd\" is \"" + process.cwd.substr(0, 80) + "\", not an absolute path of at most 4095 bytes");
+        return fail(Code::invalid, "\"" + where + ".cwd\" is \"" + process.cwd.substr(0, 80) +
+                                       "\", not an absolute path of at most 4095 bytes");
     for (const std::string& variable : process.environment)
-        if (variable.empty() || variable[0] == '=') return fail(Code::invalid, "environment variable \"" + variable.substr(0, 80) + "\" has no name");
+        if (variable.empty() || variable[0] == '=')
+            return fail(Code::invalid, "environment variable \"" + variable.substr(0, 80) + "\" has no name");
     process.user.groups = {0};
     if (user) GANTRY_CHECK(parse_user(*user, where + ".user", process.user));
     if (rlimits) GANTRY_CHECK(parse_rlimits(*rlimits, where + ".rlimits", process.rlimits));

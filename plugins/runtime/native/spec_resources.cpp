@@ -19,10 +19,12 @@ Result<void> parse_device_rules(const Json& list, const std::string& where, std:
         fields.text("access", rule.access);
         GANTRY_CHECK(fields.finish());
         if (type.empty()) type = "a";
-        if (type != "a" && type != "c" && type != "b") return fail(Code::invalid, "device rule type \"" + type + "\" is not a, b or c");
+        if (type != "a" && type != "c" && type != "b")
+            return fail(Code::invalid, "device rule type \"" + type + "\" is not a, b or c");
         rule.type = type[0];
         if (rule.access.empty()) rule.access = "rwm";
-        if (rule.access.find_first_not_of("rwm") != std::string::npos) return fail(Code::invalid, "device access \"" + rule.access + "\" is not made of r, w and m");
+        if (rule.access.find_first_not_of("rwm") != std::string::npos)
+            return fail(Code::invalid, "device access \"" + rule.access + "\" is not made of r, w and m");
         out.push_back(std::move(rule));
     }
     return {};
@@ -42,7 +44,9 @@ Result<void> parse_memory(const Json& json, const std::string& where, Resources&
     fields.number("kernel", kernel, -1);
     fields.number("kernelTCP", kernel_tcp, -1);
     GANTRY_CHECK(fields.finish());
-    if (kernel > 0 || kernel_tcp > 0) return fail(Code::unsupported, "separate limits of kernel memory are gone from the kernel (\"" + where + ".kernel\")");
+    if (kernel > 0 || kernel_tcp > 0)
+        return fail(Code::unsupported,
+                    "separate limits of kernel memory are gone from the kernel (\"" + where + ".kernel\")");
     return {};
 }
 
@@ -60,7 +64,8 @@ Result<void> parse_cpu(const Json& json, const std::string& where, Resources& ou
     GANTRY_CHECK(fields.finish());
     for (const std::string* list : {&out.cpus, &out.mems})
         if (list->find_first_not_of("0123456789,-") != std::string::npos || list->size() > 4000)
-            return fail(Code::invalid, "cpu or memory node list \"" + list->substr(0, 80) + "\" is not made of numbers, \",\" and \"-\"");
+            return fail(Code::invalid, "cpu or memory node list \"" + list->substr(0, 80) +
+                                           "\" is not made of numbers, \",\" and \"-\"");
     return {};
 }
 
@@ -135,9 +140,11 @@ Result<Resources> parse_resources(const Json& json, const std::string& where) {
     }
     if (unified)
         for (const auto& [key, value] : unified->items()) {
-            if (key.empty() || key.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_.KMGB") != std::string::npos || key.find('.') == std::string::npos ||
-                key.starts_with("cgroup."))
-                return fail(Code::invalid, "\"" + where + ".unified\" names \"" + key + "\", which is no resource file of cgroup v2");
+            if (key.empty() ||
+                key.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_.KMGB") != std::string::npos ||
+                key.find('.') == std::string::npos || key.starts_with("cgroup."))
+                return fail(Code::invalid,
+                            "\"" + where + ".unified\" names \"" + key + "\", which is no resource file of cgroup v2");
             if (!value.is_string()) return fail(Code::invalid, "\"" + where + ".unified." + key + "\" is not text");
             out.unified.emplace_back(key, value.get<std::string>());
         }

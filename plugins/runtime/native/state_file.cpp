@@ -22,7 +22,9 @@ Result<void> StateFiles::write(const std::string& id, const std::string& cgroups
 std::string StateFiles::cgroup_of(const std::string& id) const {
     if (run_.empty()) return {};
     const auto text = read_at(AT_FDCWD, file(id), 4096);
-    return text && text->starts_with("/") && ("/" + *text + "/").find("/../") == std::string::npos && text->size() > 1 ? *text : std::string();
+    return text && text->starts_with("/") && ("/" + *text + "/").find("/../") == std::string::npos && text->size() > 1
+               ? *text
+               : std::string();
 }
 
 void StateFiles::remove(const std::string& id) const {

@@ -15,7 +15,7 @@ Result<Pty> open_pty(int root, int rows, int columns) {
     Pty pty;
     auto master = open_in_root(root, "/dev/pts/ptmx", O_RDWR | O_NOCTTY, 0, Links::refuse);
     if (!master) return std::move(master).error().context("make a terminal");
-    struct stat about{};
+    struct stat about {};
     if (::fstat(master->get(), &about) != 0) return fail_errno("stat \"/dev/pts/ptmx\"");
     if (!is_filesystem(master->get(), DEVPTS_SUPER_MAGIC) || !S_ISCHR(about.st_mode) || about.st_rdev != makedev(5, 2))
         return fail(Code::denied, "the container's \"/dev/pts/ptmx\" is not that of a devpts");

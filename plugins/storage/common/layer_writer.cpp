@@ -16,7 +16,9 @@ namespace {
 #define SYS_fchmodat2 452
 #endif
 
-std::string path_of(const EntryName& name) { return name.directory.empty() ? name.base : name.directory + "/" + name.base; }
+std::string path_of(const EntryName& name) {
+    return name.directory.empty() ? name.base : name.directory + "/" + name.base;
+}
 
 Result<void> set_attributes(int fd, const Attributes& attributes) {
     // This order: chown clears set-id bits and capabilities.
@@ -30,7 +32,8 @@ Result<void> set_attributes(int fd, const Attributes& attributes) {
 
 // For entries that cannot be opened: links and nodes, which cannot have user.* attributes either.
 Result<void> set_attributes_at(int directory, const std::string& name, const Attributes& attributes, bool is_link) {
-    if (::fchownat(directory, name.c_str(), attributes.uid, attributes.gid, AT_SYMLINK_NOFOLLOW) != 0) return fail_errno("set the owner");
+    if (::fchownat(directory, name.c_str(), attributes.uid, attributes.gid, AT_SYMLINK_NOFOLLOW) != 0)
+        return fail_errno("set the owner");
     if (!is_link) {
         long done = ::syscall(SYS_fchmodat2, directory, name.c_str(), attributes.mode, AT_SYMLINK_NOFOLLOW);
         // Kernels before 6.6. The name is the node just made, in a tree that is ours alone.
@@ -50,7 +53,7 @@ bool attributes_in_lowers(const std::vector<int>& lowers, const std::string& pat
             if (fd.error().system_errno == ENOENT) continue;
             return false;
         }
-        struct stat info{};
+        struct stat info {};
         if (::fstat(fd->get(), &info) != 0) return false;
         found = {info.st_uid, info.st_gid, info.st_mode & 07777u, info.st_mtim, {}};
         return true;
@@ -78,14 +81,15 @@ Result<UniqueFd> LayerWriter::resolve(std::string path) {
                 continue;
             }
             GANTRY_TRY(UniqueFd above, open_below(root_, done, O_RDONLY | O_DIRECTORY, Links::inside));
-            struct stat info{};
+            struct stat info {};
             if (::fstatat(above.get(), part.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
                 if (errno != ENOENT) return fail_errno("look up \"" + shown(next) + "\"");
                 GANTRY_CHECK(make_implicit(above.get(), part, next));
                 done = std::move(next);
             } else if (is_whiteout(info)) {
                 if (::unlinkat(above.get(), part.c_str(), 0) != 0) return fail_errno("replace a whiteout");
-                if (::mkdirat(above.get(), part.c_str(), 0755) != 0) return fail_errno("make directory \"" + shown(next) + "\"");
+                if (::mkdirat(above.get(), part.c_str(), 0755) != 0)
+                    return fail_errno("make directory \"" + shown(next) + "\"");
                 GANTRY_TRY(UniqueFd made, open_at(above.get(), part, O_RDONLY | O_DIRECTORY));
                 GANTRY_CHECK(make_opaque(made.get()));
                 done = std::move(next);
@@ -93,10 +97,12 @@ Result<UniqueFd> LayerWriter::resolve(std::string path) {
                 // A link to what is not there yet: its target is made, inside the root, as a process there would.
                 char target[4096];
                 ssize_t length = ::readlinkat(above.get(), part.c_str(), target, sizeof target);
-                if (length <= 0 || length == sizeof target) return fail(Code::invalid, "the link \"" + shown(next) + "\" cannot be read");
+                if (length <= 0 || length == sizeof target)
+                    return fail(Code::invalid, "the link \"" + shown(next) + "\" cannot be read");
                 std::string to(target, static_cast<std::size_t>(length));
                 path = (to.front() == '/' ? to : done + "/" + to) + "/" + rest;
-                if (path.size() > max_entry_name) return fail(Code::invalid, "the links on the way to \"" + shown(next) + "\" are too long");
+                if (path.size() > max_entry_name)
+                    return fail(Code::invalid, "the links on the way to \"" + shown(next) + "\" are too long");
                 restarted = true;
             } else {
                 return fail(Code::invalid, "\"" + shown(next) + "\" is not a directory");
@@ -126,7 +132,7 @@ Result<int> LayerWriter::parent(const std::string& path) {
 }
 
 Result<LayerWriter::Before> LayerWriter::make_room(int directory, const std::string& name, bool keep_directory) {
-    struct stat info{};
+    struct stat info {};
     if (::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
         if (errno == ENOENT) return Before::absent;
         return fail_errno("look up \"" + shown(name) + "\"");
@@ -150,7 +156,8 @@ Result<void> LayerWriter::directory(const EntryName& name, const Attributes& att
     }
     GANTRY_TRY(int above, parent(name.directory));
     GANTRY_TRY(Before before, make_room(above, name.base, true));
-    if (before != Before::directory && ::mkdirat(above, name.base.c_str(), 0700) != 0) return fail_errno("make a directory");
+    if (before != Before::directory && ::mkdirat(above, name.base.c_str(), 0700) != 0)
+        return fail_errno("make a directory");
     GANTRY_TRY(UniqueFd made, open_at(above, name.base, O_RDONLY | O_DIRECTORY));
     if (before == Before::whiteout) GANTRY_CHECK(make_opaque(made.get()));
     GANTRY_CHECK(set_attributes(made.get(), attributes));
@@ -182,8 +189,10 @@ Result<void> LayerWriter::symlink(const EntryName& name, const std::string& targ
 
 Result<void> LayerWriter::hardlink(const EntryName& name, const EntryName& target) {
     auto source = open_below(root_, target.directory, O_PATH | O_DIRECTORY, Links::inside);
-    struct stat from{}, there{};
-    if (!source || target.base.empty() || ::fstatat(source->get(), target.base.c_str(), &from, AT_SYMLINK_NOFOLLOW) != 0)
+    struct stat from {
+    }, there{};
+    if (!source || target.base.empty() ||
+        ::fstatat(source->get(), target.base.c_str(), &from, AT_SYMLINK_NOFOLLOW) != 0)
         return fail(Code::invalid, "a hard link to \"" + shown(path_of(target)) + "\", which this layer has not");
     if (S_ISDIR(from.st_mode) || is_whiteout(from))
         return fail(Code::invalid, "a hard link to \"" + shown(path_of(target)) + "\", which is not a file");
@@ -192,12 +201,14 @@ Result<void> LayerWriter::hardlink(const EntryName& name, const EntryName& targe
     if (present && there.st_dev == from.st_dev && there.st_ino == from.st_ino) return {};
     GANTRY_TRY(Before before, make_room(above, name.base, false));
     (void)before;
-    if (::linkat(source->get(), target.base.c_str(), above, name.base.c_str(), 0) != 0) return fail_errno("make a hard link");
+    if (::linkat(source->get(), target.base.c_str(), above, name.base.c_str(), 0) != 0)
+        return fail_errno("make a hard link");
     return {};
 }
 
 Result<void> LayerWriter::node(const EntryName& name, mode_t type, dev_t device, const Attributes& attributes) {
-    if (type == S_IFCHR && device == 0) return fail(Code::invalid, "a character device 0:0, which would delete a file of a lower layer");
+    if (type == S_IFCHR && device == 0)
+        return fail(Code::invalid, "a character device 0:0, which would delete a file of a lower layer");
     GANTRY_TRY(int above, parent(name.directory));
     GANTRY_TRY(Before before, make_room(above, name.base, false));
     (void)before;
@@ -207,7 +218,7 @@ Result<void> LayerWriter::node(const EntryName& name, mode_t type, dev_t device,
 
 Result<void> LayerWriter::whiteout(const std::string& directory, const std::string& target) {
     GANTRY_TRY(int above, parent(directory));
-    struct stat info{};
+    struct stat info {};
     if (::fstatat(above, target.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) {
         if (!S_ISDIR(info.st_mode)) return {};
         GANTRY_TRY(UniqueFd own, open_at(above, target, O_RDONLY | O_DIRECTORY));

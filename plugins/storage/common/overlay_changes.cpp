@@ -40,13 +40,14 @@ std::vector<UniqueFd> merged(const std::vector<int>& lowers, const std::string& 
 
 bool in_lowers(const std::vector<UniqueFd>& directories, const std::string& name) {
     for (const UniqueFd& directory : directories) {
-        struct stat info{};
+        struct stat info {};
         if (::fstatat(directory.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) return !is_whiteout(info);
     }
     return false;
 }
 
-Result<void> walk(int fd, const std::string& path, const std::vector<int>& lowers, bool hidden, std::size_t depth, std::vector<Change>& changes) {
+Result<void> walk(int fd, const std::string& path, const std::vector<int>& lowers, bool hidden, std::size_t depth,
+                  std::vector<Change>& changes) {
     if (depth > max_entry_depth) return fail(Code::exhausted, "\"" + shown(path) + "\" lies too deep");
     GANTRY_TRY(auto names, names_in(fd));
     std::vector<std::pair<std::string, bool>> below;
@@ -54,7 +55,7 @@ Result<void> walk(int fd, const std::string& path, const std::vector<int>& lower
         std::vector<UniqueFd> directories;
         if (!hidden) directories = merged(lowers, path);
         for (const std::string& name : names) {
-            struct stat info{};
+            struct stat info {};
             if (::fstatat(fd, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) continue;
             bool known = in_lowers(directories, name);
             std::string full = (path.empty() ? "/" : "/" + path + "/") + name;
@@ -69,7 +70,8 @@ Result<void> walk(int fd, const std::string& path, const std::vector<int>& lower
     for (const auto& [name, unknown] : below) {
         auto child = open_at(fd, name, O_RDONLY | O_DIRECTORY);
         if (!child) continue;
-        GANTRY_CHECK(walk(child->get(), path.empty() ? name : path + "/" + name, lowers, unknown || is_opaque(child->get()), depth + 1, changes));
+        GANTRY_CHECK(walk(child->get(), path.empty() ? name : path + "/" + name, lowers,
+                          unknown || is_opaque(child->get()), depth + 1, changes));
     }
     return {};
 }

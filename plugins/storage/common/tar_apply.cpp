@@ -89,7 +89,8 @@ Result<Attributes> attributes_of(struct archive_entry* entry, const ApplyLimits&
     while (archive_entry_xattr_next(entry, &name, &value, &size) == ARCHIVE_OK) {
         if (name == nullptr || !is_portable_xattr(name)) continue;
         total += static_cast<std::int64_t>(size);
-        if (total > limits.xattr_bytes) return fail(Code::exhausted, "more than " + std::to_string(limits.xattr_bytes) + " bytes of attributes");
+        if (total > limits.xattr_bytes)
+            return fail(Code::exhausted, "more than " + std::to_string(limits.xattr_bytes) + " bytes of attributes");
         attributes.xattrs.emplace_back(name, std::string(static_cast<const char*>(value), size));
     }
     return attributes;
@@ -107,7 +108,8 @@ public:
             input_.may_end_early = false;
             if (status == ARCHIVE_EOF) break;
             if (status < ARCHIVE_WARN) return tar_error(archive_, input_);
-            if (++entries_ > limits_.entries) return fail(Code::exhausted, "more than " + std::to_string(limits_.entries) + " entries");
+            if (++entries_ > limits_.entries)
+                return fail(Code::exhausted, "more than " + std::to_string(limits_.entries) + " entries");
             const char* name = archive_entry_pathname(entry);
             if (name == nullptr) return fail(Code::invalid, "an entry without a readable name");
             GANTRY_CHECK(one(entry, name).context("entry \"" + shown(name) + "\""));
@@ -149,7 +151,8 @@ private:
         case AE_IFCHR:
         case AE_IFBLK:
             return writer_.node(name, type == AE_IFCHR ? S_IFCHR : S_IFBLK,
-                                makedev(static_cast<unsigned>(archive_entry_rdevmajor(entry)), static_cast<unsigned>(archive_entry_rdevminor(entry))),
+                                makedev(static_cast<unsigned>(archive_entry_rdevmajor(entry)),
+                                        static_cast<unsigned>(archive_entry_rdevminor(entry))),
                                 attributes);
         default: return fail(Code::invalid, "an entry of an unknown type");
         }
@@ -168,12 +171,14 @@ private:
             if (status < ARCHIVE_WARN) return tar_error(archive_, input_);
             if (length == 0) continue;
             bytes_ += static_cast<std::int64_t>(length);
-            if (bytes_ > limits_.bytes) return fail(Code::exhausted, "more than " + std::to_string(limits_.bytes) + " bytes of content");
+            if (bytes_ > limits_.bytes)
+                return fail(Code::exhausted, "more than " + std::to_string(limits_.bytes) + " bytes of content");
             GANTRY_CHECK(write_at(file.get(), static_cast<const char*>(block), length, offset));
             end = offset + static_cast<la_int64_t>(length);
         }
         input_.may_end_early = true;
-        if (end < size && ::ftruncate(file.get(), size) != 0) return fail_errno("make a file of " + std::to_string(size) + " bytes");
+        if (end < size && ::ftruncate(file.get(), size) != 0)
+            return fail_errno("make a file of " + std::to_string(size) + " bytes");
         return writer_.finish_file(file, attributes);
     }
 
@@ -198,20 +203,23 @@ private:
 
 }  // namespace
 
-Result<std::int64_t> apply_tar(int tar, const ApplyTarget& target, const ApplyLimits& limits, const std::function<bool()>& cancelled) {
+Result<std::int64_t> apply_tar(int tar, const ApplyTarget& target, const ApplyLimits& limits,
+                               const std::function<bool()>& cancelled) {
     Utf8Locale utf8;
     Archive archive(archive_read_new(), archive_read_free);
     if (!archive) return fail(Code::exhausted, "out of memory");
     archive_read_support_format_tar(archive.get());
     archive_read_support_format_empty(archive.get());
     Input input{tar, &cancelled};
-    if (archive_read_open(archive.get(), &input, nullptr, Input::read, nullptr) != ARCHIVE_OK) return tar_error(archive.get(), input);
+    if (archive_read_open(archive.get(), &input, nullptr, Input::read, nullptr) != ARCHIVE_OK)
+        return tar_error(archive.get(), input);
     GANTRY_TRY(std::int64_t bytes, Applier(archive.get(), input, target, limits).run());
     // What follows the end of the archive is padding, but the writer's digest counts it: read it all.
     ssize_t n = 0;
     while ((n = input.next()) > 0) {
     }
-    if (n < 0) return input.was_cancelled ? fail(Code::cancelled, "the call was given up") : fail_errno("read the tar stream");
+    if (n < 0)
+        return input.was_cancelled ? fail(Code::cancelled, "the call was given up") : fail_errno("read the tar stream");
     return bytes;
 }
 

@@ -22,6 +22,7 @@ struct ApplyTarget {
 // Reads `tar` to its end. Gives the bytes of file content. Entries are hostile: nothing outside the root is touched;
 // an entry that asks for it, or breaks a limit, ends the whole with an Error that names it, and the tree is then to
 // be thrown away. `cancelled` is asked now and then: true ends it with GANTRY_CANCELLED.
-Result<std::int64_t> apply_tar(int tar, const ApplyTarget& target, const ApplyLimits& limits, const std::function<bool()>& cancelled);
+Result<std::int64_t> apply_tar(int tar, const ApplyTarget& target, const ApplyLimits& limits,
+                               const std::function<bool()>& cancelled);
 
 }  // namespace gantry::storage

@@ -59,7 +59,8 @@ struct Output {
 
 class Differ {
 public:
-    Differ(struct archive* archive, const std::function<bool()>& cancelled) : archive_(archive), cancelled_(cancelled) {}
+    Differ(struct archive* archive, const std::function<bool()>& cancelled)
+        : archive_(archive), cancelled_(cancelled) {}
 
     Result<void> directory(int fd, const std::string& path, std::size_t depth) {
         if (depth > max_entry_depth || path.size() > max_entry_name)
@@ -75,12 +76,13 @@ public:
 
 private:
     Result<void> one(int parent, const std::string& name, const std::string& path, std::size_t depth) {
-        struct stat info{};
+        struct stat info {};
         if (::fstatat(parent, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
             return errno == ENOENT ? Result<void>() : fail_errno("look up \"" + shown(path + name) + "\"");
         if (is_whiteout(info)) return marker(path + std::string(whiteout_prefix) + name);
         if (name.starts_with(whiteout_prefix))
-            return fail(Code::unsupported, "\"" + shown(path + name) + "\" has the name of a whiteout and cannot be in a layer");
+            return fail(Code::unsupported,
+                        "\"" + shown(path + name) + "\" has the name of a whiteout and cannot be in a layer");
         if (S_ISSOCK(info.st_mode)) return {};
 
         UniqueFd fd;
@@ -121,24 +123,29 @@ private:
     Result<void> xattrs(int fd, struct archive_entry* entry, const std::string& path) {
         std::vector<char> list(64u << 10);
         ssize_t length = ::flistxattr(fd, list.data(), list.size());
-        if (length < 0) return errno == EOPNOTSUPP ? Result<void>() : fail_errno("list the attributes of \"" + shown(path) + "\"");
+        if (length < 0)
+            return errno == EOPNOTSUPP ? Result<void>() : fail_errno("list the attributes of \"" + shown(path) + "\"");
         std::map<std::string, std::string> found;
         for (const char* name = list.data(); name < list.data() + length; name += std::string_view(name).size() + 1) {
-            if (std::string_view(name) == "trusted.overlay.redirect" || std::string_view(name) == "trusted.overlay.metacopy")
-                return fail(Code::unsupported, "\"" + shown(path) + "\" was made by an overlay with redirect_dir or metacopy");
+            if (std::string_view(name) == "trusted.overlay.redirect" ||
+                std::string_view(name) == "trusted.overlay.metacopy")
+                return fail(Code::unsupported,
+                            "\"" + shown(path) + "\" was made by an overlay with redirect_dir or metacopy");
             if (!is_portable_xattr(name)) continue;
             std::vector<char> value(64u << 10);
             ssize_t size = ::fgetxattr(fd, name, value.data(), value.size());
             if (size >= 0) found[name] = std::string(value.data(), static_cast<std::size_t>(size));
         }
-        for (const auto& [name, value] : found) archive_entry_xattr_add_entry(entry, name.c_str(), value.data(), value.size());
+        for (const auto& [name, value] : found)
+            archive_entry_xattr_add_entry(entry, name.c_str(), value.data(), value.size());
         return {};
     }
 
     // Exactly `size` bytes: a file that shrinks meanwhile is filled up, one that grows is cut.
     Result<void> content(int fd, std::int64_t size, const std::string& path) {
         while (size > 0) {
-            std::size_t wanted = static_cast<std::size_t>(std::min<std::int64_t>(size, static_cast<std::int64_t>(buffer_.size())));
+            std::size_t wanted =
+                static_cast<std::size_t>(std::min<std::int64_t>(size, static_cast<std::int64_t>(buffer_.size())));
             ssize_t n = ::read(fd, buffer_.data(), wanted);
             if (n < 0 && errno == EINTR) continue;
             if (n < 0) return fail_errno("read \"" + shown(path) + "\"");
@@ -165,7 +172,8 @@ private:
 
     Error error(const std::string& path) {
         const char* text = archive_error_string(archive_);
-        Error failed = fail(Code::internal, "write \"" + shown(path) + "\" to the tar stream: " + (text ? text : "unknown error"));
+        Error failed =
+            fail(Code::internal, "write \"" + shown(path) + "\" to the tar stream: " + (text ? text : "unknown error"));
         failed.system_errno = archive_errno(archive_);
         if (failed.system_errno > 0) failed.code = code_of_errno(failed.system_errno);
         return failed;

@@ -8,7 +8,8 @@ Result<EntryName> parse_entry_name(std::string_view name) {
     if (name.empty()) return fail(Code::invalid, "an entry has an empty name");
     if (name.find('\0') != std::string_view::npos) return fail(Code::invalid, "an entry's name contains a NUL byte");
     if (name.size() > max_entry_name)
-        return fail(Code::invalid, "an entry's name has " + std::to_string(name.size()) + " bytes, more than " + std::to_string(max_entry_name));
+        return fail(Code::invalid, "an entry's name has " + std::to_string(name.size()) + " bytes, more than " +
+                                       std::to_string(max_entry_name));
     EntryName parsed;
     std::size_t depth = 0;
     while (!name.empty()) {

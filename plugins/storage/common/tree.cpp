@@ -25,7 +25,7 @@ struct Level {
 Result<Directory> open_level(int parent, const char* name, dev_t& device) {
     int fd = ::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) return fail_errno(std::string("open \"") + name + "\"");
-    struct stat info{};
+    struct stat info {};
     if (::fstat(fd, &info) != 0 || (device != 0 && info.st_dev != device)) {
         ::close(fd);
         return fail(Code::busy, std::string("\"") + name + "\" is a mount point");
@@ -115,8 +115,9 @@ Result<void> write_small(int directory, const std::string& name, std::string_vie
 Result<Removed> remove_entry(int directory, const std::string& name, std::int64_t budget) {
     Removed removed;
     auto unlink_counted = [&](int parent, const char* child) -> int {
-        struct stat info{};
-        bool counted = ::fstatat(parent, child, &info, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(info.st_mode) && info.st_nlink == 1;
+        struct stat info {};
+        bool counted =
+            ::fstatat(parent, child, &info, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(info.st_mode) && info.st_nlink == 1;
         if (::unlinkat(parent, child, 0) != 0) return errno;
         if (counted) removed.bytes += static_cast<std::int64_t>(info.st_blocks) * 512;
         --budget;
@@ -127,7 +128,7 @@ Result<Removed> remove_entry(int directory, const std::string& name, std::int64_
     if (error != EISDIR && error != EPERM) return fail_errno("remove \"" + name + "\"", error);
 
     dev_t device = 0;
-    struct stat parent_info{};
+    struct stat parent_info {};
     if (::fstat(directory, &parent_info) == 0) device = parent_info.st_dev;
     std::vector<Level> levels;
     GANTRY_TRY(Directory top, open_level(directory, name.c_str(), device));
@@ -189,7 +190,7 @@ Result<TreeUsage> tree_usage(int root) {
         }
         std::string_view name = entry->d_name;
         if (name == "." || name == "..") continue;
-        struct stat info{};
+        struct stat info {};
         if (::fstatat(fd, entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0) continue;
         if (S_ISDIR(info.st_mode)) {
             ++usage.inodes;

@@ -17,15 +17,24 @@
 namespace gantry {
 
 inline gantry_str to_abi(std::string_view text) { return {text.data(), text.size()}; }
-inline std::string_view from_abi(gantry_str text) { return text.len ? std::string_view(text.ptr, text.len) : std::string_view(); }
+inline std::string_view from_abi(gantry_str text) {
+    return text.len ? std::string_view(text.ptr, text.len) : std::string_view();
+}
 
-enum class LogLevel { error = GANTRY_LOG_ERROR, warn = GANTRY_LOG_WARN, info = GANTRY_LOG_INFO, debug = GANTRY_LOG_DEBUG };
+enum class LogLevel {
+    error = GANTRY_LOG_ERROR,
+    warn = GANTRY_LOG_WARN,
+    info = GANTRY_LOG_INFO,
+    debug = GANTRY_LOG_DEBUG
+};
 
 // What the engine lends; copyable; valid until the driver object is destroyed. Any thread.
 class Host {
 public:
     explicit Host(const gantry_host* table) : table_(table) {}
-    void log(LogLevel level, std::string_view text) const { table_->log(table_->ctx, nullptr, static_cast<int32_t>(level), to_abi(text)); }
+    void log(LogLevel level, std::string_view text) const {
+        table_->log(table_->ctx, nullptr, static_cast<int32_t>(level), to_abi(text));
+    }
     void event(const Json& event) const { table_->event(table_->ctx, to_abi(event.dump())); }
 
     // Runs fn() inside the network namespace behind `netns` on a thread of its own and waits; gives what fn gives,
@@ -62,9 +71,12 @@ public:
     Call(const gantry_host* host, gantry_call* call) : host_(host), call_(call) {}
     bool cancelled() const { return host_->cancelled(call_) != 0; }
     std::int64_t remaining_ms() const { return host_->remaining_ms(call_); }
-    void log(LogLevel level, std::string_view text) const { host_->log(host_->ctx, call_, static_cast<int32_t>(level), to_abi(text)); }
+    void log(LogLevel level, std::string_view text) const {
+        host_->log(host_->ctx, call_, static_cast<int32_t>(level), to_abi(text));
+    }
     // Runs a program to its end (abi/driver.h, gantry_host.spawn); fds: stdin, stdout, stderr, -1 for /dev/null.
-    Result<int> spawn(const std::vector<std::string>& argv, const Json& environment = Json::object(), int in = -1, int out = -1, int err = -1) const {
+    Result<int> spawn(const std::vector<std::string>& argv, const Json& environment = Json::object(), int in = -1,
+                      int out = -1, int err = -1) const {
         Json spec{{"argv", argv}, {"env", environment}, {"cwd", "/"}};
         const int fds[3] = {in, out, err};
         int32_t exit_status = 0;
@@ -111,7 +123,8 @@ struct DriverConfig {
     Json options;  // validated by the engine against describe()["options"], defaults filled in
 
     static DriverConfig from_json(const Json& json) {
-        return {json.value("engine", ""), json.value("root", ""), json.value("run", ""), json.value("options", Json::object())};
+        return {json.value("engine", ""), json.value("root", ""), json.value("run", ""),
+                json.value("options", Json::object())};
     }
 };
 
@@ -204,9 +217,10 @@ gantry_status open_instance(const gantry_host* host, gantry_str config, gantry_d
         out->table = find_table<D>;
         out->reconcile = nullptr;
         out->health = nullptr;
-        if constexpr (requires(D& d, Call& c, const Json& j, const Fds& f) { { d.reconcile(c, j) }; })
-            out->reconcile = op<D>([](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> { return d.reconcile(c, j); });
-        if constexpr (requires(D& d, Call& c) { { d.health(c) }; })
+        if constexpr (requires(D & d, Call & c, const Json& j, const Fds& f) { {d.reconcile(c, j)}; })
+            out->reconcile =
+                op<D>([](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> { return d.reconcile(c, j); });
+        if constexpr (requires(D & d, Call & c) { {d.health(c)}; })
             out->health = op<D>([](D& d, Call& c, const Json&, const Fds&) -> Result<Answer> { return d.health(c); });
         return GANTRY_OK;
     } catch (const std::exception& e) {
@@ -239,12 +253,17 @@ gantry_str describe() noexcept {
 // The one exported symbol. D has: static constexpr const char* kind (from its base), static Json describe(),
 // static Result<std::unique_ptr<D>> create(Host, const DriverConfig&). It may have Result<Answer> reconcile(Call&, const Json&)
 // and Result<Answer> health(Call&) (abi/driver.h, gantry_driver).
-#define GANTRY_DRIVER_PLUGIN(D, name_, version_)                                                                         \
-    extern "C" __attribute__((visibility("default"))) const gantry_driver_plugin* gantry_driver_entry(uint32_t host_major, \
-                                                                                                      uint32_t);         \
-    extern "C" const gantry_driver_plugin* gantry_driver_entry(uint32_t host_major, uint32_t) {                          \
-        static const gantry_driver_plugin plugin = {sizeof(gantry_driver_plugin), GANTRY_ABI_MAJOR, GANTRY_ABI_MINOR, 0, \
-                                                    name_, version_, ::gantry::detail::describe<D>,                      \
-                                                    ::gantry::detail::open_instance<D>};                                 \
-        return host_major == GANTRY_ABI_MAJOR ? &plugin : nullptr;                                                       \
+#define GANTRY_DRIVER_PLUGIN(D, name_, version_)                                                       \
+    extern "C" __attribute__((visibility("default"))) const gantry_driver_plugin* gantry_driver_entry( \
+        uint32_t host_major, uint32_t);                                                                \
+    extern "C" const gantry_driver_plugin* gantry_driver_entry(uint32_t host_major, uint32_t) {        \
+        static const gantry_driver_plugin plugin = {sizeof(gantry_driver_plugin),                      \
+                                                    GANTRY_ABI_MAJOR,                                  \
+                                                    GANTRY_ABI_MINOR,                                  \
+                                                    0,                                                 \
+                                                    name_,                                             \
+                                                    version_,                                          \
+                                                    ::gantry::detail::describe<D>,                     \
+                                                    ::gantry::detail::open_instance<D>};               \
+        return host_major == GANTRY_ABI_MAJOR ? &plugin : nullptr;                                     \
     }

@@ -17,12 +17,13 @@ struct MountPlan {
 };
 inline void from_json(const Json& j, MountPlan& m) {
     using Strings = std::vector<std::string>;
-    m = {member<std::string>(j, "type"), member<std::string>(j, "source"), member<Strings>(j, "options"), member<Strings>(j, "lower"),
-         member<std::string>(j, "upper"), member<std::string>(j, "work"), member<Strings>(j, "fs_options")};
+    m = {member<std::string>(j, "type"),  member<std::string>(j, "source"), member<Strings>(j, "options"),
+         member<Strings>(j, "lower"),     member<std::string>(j, "upper"),  member<std::string>(j, "work"),
+         member<Strings>(j, "fs_options")};
 }
 inline void to_json(Json& j, const MountPlan& m) {
-    j = {{"type", m.type}, {"source", m.source}, {"options", m.options}, {"lower", m.lower},
-         {"upper", m.upper}, {"work", m.work}, {"fs_options", m.fs_options}};
+    j = {{"type", m.type},   {"source", m.source}, {"options", m.options},      {"lower", m.lower},
+         {"upper", m.upper}, {"work", m.work},     {"fs_options", m.fs_options}};
 }
 
 struct Change {
@@ -53,7 +54,7 @@ public:
         std::int64_t bytes = 0, inodes = 0;
     };
     virtual Result<Usage> usage(Call&, const std::string& key) = 0;
-    virtual Result<std::int64_t> cleanup(Call&) = 0;  // bytes reclaimed
+    virtual Result<std::int64_t> cleanup(Call&) = 0;                                 // bytes reclaimed
     virtual Result<std::int64_t> apply(Call&, const std::string& key, int tar) = 0;  // bytes unpacked
     virtual Result<void> diff(Call&, const std::string& key, int tar) = 0;
     virtual Result<std::vector<Change>> changes(Call&, const std::string& key) = 0;
@@ -71,12 +72,16 @@ const void* LayerDriver::table_of(std::string_view id) {
         return Answer(Json{{"mounts", *mounts}});
     };
     static const gantry_layer table = {
-        sizeof(gantry_layer), 0,
+        sizeof(gantry_layer),
+        0,
         detail::op<D>([](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> {
             return plan(d.prepare(c, key_of(j), parent_of(j), member<Labels>(j, "labels")));
         }),
-        detail::op<D>([](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> { return plan(d.view(c, key_of(j), parent_of(j))); }),
-        detail::op<D>([](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> { return plan(d.mounts(c, key_of(j))); }),
+        detail::op<D>([](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> {
+            return plan(d.view(c, key_of(j), parent_of(j)));
+        }),
+        detail::op<D>(
+            [](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> { return plan(d.mounts(c, key_of(j))); }),
         detail::op<D>([](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> {
             GANTRY_CHECK(d.commit(c, key_of(j), member<std::string>(j, "name")));
             return Answer();

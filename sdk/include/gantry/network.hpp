@@ -24,12 +24,16 @@ struct Network {
     std::vector<Subnet> subnets;
 };
 inline void from_json(const Json& j, Network& n) {
-    n = {member<std::string>(j, "id"), member<std::string>(j, "name"), member<std::int64_t>(j, "generation"),
-         member<std::map<std::string, std::string>>(j, "labels"), member<Json>(j, "options", Json::object()),
-         member<bool>(j, "internal"), member<std::vector<Subnet>>(j, "subnets")};
+    n = {member<std::string>(j, "id"),
+         member<std::string>(j, "name"),
+         member<std::int64_t>(j, "generation"),
+         member<std::map<std::string, std::string>>(j, "labels"),
+         member<Json>(j, "options", Json::object()),
+         member<bool>(j, "internal"),
+         member<std::vector<Subnet>>(j, "subnets")};
 }
 inline void to_json(Json& j, const Network& n) {
-    j = {{"id", n.id}, {"name", n.name}, {"generation", n.generation}, {"labels", n.labels},
+    j = {{"id", n.id},           {"name", n.name},         {"generation", n.generation}, {"labels", n.labels},
          {"options", n.options}, {"internal", n.internal}, {"subnets", n.subnets}};
 }
 
@@ -42,12 +46,21 @@ struct Endpoint {
 };
 inline void from_json(const Json& j, Endpoint& e) {
     const Json container = member<Json>(j, "container", Json::object());
-    e = {member<std::string>(j, "id"), member<std::int64_t>(j, "generation"), container.value("id", ""), container.value("name", ""),
-         member<std::string>(j, "mac"), member<std::vector<std::string>>(j, "addresses"), member<Json>(j, "options", Json::object())};
+    e = {member<std::string>(j, "id"),
+         member<std::int64_t>(j, "generation"),
+         container.value("id", ""),
+         container.value("name", ""),
+         member<std::string>(j, "mac"),
+         member<std::vector<std::string>>(j, "addresses"),
+         member<Json>(j, "options", Json::object())};
 }
 inline void to_json(Json& j, const Endpoint& e) {
-    j = {{"id", e.id}, {"generation", e.generation}, {"container", {{"id", e.container_id}, {"name", e.container_name}}},
-         {"mac", e.mac}, {"addresses", e.addresses}, {"options", e.options}};
+    j = {{"id", e.id},
+         {"generation", e.generation},
+         {"container", {{"id", e.container_id}, {"name", e.container_name}}},
+         {"mac", e.mac},
+         {"addresses", e.addresses},
+         {"options", e.options}};
 }
 
 struct PublishedPort {
@@ -55,10 +68,14 @@ struct PublishedPort {
     std::uint16_t host_port = 0, container_port = 0;
 };
 inline void from_json(const Json& j, PublishedPort& p) {
-    p = {j.value("protocol", "tcp"), j.value("host_address", "0.0.0.0"), j.value("host_port", std::uint16_t{0}), j.value("container_port", std::uint16_t{0})};
+    p = {j.value("protocol", "tcp"), j.value("host_address", "0.0.0.0"), j.value("host_port", std::uint16_t{0}),
+         j.value("container_port", std::uint16_t{0})};
 }
 inline void to_json(Json& j, const PublishedPort& p) {
-    j = {{"protocol", p.protocol}, {"host_address", p.host_address}, {"host_port", p.host_port}, {"container_port", p.container_port}};
+    j = {{"protocol", p.protocol},
+         {"host_address", p.host_address},
+         {"host_port", p.host_port},
+         {"container_port", p.container_port}};
 }
 
 class NetworkDriver {
@@ -108,8 +125,12 @@ public:
     // by `static constexpr bool offers_expose = true;` / `offers_stats = true;`.
     static constexpr bool offers_expose = false;
     static constexpr bool offers_stats = false;
-    virtual Result<void> expose(Call&, const Network&, const Endpoint&, const std::vector<PublishedPort>&) { return fail(Code::unsupported, "ports cannot be published"); }
-    virtual Result<Json> stats(Call&, const Network&, const Endpoint&) { return fail(Code::unsupported, "no statistics"); }
+    virtual Result<void> expose(Call&, const Network&, const Endpoint&, const std::vector<PublishedPort>&) {
+        return fail(Code::unsupported, "ports cannot be published");
+    }
+    virtual Result<Json> stats(Call&, const Network&, const Endpoint&) {
+        return fail(Code::unsupported, "no statistics");
+    }
 
     template <typename D>
     static const void* table_of(std::string_view id);
@@ -126,7 +147,8 @@ const void* NetworkDriver::table_of(std::string_view id) {
         return Answer(j);
     };
     static const gantry_network network = {
-        sizeof(gantry_network), 0,
+        sizeof(gantry_network),
+        0,
         detail::op<D>([](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> {
             GANTRY_TRY(Ready r, d.ensure(c, network_of(j)));
             return Answer(Json{{"interface", r.interface}, {"resolver", r.resolver}, {"mtu", r.mtu}});
@@ -140,15 +162,26 @@ const void* NetworkDriver::table_of(std::string_view id) {
             return state_of(s);
         }),
         detail::op<D>([](D& d, Call& c, const Json& j, const Fds& fds) -> Result<Answer> {
-            Attach a{network_of(j), endpoint_of(j), member<Json>(j, "sandbox", Json::object()).value("id", ""),
-                     member<std::string>(j, "interface"), member<bool>(j, "default_gateway"), fds.get("netns"), fds.get("netlink")};
+            Attach a{network_of(j),
+                     endpoint_of(j),
+                     member<Json>(j, "sandbox", Json::object()).value("id", ""),
+                     member<std::string>(j, "interface"),
+                     member<bool>(j, "default_gateway"),
+                     fds.get("netns"),
+                     fds.get("netlink")};
             GANTRY_TRY(Attached r, d.attach(c, a));
-            return Answer(Json{{"mode", r.mode}, {"interface", r.interface}, {"mac", r.mac}, {"gateway", r.gateway},
-                               {"host_interface", r.host_interface}, {"addresses", r.addresses}, {"mtu", r.mtu}});
+            return Answer(Json{{"mode", r.mode},
+                               {"interface", r.interface},
+                               {"mac", r.mac},
+                               {"gateway", r.gateway},
+                               {"host_interface", r.host_interface},
+                               {"addresses", r.addresses},
+                               {"mtu", r.mtu}});
         }),
         detail::op<D>([](D& d, Call& c, const Json& j, const Fds& fds) -> Result<Answer> {
             const Json sandbox = member<Json>(j, "sandbox", Json::object());
-            Detach a{network_of(j), endpoint_of(j), sandbox.value("id", ""), sandbox.value("gone", false), fds.get("netns")};
+            Detach a{network_of(j), endpoint_of(j), sandbox.value("id", ""), sandbox.value("gone", false),
+                     fds.get("netns")};
             GANTRY_CHECK(d.detach(c, a));
             return Answer();
         }),
@@ -158,14 +191,16 @@ const void* NetworkDriver::table_of(std::string_view id) {
         }),
     };
     static const gantry_network_expose expose = {
-        sizeof(gantry_network_expose), 0,
+        sizeof(gantry_network_expose),
+        0,
         detail::op<D>([](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> {
             GANTRY_CHECK(d.expose(c, network_of(j), endpoint_of(j), member<std::vector<PublishedPort>>(j, "ports")));
             return Answer();
         }),
     };
     static const gantry_network_stats stats = {
-        sizeof(gantry_network_stats), 0,
+        sizeof(gantry_network_stats),
+        0,
         detail::op<D>([](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> {
             GANTRY_TRY(Json s, d.stats(c, network_of(j), endpoint_of(j)));
             return Answer(s);

@@ -54,13 +54,28 @@ inline Error fail(Code code, std::string text) { return Error{code, std::move(te
 // The class of failure that an errno of a system call stands for.
 inline Code code_of_errno(int error) {
     switch (error) {
-    case ENOENT: case ESRCH: case ENODEV: case ENXIO: return Code::not_found;
+    case ENOENT:
+    case ESRCH:
+    case ENODEV:
+    case ENXIO: return Code::not_found;
     case EEXIST: return Code::conflict;
-    case EACCES: case EPERM: case EROFS: return Code::denied;
-    case EBUSY: case ETXTBSY: return Code::busy;
-    case EINVAL: case ENAMETOOLONG: case ENOTDIR: case EISDIR: case ELOOP: return Code::invalid;
-    case ENOSPC: case EDQUOT: case EMFILE: case ENFILE: case ENOMEM: return Code::exhausted;
-    case EOPNOTSUPP: case ENOSYS: return Code::unsupported;
+    case EACCES:
+    case EPERM:
+    case EROFS: return Code::denied;
+    case EBUSY:
+    case ETXTBSY: return Code::busy;
+    case EINVAL:
+    case ENAMETOOLONG:
+    case ENOTDIR:
+    case EISDIR:
+    case ELOOP: return Code::invalid;
+    case ENOSPC:
+    case EDQUOT:
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM: return Code::exhausted;
+    case EOPNOTSUPP:
+    case ENOSYS: return Code::unsupported;
     case ETIMEDOUT: return Code::deadline;
     case EAGAIN: return Code::retry_later;
     default: return Code::internal;
@@ -81,10 +96,10 @@ public:
     Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
     Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
     template <typename U>
-        requires(std::is_constructible_v<T, U &&> && !std::is_same_v<std::remove_cvref_t<U>, Result> &&
-                 !std::is_same_v<std::remove_cvref_t<U>, Error> && !std::is_same_v<std::remove_cvref_t<U>, T> &&
-                 std::is_convertible_v<U &&, T>)
-    Result(U&& value) : state_(std::in_place_index<0>, std::forward<U>(value)) {}
+    requires(std::is_constructible_v<T, U&&> && !std::is_same_v<std::remove_cvref_t<U>, Result> &&
+             !std::is_same_v<std::remove_cvref_t<U>, Error> && !std::is_same_v<std::remove_cvref_t<U>, T> &&
+             std::is_convertible_v<U&&, T>) Result(U&& value)
+        : state_(std::in_place_index<0>, std::forward<U>(value)) {}
 
     explicit operator bool() const { return state_.index() == 0; }
     T& value() & { return std::get<0>(state_); }
@@ -129,15 +144,16 @@ private:
 
 #define GANTRY_CAT_(a, b) a##b
 #define GANTRY_CAT(a, b) GANTRY_CAT_(a, b)
-#define GANTRY_TRY_(tmp, decl, ...)                         \
-    auto tmp = (__VA_ARGS__);                               \
-    if (!tmp) [[unlikely]] return std::move(tmp).error();   \
+#define GANTRY_TRY_(tmp, decl, ...)    \
+    auto tmp = (__VA_ARGS__);          \
+    if (!tmp) [[unlikely]]             \
+        return std::move(tmp).error(); \
     decl = std::move(tmp).value()
 // GANTRY_TRY(auto x, call()): x is the value, or the enclosing function returns the error.
 #define GANTRY_TRY(decl, ...) GANTRY_TRY_(GANTRY_CAT(gantry_try_, __COUNTER__), decl, __VA_ARGS__)
 // GANTRY_CHECK(call()): the same for Result<void>.
-#define GANTRY_CHECK(...)                                                               \
-    do {                                                                                \
-        if (auto gantry_check_ = (__VA_ARGS__); !gantry_check_) [[unlikely]]            \
-            return std::move(gantry_check_).error();                                    \
+#define GANTRY_CHECK(...)                                                    \
+    do {                                                                     \
+        if (auto gantry_check_ = (__VA_ARGS__); !gantry_check_) [[unlikely]] \
+            return std::move(gantry_check_).error();                         \
     } while (false)

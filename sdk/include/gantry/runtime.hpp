@@ -35,15 +35,23 @@ public:
     virtual Result<Started> exec(Call&, const Exec&) = 0;
     virtual Result<void> remove(Call&, const std::string& id) = 0;
     // remove in a process that did not create the container: `cgroup_path` is config.json's linux.cgroupsPath.
-    virtual Result<void> sweep(Call& call, const std::string& id, const std::string& /*cgroup_path*/) { return remove(call, id); }
+    virtual Result<void> sweep(Call& call, const std::string& id, const std::string& /*cgroup_path*/) {
+        return remove(call, id);
+    }
 
     static constexpr bool offers_warm = false, offers_pause = false, offers_stats = false, offers_update = false;
-    virtual Result<void> warm_seccomp(Call&, const std::string& /*digest*/, const Json& /*profile*/) { return fail(Code::unsupported, "no filter cache"); }
+    virtual Result<void> warm_seccomp(Call&, const std::string& /*digest*/, const Json& /*profile*/) {
+        return fail(Code::unsupported, "no filter cache");
+    }
     virtual Result<void> pause(Call&, const std::string&) { return fail(Code::unsupported, "cannot pause"); }
     virtual Result<void> resume(Call&, const std::string&) { return fail(Code::unsupported, "cannot resume"); }
     virtual Result<Json> stats(Call&, const std::string&) { return fail(Code::unsupported, "no statistics"); }
-    virtual Result<std::vector<int>> pids(Call&, const std::string&) { return fail(Code::unsupported, "no process list"); }
-    virtual Result<void> update(Call&, const std::string&, const Json& /*resources*/) { return fail(Code::unsupported, "cannot update"); }
+    virtual Result<std::vector<int>> pids(Call&, const std::string&) {
+        return fail(Code::unsupported, "no process list");
+    }
+    virtual Result<void> update(Call&, const std::string&, const Json& /*resources*/) {
+        return fail(Code::unsupported, "cannot update");
+    }
 
     template <typename D>
     static const void* table_of(std::string_view id);
@@ -63,18 +71,22 @@ const void* RuntimeDriver::table_of(std::string_view id) {
         return Answer();
     };
     static const gantry_runtime table = {
-        sizeof(gantry_runtime), 0,
+        sizeof(gantry_runtime),
+        0,
         detail::op<D>([](D& d, Call& c, const Json& j, const Fds& fds) -> Result<Answer> {
-            return started(d.create(c, Create{id_of(j), member<std::string>(j, "bundle"), member<std::string>(j, "seccomp"),
-                                              member<std::vector<MountPlan>>(j, "mounts"), member<bool>(j, "terminal"), &fds}));
+            return started(
+                d.create(c, Create{id_of(j), member<std::string>(j, "bundle"), member<std::string>(j, "seccomp"),
+                                   member<std::vector<MountPlan>>(j, "mounts"), member<bool>(j, "terminal"), &fds}));
         }),
-        detail::op<D>([](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> { return done(d.start(c, id_of(j))); }),
+        detail::op<D>(
+            [](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> { return done(d.start(c, id_of(j))); }),
         detail::op<D>([](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> {
             return done(d.signal(c, id_of(j), member<int>(j, "signal"), member<bool>(j, "all")));
         }),
         detail::op<D>([](D& d, Call& c, const Json& j, const Fds& fds) -> Result<Answer> {
-            return started(d.exec(c, Exec{id_of(j), member<std::string>(j, "seccomp"), member<Json>(j, "process", Json::object()),
-                                          member<bool>(j, "terminal"), &fds}));
+            return started(
+                d.exec(c, Exec{id_of(j), member<std::string>(j, "seccomp"), member<Json>(j, "process", Json::object()),
+                               member<bool>(j, "terminal"), &fds}));
         }),
         detail::op<D>([](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> {
             std::string cgroup_path = member<std::string>(j, "cgroup_path");
@@ -82,18 +94,24 @@ const void* RuntimeDriver::table_of(std::string_view id) {
         }),
     };
     static const gantry_runtime_warm warm = {
-        sizeof(gantry_runtime_warm), 0,
+        sizeof(gantry_runtime_warm),
+        0,
         detail::op<D>([](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> {
-            return done(d.warm_seccomp(c, member<std::string>(j, "digest"), member<Json>(j, "profile", Json::object())));
+            return done(
+                d.warm_seccomp(c, member<std::string>(j, "digest"), member<Json>(j, "profile", Json::object())));
         }),
     };
     static const gantry_runtime_pause pause = {
-        sizeof(gantry_runtime_pause), 0,
-        detail::op<D>([](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> { return done(d.pause(c, id_of(j))); }),
-        detail::op<D>([](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> { return done(d.resume(c, id_of(j))); }),
+        sizeof(gantry_runtime_pause),
+        0,
+        detail::op<D>(
+            [](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> { return done(d.pause(c, id_of(j))); }),
+        detail::op<D>(
+            [](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> { return done(d.resume(c, id_of(j))); }),
     };
     static const gantry_runtime_stats stats = {
-        sizeof(gantry_runtime_stats), 0,
+        sizeof(gantry_runtime_stats),
+        0,
         detail::op<D>([](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> {
             GANTRY_TRY(Json s, d.stats(c, id_of(j)));
             return Answer(s);
@@ -104,7 +122,8 @@ const void* RuntimeDriver::table_of(std::string_view id) {
         }),
     };
     static const gantry_runtime_update update = {
-        sizeof(gantry_runtime_update), 0,
+        sizeof(gantry_runtime_update),
+        0,
         detail::op<D>([](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> {
             return done(d.update(c, id_of(j), member<Json>(j, "resources", Json::object())));
         }),

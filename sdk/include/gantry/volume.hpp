@@ -48,7 +48,8 @@ template <typename D>
 const void* VolumeDriver::table_of(std::string_view id) {
     static constexpr auto volume_of = [](const Json& j) { return member<VolumeSpec>(j, "volume"); };
     static const gantry_volume table = {
-        sizeof(gantry_volume), 0,
+        sizeof(gantry_volume),
+        0,
         detail::op<D>([](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> {
             GANTRY_TRY(std::string path, d.ensure(c, volume_of(j)));
             return Answer(Json{{"path", path}});
@@ -66,7 +67,8 @@ const void* VolumeDriver::table_of(std::string_view id) {
             return Answer(Json{{"volumes", names}});
         }),
         detail::op<D>([](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> {
-            GANTRY_TRY(UniqueFd mount, d.publish(c, volume_of(j), member<std::string>(j, "consumer"), member<bool>(j, "read_only")));
+            GANTRY_TRY(UniqueFd mount,
+                       d.publish(c, volume_of(j), member<std::string>(j, "consumer"), member<bool>(j, "read_only")));
             Answer answer;
             answer.give("mount", std::move(mount));
             return answer;

@@ -17,12 +17,17 @@ namespace {
 class OverlayfsDriver final : public LayerDriver {
 public:
     static Json describe() {
-        return {{"summary", "layers as directories, stacked by overlayfs"}, {"abilities", Json::array()}, {"options", Json::object()}, {"object_options", Json::object()}};
+        return {{"summary", "layers as directories, stacked by overlayfs"},
+                {"abilities", Json::array()},
+                {"options", Json::object()},
+                {"object_options", Json::object()}};
     }
 
     static Result<std::unique_ptr<OverlayfsDriver>> create(Host host, const DriverConfig& config) {
-        if (config.root.empty() || config.root.front() != '/') return fail(Code::invalid, "the root \"" + config.root + "\" is not an absolute path");
-        if (!kernel_has_overlay()) return fail(Code::unsupported, "this kernel has no overlay file system (/proc/filesystems)");
+        if (config.root.empty() || config.root.front() != '/')
+            return fail(Code::invalid, "the root \"" + config.root + "\" is not an absolute path");
+        if (!kernel_has_overlay())
+            return fail(Code::unsupported, "this kernel has no overlay file system (/proc/filesystems)");
         GANTRY_TRY(auto tree, LayerTree::open(config.root));
         return std::make_unique<OverlayfsDriver>(host, std::move(tree));
     }
@@ -33,11 +38,14 @@ public:
         return make(key, parent, "active", labels);
     }
 
-    Result<Mounts> view(Call&, const std::string& key, const std::string& parent) override { return make(key, parent, "view", {}); }
+    Result<Mounts> view(Call&, const std::string& key, const std::string& parent) override {
+        return make(key, parent, "view", {});
+    }
 
     Result<Mounts> mounts(Call&, const std::string& key) override {
         GANTRY_TRY(auto layer, tree_->find(key));
-        if (layer->state == "committed") return fail(Code::conflict, "layer \"" + key + "\" is committed and has no mounts of its own");
+        if (layer->state == "committed")
+            return fail(Code::conflict, "layer \"" + key + "\" is committed and has no mounts of its own");
         return plan(*layer);
     }
 
@@ -46,7 +54,8 @@ public:
         auto layer = tree_->find(key);
         if (!layer && layer.error().code == Code::not_found && tree_->find_committed(name)) return {};  // asked again
         if (!layer) return std::move(layer).error();
-        if ((*layer)->state != "active") return fail(Code::conflict, "layer \"" + key + "\" is " + (*layer)->state + ", not active");
+        if ((*layer)->state != "active")
+            return fail(Code::conflict, "layer \"" + key + "\" is " + (*layer)->state + ", not active");
         return tree_->commit(**layer, name);
     }
 
@@ -73,10 +82,12 @@ public:
     Result<std::int64_t> apply(Call& call, const std::string& key, int tar) override {
         if (tar < 0) return fail(Code::invalid, "apply needs the descriptor \"tar\"");
         GANTRY_TRY(auto layer, tree_->find(key));
-        if (layer->state != "active") return fail(Code::conflict, "layer \"" + key + "\" is " + layer->state + ", not active");
+        if (layer->state != "active")
+            return fail(Code::conflict, "layer \"" + key + "\" is " + layer->state + ", not active");
         GANTRY_TRY(UniqueFd fs, tree_->open_fs(*layer));
         GANTRY_TRY(auto lowers, open_lowers(layer->parent));
-        return storage::apply_tar(tar, {fs.get(), borrowed(lowers)}, storage::ApplyLimits(), [&] { return call.cancelled(); });
+        return storage::apply_tar(tar, {fs.get(), borrowed(lowers)}, storage::ApplyLimits(),
+                                  [&] { return call.cancelled(); });
     }
 
     Result<void> diff(Call& call, const std::string& key, int tar) override {
@@ -101,7 +112,8 @@ private:
         return false;
     }
 
-    Result<Mounts> make(const std::string& key, const std::string& parent, const std::string& state, const Labels& labels) {
+    Result<Mounts> make(const std::string& key, const std::string& parent, const std::string& state,
+                        const Labels& labels) {
         if (key.empty()) return fail(Code::invalid, "a layer needs a key");
         GANTRY_TRY(auto chain, tree_->chain_over(parent));
         if (tree_->find_committed(key)) return fail(Code::conflict, "layer \"" + key + "\" is committed");
@@ -109,7 +121,8 @@ private:
         if (!layer && layer.error().code == Code::conflict) {
             GANTRY_TRY(auto there, tree_->find(key));
             if (there->state != state || there->parent != parent)
-                return fail(Code::conflict, "layer \"" + key + "\" is there as " + there->state + " over \"" + there->parent + "\"");
+                return fail(Code::conflict,
+                            "layer \"" + key + "\" is there as " + there->state + " over \"" + there->parent + "\"");
             return plan(*there);
         }
         if (!layer) return std::move(layer).error();

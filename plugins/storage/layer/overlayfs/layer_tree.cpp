@@ -55,7 +55,8 @@ Result<Layer> parse_state(const std::string& text, const std::string& key) {
     layer.labels = member<std::map<std::string, std::string>>(json, "labels");
     if (layer.state != "active" && layer.state != "view" && layer.state != "committed")
         return fail(Code::corrupt, "the state of layer " + shown_key(key) + " is damaged");
-    if (!key.empty() && layer.key != key) return fail(Code::corrupt, "layer " + shown_key(key) + " is stored as " + shown_key(layer.key));
+    if (!key.empty() && layer.key != key)
+        return fail(Code::corrupt, "layer " + shown_key(key) + " is stored as " + shown_key(layer.key));
     return layer;
 }
 
@@ -76,9 +77,10 @@ Result<std::unique_ptr<LayerTree>> LayerTree::open(const std::string& root) {
     GANTRY_TRY(tree->committed_, make_and_open(root + "/committed"));
     GANTRY_TRY(tree->trash_, make_and_open(root + "/trash"));
     GANTRY_TRY(tree->spare_, make_and_open(root + "/spare"));
-    struct statfs info{};
+    struct statfs info {};
     if (::fstatfs(top.get(), &info) == 0 && static_cast<long>(info.f_type) == overlay_magic)
-        return fail(Code::unsupported, "\"" + root + "\" is on overlayfs, which cannot hold the upper layers of another overlay");
+        return fail(Code::unsupported,
+                    "\"" + root + "\" is on overlayfs, which cannot hold the upper layers of another overlay");
     if (::fsetxattr(tree->trash_.get(), "trusted.gantry.probe", "y", 1, 0) != 0)
         return fail_errno("set a trusted attribute in \"" + root + "\", as overlayfs needs");
     ::fremovexattr(tree->trash_.get(), "trusted.gantry.probe");
@@ -95,7 +97,7 @@ Result<std::shared_ptr<const Layer>> LayerTree::read_committed(const std::string
     GANTRY_TRY(Layer layer, parse_state(*text, key));
     layer.directory = root_ + "/committed/" + id;
     GANTRY_TRY(UniqueFd fs, open_at(committed_.get(), id + "/fs", O_RDONLY | O_DIRECTORY));
-    struct stat info{};
+    struct stat info {};
     if (::fstat(fs.get(), &info) != 0) return fail_errno("look up \"" + layer.fs() + "\"");
     layer.root_mode = info.st_mode & 07777u;
     layer.root_uid = info.st_uid;
@@ -142,14 +144,18 @@ Result<std::shared_ptr<const Layer>> LayerTree::find(const std::string& key) {
 Result<std::vector<std::string>> LayerTree::chain_over(const std::string& parent) {
     if (parent.empty()) return std::vector<std::string>();
     auto layer = find_committed(parent);
-    if (!layer && layer.error().code == Code::not_found) return fail(Code::not_found, "no committed layer " + shown_key(parent) + " to be the parent");
+    if (!layer && layer.error().code == Code::not_found)
+        return fail(Code::not_found, "no committed layer " + shown_key(parent) + " to be the parent");
     if (!layer) return std::move(layer).error();
     if ((*layer)->chain.size() > max_stack)
-        return fail(Code::exhausted, std::to_string((*layer)->chain.size()) + " layers are more than overlayfs can stack (" + std::to_string(max_stack) + ")");
+        return fail(Code::exhausted, std::to_string((*layer)->chain.size()) +
+                                         " layers are more than overlayfs can stack (" + std::to_string(max_stack) +
+                                         ")");
     return (*layer)->chain;
 }
 
-Result<std::shared_ptr<const Layer>> LayerTree::make(const std::string& key, const std::string& parent, const std::string& state,
+Result<std::shared_ptr<const Layer>> LayerTree::make(const std::string& key, const std::string& parent,
+                                                     const std::string& state,
                                                      const std::map<std::string, std::string>& labels) {
     Layer layer;
     layer.key = key;
@@ -161,7 +167,8 @@ Result<std::shared_ptr<const Layer>> LayerTree::make(const std::string& key, con
     gid_t gid = 0;
     {
         std::lock_guard lock(mutex_);
-        if (removing_.contains(parent)) return fail(Code::not_found, "no committed layer " + shown_key(parent) + " to be the parent");
+        if (removing_.contains(parent))
+            return fail(Code::not_found, "no committed layer " + shown_key(parent) + " to be the parent");
         ++parents_[parent];
     }
     ScopeGuard parent_held([&] {
@@ -195,16 +202,19 @@ Result<std::shared_ptr<const Layer>> LayerTree::make(const std::string& key, con
     }
     ScopeGuard undo([&] { (void)discard(active_.get(), id); });
     const std::string fs = id + "/fs";
-    if ((uid != 0 || gid != 0) && ::fchownat(active_.get(), fs.c_str(), uid, gid, AT_SYMLINK_NOFOLLOW) != 0) return fail_errno("set the owner of a layer");
+    if ((uid != 0 || gid != 0) && ::fchownat(active_.get(), fs.c_str(), uid, gid, AT_SYMLINK_NOFOLLOW) != 0)
+        return fail_errno("set the owner of a layer");
     if (::fchmodat(active_.get(), fs.c_str(), mode, 0) != 0) return fail_errno("set the mode of a layer");
-    GANTRY_CHECK(storage::write_small(active_.get(), id + "/state", state_text(key, parent, state, labels), Durable::no));
+    GANTRY_CHECK(
+        storage::write_small(active_.get(), id + "/state", state_text(key, parent, state, labels), Durable::no));
     undo.dismiss();
     return std::make_shared<const Layer>(std::move(layer));
 }
 
 Result<void> LayerTree::commit(const Layer& active, const std::string& name) {
     if (auto there = find_committed(name)) {
-        if ((*there)->parent != active.parent) return fail(Code::conflict, "layer " + shown_key(name) + " is there with another parent");
+        if ((*there)->parent != active.parent)
+            return fail(Code::conflict, "layer " + shown_key(name) + " is there with another parent");
         return remove(active.key);
     } else if (there.error().code != Code::not_found) {
         return std::move(there).error();
@@ -213,13 +223,15 @@ Result<void> LayerTree::commit(const Layer& active, const std::string& name) {
     GANTRY_TRY(auto cleared, storage::remove_entry(active_.get(), from + "/work"));
     (void)cleared;
     (void)::unlinkat(active_.get(), (from + "/committed").c_str(), 0);  // of a commit that was cut short
-    GANTRY_CHECK(storage::write_small(active_.get(), from + "/committed", state_text(name, active.parent, "committed", active.labels), Durable::no));
+    GANTRY_CHECK(storage::write_small(active_.get(), from + "/committed",
+                                      state_text(name, active.parent, "committed", active.labels), Durable::no));
     // Everything the layer consists of is on disk before its name is.
     if (::syncfs(active_.get()) != 0) return fail_errno("sync layer " + shown_key(active.key));
     if (::renameat2(active_.get(), from.c_str(), committed_.get(), to.c_str(), RENAME_NOREPLACE) != 0) {
         if (errno != EEXIST) return fail_errno("commit layer " + shown_key(active.key));
         GANTRY_TRY(auto there, find_committed(name));  // another call was faster
-        if (there->parent != active.parent) return fail(Code::conflict, "layer " + shown_key(name) + " is there with another parent");
+        if (there->parent != active.parent)
+            return fail(Code::conflict, "layer " + shown_key(name) + " is there with another parent");
         return remove(active.key);
     }
     (void)::unlinkat(committed_.get(), (to + "/state").c_str(), 0);
@@ -238,7 +250,8 @@ Result<bool> LayerTree::claim(const std::string& id) {
         if (errno == EEXIST) return false;
         return fail_errno("make the directory of a layer");
     }
-    if (::mkdirat(active_.get(), (id + "/fs").c_str(), 0755) != 0 || ::mkdirat(active_.get(), (id + "/work").c_str(), 0700) != 0) {
+    if (::mkdirat(active_.get(), (id + "/fs").c_str(), 0755) != 0 ||
+        ::mkdirat(active_.get(), (id + "/work").c_str(), 0700) != 0) {
         Error error = fail_errno("make the directory of a layer");
         (void)discard(active_.get(), id);
         return error;
@@ -266,7 +279,7 @@ Result<void> LayerTree::discard(int directory, const std::string& id) {
 
 Result<void> LayerTree::remove(const std::string& key) {
     const std::string id = id_of(key);
-    struct stat info{};
+    struct stat info {};
     if (::fstatat(committed_.get(), id.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) return remove_committed(key, id);
     return discard(active_.get(), id);
 }
@@ -274,7 +287,8 @@ Result<void> LayerTree::remove(const std::string& key) {
 Result<void> LayerTree::remove_committed(const std::string& key, const std::string& id) {
     {
         std::lock_guard lock(mutex_);
-        if (parents_.contains(key)) return fail(Code::conflict, "layer " + shown_key(key) + " is there for a layer that is being made");
+        if (parents_.contains(key))
+            return fail(Code::conflict, "layer " + shown_key(key) + " is there for a layer that is being made");
         removing_.insert(key);
         known_.erase(key);
     }
@@ -284,7 +298,8 @@ Result<void> LayerTree::remove_committed(const std::string& key, const std::stri
         known_.erase(key);
     });
     GANTRY_TRY(const std::string child, child_of(key));
-    if (!child.empty()) return fail(Code::conflict, "layer " + shown_key(key) + " is there for layer " + shown_key(child));
+    if (!child.empty())
+        return fail(Code::conflict, "layer " + shown_key(key) + " is there for layer " + shown_key(child));
     return discard(committed_.get(), id);
 }
 

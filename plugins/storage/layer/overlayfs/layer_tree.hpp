@@ -49,7 +49,8 @@ public:
     // The directories an overlay over `parent` stacks, topmost first; none for "".
     Result<std::vector<std::string>> chain_over(const std::string& parent);
     // Makes an "active" or "view" layer. There already: GANTRY_CONFLICT.
-    Result<std::shared_ptr<const Layer>> make(const std::string& key, const std::string& parent, const std::string& state,
+    Result<std::shared_ptr<const Layer>> make(const std::string& key, const std::string& parent,
+                                              const std::string& state,
                                               const std::map<std::string, std::string>& labels);
     Result<void> commit(const Layer& active, const std::string& name);
     // A committed layer that others stand on, or are just being made on: GANTRY_CONFLICT.
@@ -72,7 +73,7 @@ private:
 
     std::string root_;
     UniqueFd active_, committed_, trash_, spare_;
-    std::mutex mutex_;  // the members below
+    std::mutex mutex_;                                                     // the members below
     std::unordered_map<std::string, std::shared_ptr<const Layer>> known_;  // committed layers by key
     std::unordered_map<std::string, int> making_;                          // ids being made: cleanup leaves them
     std::unordered_map<std::string, int> parents_;                         // keys that layers are being made on

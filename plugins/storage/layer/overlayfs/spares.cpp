@@ -58,7 +58,8 @@ Result<void> Spares::make_one() {
     }
     if (::mkdirat(directory_, name.c_str(), 0700) != 0) return fail_errno("make a spare layer");
     // umask may take bits away here, as for any layer; whoever takes it sets the mode.
-    if (::mkdirat(directory_, (name + "/fs").c_str(), 0755) != 0 || ::mkdirat(directory_, (name + "/work").c_str(), 0700) != 0) {
+    if (::mkdirat(directory_, (name + "/fs").c_str(), 0755) != 0 ||
+        ::mkdirat(directory_, (name + "/work").c_str(), 0700) != 0) {
         Error error = fail_errno("make a spare layer");
         (void)storage::remove_entry(directory_, name);
         return error;

@@ -27,17 +27,23 @@ Result<UniqueFd> open_device(const std::string& path) {
 class LocalDriver final : public VolumeDriver {
 public:
     static Json describe() {
-        return {{"summary", "directories of this host, tmpfs and bind mounts"},
-                {"abilities", Json::array()},
-                {"options", Json::object()},
-                {"object_options",
-                 {{"type", {{"type", "string"}, {"help", "file system type: tmpfs, or none for a bind mount; not set: a plain directory"}}},
-                  {"device", {{"type", "string"}, {"help", "bind: the absolute path of the directory; tmpfs: any name"}}},
-                  {"o", {{"type", "string"}, {"help", "mount options, separated by commas: bind, size=64m, mode=1777, ro, nosuid, ..."}}}}}};
+        return {
+            {"summary", "directories of this host, tmpfs and bind mounts"},
+            {"abilities", Json::array()},
+            {"options", Json::object()},
+            {"object_options",
+             {{"type",
+               {{"type", "string"},
+                {"help", "file system type: tmpfs, or none for a bind mount; not set: a plain directory"}}},
+              {"device", {{"type", "string"}, {"help", "bind: the absolute path of the directory; tmpfs: any name"}}},
+              {"o",
+               {{"type", "string"},
+                {"help", "mount options, separated by commas: bind, size=64m, mode=1777, ro, nosuid, ..."}}}}}};
     }
 
     static Result<std::unique_ptr<LocalDriver>> create(Host host, const DriverConfig& config) {
-        if (config.root.empty() || config.root.front() != '/') return fail(Code::invalid, "the root \"" + config.root + "\" is not an absolute path");
+        if (config.root.empty() || config.root.front() != '/')
+            return fail(Code::invalid, "the root \"" + config.root + "\" is not an absolute path");
         GANTRY_TRY(auto tree, VolumeTree::open(config.root));
         return std::make_unique<LocalDriver>(host, std::move(tree));
     }
@@ -49,7 +55,8 @@ public:
         (void)options;
         auto there = tree_->options_of(volume.name);
         if (there && effective(*there) != effective(volume.options))
-            return fail(Code::conflict, "volume \"" + volume.name + "\" is there with other options: " + effective(*there).dump());
+            return fail(Code::conflict,
+                        "volume \"" + volume.name + "\" is there with other options: " + effective(*there).dump());
         if (!there && there.error().code != Code::not_found) return std::move(there).error();
         if (!there) GANTRY_CHECK(tree_->make(volume.name, effective(volume.options)));
         return tree_->data_path(volume.name);
@@ -86,7 +93,8 @@ public:
         GANTRY_CHECK(tree_->drop_consumer(directory->get(), consumer));
         GANTRY_TRY(auto left, tree_->consumers(directory->get()));
         GANTRY_TRY(bool mounted, is_mount_point(directory->get(), "_data"));
-        if (left.empty() && mounted && ::umount2(tree_->data_path(volume.name).c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0)
+        if (left.empty() && mounted &&
+            ::umount2(tree_->data_path(volume.name).c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0)
             return fail_errno("unmount volume \"" + volume.name + "\"");
         return {};
     }

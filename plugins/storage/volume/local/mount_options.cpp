@@ -17,12 +17,18 @@ struct Flag {
 
 const std::map<std::string, Flag, std::less<>>& flags() {
     static const std::map<std::string, Flag, std::less<>> known = {
-        {"ro", {MOUNT_ATTR_RDONLY, 0}},        {"rw", {0, MOUNT_ATTR_RDONLY}},
-        {"nosuid", {MOUNT_ATTR_NOSUID, 0}},    {"suid", {0, MOUNT_ATTR_NOSUID}},
-        {"nodev", {MOUNT_ATTR_NODEV, 0}},      {"dev", {0, MOUNT_ATTR_NODEV}},
-        {"noexec", {MOUNT_ATTR_NOEXEC, 0}},    {"exec", {0, MOUNT_ATTR_NOEXEC}},
-        {"noatime", {MOUNT_ATTR_NOATIME, 0}},  {"atime", {0, MOUNT_ATTR_NOATIME}},
-        {"nodiratime", {MOUNT_ATTR_NODIRATIME, 0}}, {"diratime", {0, MOUNT_ATTR_NODIRATIME}},
+        {"ro", {MOUNT_ATTR_RDONLY, 0}},
+        {"rw", {0, MOUNT_ATTR_RDONLY}},
+        {"nosuid", {MOUNT_ATTR_NOSUID, 0}},
+        {"suid", {0, MOUNT_ATTR_NOSUID}},
+        {"nodev", {MOUNT_ATTR_NODEV, 0}},
+        {"dev", {0, MOUNT_ATTR_NODEV}},
+        {"noexec", {MOUNT_ATTR_NOEXEC, 0}},
+        {"exec", {0, MOUNT_ATTR_NOEXEC}},
+        {"noatime", {MOUNT_ATTR_NOATIME, 0}},
+        {"atime", {0, MOUNT_ATTR_NOATIME}},
+        {"nodiratime", {MOUNT_ATTR_NODIRATIME, 0}},
+        {"diratime", {0, MOUNT_ATTR_NODIRATIME}},
         {"relatime", {0, MOUNT_ATTR_NOATIME}},
     };
     return known;
@@ -43,13 +49,16 @@ Result<void> one_option(std::string_view word, MountOptions& options) {
         return {};
     }
     std::size_t equals = word.find('=');
-    if (options.source == Source::tmpfs && equals != std::string_view::npos && is_tmpfs_setting(word.substr(0, equals))) {
+    if (options.source == Source::tmpfs && equals != std::string_view::npos &&
+        is_tmpfs_setting(word.substr(0, equals))) {
         options.settings.emplace_back(word.substr(0, equals), word.substr(equals + 1));
         return {};
     }
-    return fail(Code::unsupported, "option \"o\": \"" + std::string(word) + "\" is not offered; allowed are " +
-                                       (options.source == Source::tmpfs ? "size, nr_blocks, nr_inodes, mode, uid, gid, huge" : "bind, rbind") +
-                                       " and ro, rw, nosuid, nodev, noexec, noatime, nodiratime, relatime and their opposites");
+    return fail(
+        Code::unsupported,
+        "option \"o\": \"" + std::string(word) + "\" is not offered; allowed are " +
+            (options.source == Source::tmpfs ? "size, nr_blocks, nr_inodes, mode, uid, gid, huge" : "bind, rbind") +
+            " and ro, rw, nosuid, nodev, noexec, noatime, nodiratime, relatime and their opposites");
 }
 
 }  // namespace
@@ -60,18 +69,22 @@ Result<MountOptions> parse_mount_options(const Json& options) {
     const auto o = member<std::string>(options, "o");
     MountOptions parsed;
     if (type.empty() && device.empty() && o.empty()) return parsed;
-    const bool asks_bind = ("," + o + ",").find(",bind,") != std::string::npos || ("," + o + ",").find(",rbind,") != std::string::npos;
+    const bool asks_bind =
+        ("," + o + ",").find(",bind,") != std::string::npos || ("," + o + ",").find(",rbind,") != std::string::npos;
     if (type == "tmpfs") {
         parsed.source = Source::tmpfs;
     } else if ((type == "none" || type == "bind" || type.empty()) && asks_bind) {
         parsed.source = Source::bind;
     } else {
-        return fail(Code::unsupported, "option \"type\": \"" + type + "\" is not offered by the driver \"local\"; allowed are \"tmpfs\", and \"none\" with \"o\" set to \"bind\"");
+        return fail(Code::unsupported, "option \"type\": \"" + type +
+                                           "\" is not offered by the driver \"local\"; allowed are \"tmpfs\", and "
+                                           "\"none\" with \"o\" set to \"bind\"");
     }
     if (device.empty()) return fail(Code::invalid, "missing required option: \"device\"");
     if (parsed.source == Source::bind && device.front() != '/')
         return fail(Code::invalid, "option \"device\": \"" + device + "\" is not an absolute path");
-    if (device.find('\0') != std::string::npos || o.find('\0') != std::string::npos) return fail(Code::invalid, "an option contains a NUL byte");
+    if (device.find('\0') != std::string::npos || o.find('\0') != std::string::npos)
+        return fail(Code::invalid, "an option contains a NUL byte");
     parsed.device = device;
     for (std::size_t start = 0; start <= o.size();) {
         std::size_t comma = std::min(o.find(',', start), o.size());

@@ -14,10 +14,10 @@ enum class Source { directory, tmpfs, bind };
 
 struct MountOptions {
     Source source = Source::directory;
-    std::string device;                                        // bind: an absolute path
-    bool recursive = false;                                    // bind: rbind
-    std::uint64_t attributes = 0;                              // MOUNT_ATTR_*
-    std::vector<std::pair<std::string, std::string>> settings; // tmpfs: one fsconfig key each
+    std::string device;                                         // bind: an absolute path
+    bool recursive = false;                                     // bind: rbind
+    std::uint64_t attributes = 0;                               // MOUNT_ATTR_*
+    std::vector<std::pair<std::string, std::string>> settings;  // tmpfs: one fsconfig key each
 };
 
 // No options: a directory of the driver's own. GANTRY_UNSUPPORTED for other types and flags, naming what is allowed.

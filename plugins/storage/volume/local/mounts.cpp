@@ -23,7 +23,8 @@ std::string reason(int context) {
 Result<UniqueFd> make_tmpfs(const MountOptions& options) {
     UniqueFd context(::fsopen("tmpfs", FSOPEN_CLOEXEC));
     if (!context) return fail_errno("open a tmpfs");
-    if (::fsconfig(context.get(), FSCONFIG_SET_STRING, "source", options.device.c_str(), 0) != 0) return fail_errno("name a tmpfs");
+    if (::fsconfig(context.get(), FSCONFIG_SET_STRING, "source", options.device.c_str(), 0) != 0)
+        return fail_errno("name a tmpfs");
     for (const auto& [key, value] : options.settings)
         if (::fsconfig(context.get(), FSCONFIG_SET_STRING, key.c_str(), value.c_str(), 0) != 0) {
             Error error = fail_errno("option \"o\": \"" + key + "=" + value + "\"");
@@ -42,23 +43,27 @@ Result<UniqueFd> make_tmpfs(const MountOptions& options) {
 
 Result<UniqueFd> clone_mount(int fd, bool recursive, std::uint64_t attributes) {
     const unsigned deep = recursive ? static_cast<unsigned>(AT_RECURSIVE) : 0u;
-    UniqueFd mount(::open_tree(fd, "", static_cast<unsigned>(OPEN_TREE_CLONE) | static_cast<unsigned>(OPEN_TREE_CLOEXEC) | static_cast<unsigned>(AT_EMPTY_PATH) | deep));
+    UniqueFd mount(::open_tree(fd, "",
+                               static_cast<unsigned>(OPEN_TREE_CLONE) | static_cast<unsigned>(OPEN_TREE_CLOEXEC) |
+                                   static_cast<unsigned>(AT_EMPTY_PATH) | deep));
     if (!mount) return fail_errno("copy a mount");
     mount_attr change{};
     change.attr_set = attributes;
     if ((attributes & MOUNT_ATTR_NOATIME) != 0) change.attr_clr = MOUNT_ATTR__ATIME;
-    if (attributes != 0 && ::mount_setattr(mount.get(), "", static_cast<unsigned>(AT_EMPTY_PATH) | deep, &change, sizeof change) != 0)
+    if (attributes != 0 &&
+        ::mount_setattr(mount.get(), "", static_cast<unsigned>(AT_EMPTY_PATH) | deep, &change, sizeof change) != 0)
         return fail_errno("set the attributes of a mount");
     return mount;
 }
 
 Result<void> attach(int mount, int directory) {
-    if (::move_mount(mount, "", directory, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) != 0) return fail_errno("attach a mount");
+    if (::move_mount(mount, "", directory, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) != 0)
+        return fail_errno("attach a mount");
     return {};
 }
 
 Result<bool> is_mount_point(int parent, const char* name) {
-    struct statx info{};
+    struct statx info {};
     if (::statx(parent, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, 0, &info) != 0) {
         if (errno == ENOENT) return false;
         return fail_errno(std::string("look up \"") + name + "\"");

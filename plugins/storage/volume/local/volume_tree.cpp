@@ -25,7 +25,8 @@ bool valid_component(const std::string& name) {
 
 Result<void> check_name(const std::string& name, const char* what) {
     if (valid_component(name)) return {};
-    return fail(Code::invalid, std::string("\"") + name + "\" is not a " + what + ": only [a-zA-Z0-9][a-zA-Z0-9_.-]* is allowed");
+    return fail(Code::invalid,
+                std::string("\"") + name + "\" is not a " + what + ": only [a-zA-Z0-9][a-zA-Z0-9_.-]* is allowed");
 }
 
 Result<UniqueFd> make_and_open(const std::string& path) {
@@ -36,7 +37,8 @@ Result<UniqueFd> make_and_open(const std::string& path) {
 }
 
 Result<void> make_in(int parent, const char* name, mode_t mode) {
-    if (::mkdirat(parent, name, mode) != 0 && errno != EEXIST) return fail_errno(std::string("make directory \"") + name + "\"");
+    if (::mkdirat(parent, name, mode) != 0 && errno != EEXIST)
+        return fail_errno(std::string("make directory \"") + name + "\"");
     return {};
 }
 
@@ -78,8 +80,10 @@ Result<void> VolumeTree::make(const std::string& name, const Json& options) {
     GANTRY_CHECK(make_in(volume.get(), "consumers", 0700));
     GANTRY_CHECK(make_in(volume.get(), "_data", 0755));
     (void)::unlinkat(volume.get(), "options.new", 0);
-    GANTRY_CHECK(storage::write_small(volume.get(), "options.new", options.dump(-1, ' ', false, Json::error_handler_t::replace), Durable::no));
-    if (::renameat(volume.get(), "options.new", volume.get(), "options") != 0) return fail_errno("write the options of volume \"" + name + "\"");
+    GANTRY_CHECK(storage::write_small(volume.get(), "options.new",
+                                      options.dump(-1, ' ', false, Json::error_handler_t::replace), Durable::no));
+    if (::renameat(volume.get(), "options.new", volume.get(), "options") != 0)
+        return fail_errno("write the options of volume \"" + name + "\"");
     return {};
 }
 
@@ -90,7 +94,8 @@ Result<void> VolumeTree::remove(const std::string& name) {
     GANTRY_TRY(auto users, consumers(volume->get()));
     if (!users.empty()) return fail(Code::busy, "volume \"" + name + "\" is in use by \"" + users.front() + "\"");
     GANTRY_TRY(bool mounted, is_mount_point(volume->get(), "_data"));
-    if (mounted && ::umount2(data_path(name).c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0) return fail_errno("unmount volume \"" + name + "\"");
+    if (mounted && ::umount2(data_path(name).c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0)
+        return fail_errno("unmount volume \"" + name + "\"");
     std::string grave;
     for (int attempt = 0; attempt < 1000; ++attempt) {
         {
@@ -124,7 +129,8 @@ Result<void> VolumeTree::drop_consumer(int volume, const std::string& consumer) 
     GANTRY_CHECK(check_name(consumer, "consumer id"));
     UniqueFd directory(::openat(volume, "consumers", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!directory) return fail_errno("open the consumers of a volume");
-    if (::unlinkat(directory.get(), consumer.c_str(), 0) != 0 && errno != ENOENT) return fail_errno("drop the consumer \"" + consumer + "\"");
+    if (::unlinkat(directory.get(), consumer.c_str(), 0) != 0 && errno != ENOENT)
+        return fail_errno("drop the consumer \"" + consumer + "\"");
     return {};
 }
 

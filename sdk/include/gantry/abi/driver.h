@@ -123,7 +123,7 @@ typedef struct gantry_driver_plugin {
     uint32_t size;
     uint32_t abi_major; /* GANTRY_ABI_MAJOR it was compiled with */
     uint32_t abi_minor;
-    uint32_t flags; /* 0 */
+    uint32_t flags;      /* 0 */
     const char *name;    /* NUL-terminated, [a-z][a-z0-9_-]*, 32 bytes at most */
     const char *version; /* NUL-terminated, for people */
 

@@ -72,7 +72,8 @@ void FakeDaemon::on(std::string begins, Answer answer) {
 }
 
 void FakeDaemon::on_json(std::string begins, int status, std::string body) {
-    on(std::move(begins), [status, body = std::move(body)](const FakeRequest&, int fd) { send_json(fd, status, body); });
+    on(std::move(begins),
+       [status, body = std::move(body)](const FakeRequest&, int fd) { send_json(fd, status, body); });
 }
 
 std::vector<std::string> FakeDaemon::seen() const {
@@ -102,7 +103,8 @@ void FakeDaemon::serve(int fd) {
         request.head = data.substr(0, end + 2);
         data.erase(0, end + 4);
         request.method = request.head.substr(0, request.head.find(' '));
-        request.target = request.head.substr(request.method.size() + 1, request.head.find(" HTTP/") - request.method.size() - 1);
+        request.target =
+            request.head.substr(request.method.size() + 1, request.head.find(" HTTP/") - request.method.size() - 1);
         if (std::string length = header(request.head, "Content-Length"); !length.empty()) {
             std::size_t size = std::stoul(length);
             while (data.size() < size) {
@@ -130,8 +132,10 @@ void FakeDaemon::serve(int fd) {
             for (auto it = answers_.rbegin(); it != answers_.rend() && !answer; ++it)
                 if (line.starts_with(it->first)) answer = it->second;
         }
-        if (answer) answer(request, fd);
-        else send_json(fd, 404, R"({"message":"no such thing"})");
+        if (answer)
+            answer(request, fd);
+        else
+            send_json(fd, 404, R"({"message":"no such thing"})");
     }
 }
 
@@ -150,11 +154,14 @@ void send_json(int fd, int status, std::string_view body) {
 }
 
 void send_upgrade(int fd) {
-    send_text(fd, "HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n");
+    send_text(fd,
+              "HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\nConnection: "
+              "Upgrade\r\nUpgrade: tcp\r\n\r\n");
 }
 
 void send_chunked_head(int fd, std::string_view content_type) {
-    send_text(fd, "HTTP/1.1 200 OK\r\nContent-Type: " + std::string(content_type) + "\r\nTransfer-Encoding: chunked\r\n\r\n");
+    send_text(
+        fd, "HTTP/1.1 200 OK\r\nContent-Type: " + std::string(content_type) + "\r\nTransfer-Encoding: chunked\r\n\r\n");
 }
 
 void send_chunk(int fd, std::string_view data) {
@@ -166,7 +173,8 @@ void send_chunk(int fd, std::string_view data) {
 std::string frame(int stream, std::string_view text) {
     std::string head(8, '\0');
     head[0] = static_cast<char>(stream);
-    for (int i = 0; i < 4; ++i) head[static_cast<std::size_t>(7 - i)] = static_cast<char>((text.size() >> (8 * i)) & 0xff);
+    for (int i = 0; i < 4; ++i)
+        head[static_cast<std::size_t>(7 - i)] = static_cast<char>((text.size() >> (8 * i)) & 0xff);
     return head + std::string(text);
 }
 
@@ -179,7 +187,8 @@ Program::Program(const FakeDaemon& daemon, std::vector<std::string> arguments, s
     ::posix_spawn_file_actions_addopen(&actions, 0, (base_ + ".in").c_str(), O_RDONLY, 0);
     ::posix_spawn_file_actions_addopen(&actions, 1, (base_ + ".out").c_str(), O_WRONLY | O_CREAT, 0600);
     ::posix_spawn_file_actions_addopen(&actions, 2, (base_ + ".err").c_str(), O_WRONLY | O_CREAT, 0600);
-    std::string program = GANTRY_PROGRAM, host = "GANTRY_HOST=unix://" + daemon.socket(), path = "PATH=/usr/bin:/bin", zone = "TZ=UTC";
+    std::string program = GANTRY_PROGRAM, host = "GANTRY_HOST=unix://" + daemon.socket(), path = "PATH=/usr/bin:/bin",
+                zone = "TZ=UTC";
     std::vector<char*> argv{program.data()};
     for (std::string& argument : arguments) argv.push_back(argument.data());
     argv.push_back(nullptr);

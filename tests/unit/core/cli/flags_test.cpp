@@ -68,7 +68,8 @@ TEST(Flags, an_unknown_option_names_the_nearest_one) {
     Sample value;
     EXPECT_EQ(value.flags.parse({"--name"}, Options::anywhere).error().text, "flag needs an argument: --name");
     Sample number;
-    EXPECT_EQ(number.flags.parse({"--last", "many"}, Options::anywhere).error().text, "invalid argument \"many\" for \"--last\" flag: not a whole number");
+    EXPECT_EQ(number.flags.parse({"--last", "many"}, Options::anywhere).error().text,
+              "invalid argument \"many\" for \"--last\" flag: not a whole number");
 }
 
 TEST(Flags, help_is_found_and_lists_options_sorted) {

@@ -7,7 +7,8 @@ namespace gantry::cli {
 namespace {
 
 const ListShape shape{{"ID", "Name"}, {{"ID", "THING ID"}}};
-const std::vector<Json> rows{Json{{"ID", "1"}, {"Name", "ä very long name"}, {"Extra", "e"}}, Json{{"ID", "22222222222"}, {"Name", "b"}, {"Extra", "f"}}};
+const std::vector<Json> rows{Json{{"ID", "1"}, {"Name", "ä very long name"}, {"Extra", "e"}},
+                             Json{{"ID", "22222222222"}, {"Name", "b"}, {"Extra", "f"}}};
 
 TEST(Format, columns_are_ten_wide_at_least_and_count_characters) {
     EXPECT_EQ(*format_list(rows, shape, ""), "THING ID      NAME\n1             ä very long name\n22222222222   b\n");
@@ -18,7 +19,8 @@ TEST(Format, columns_are_ten_wide_at_least_and_count_characters) {
 
 TEST(Format, templates_make_lines_or_tables_with_heads) {
     EXPECT_EQ(*format_list(rows, shape, "{{.ID}}:{{.Extra}}"), "1:e\n22222222222:f\n");
-    EXPECT_EQ(*format_list(rows, shape, "table {{.ID}}\\t{{.Extra}}"), "THING ID      EXTRA\n1             e\n22222222222   f\n");
+    EXPECT_EQ(*format_list(rows, shape, "table {{.ID}}\\t{{.Extra}}"),
+              "THING ID      EXTRA\n1             e\n22222222222   f\n");
     EXPECT_EQ(*format_list({Json{{"a", 1}}}, shape, "json"), "{\"a\":1}\n");
     EXPECT_EQ(*format_list({}, shape, "{{.ID}}"), "");
     EXPECT_FALSE(format_list(rows, shape, "{{.Nothing}}"));
@@ -26,7 +28,8 @@ TEST(Format, templates_make_lines_or_tables_with_heads) {
 
 TEST(Format, json_is_indented_and_otherwise_untouched) {
     EXPECT_EQ(indent_json(R"({"b":1.0,"a":[ ],"s":"a\"{b\\","l":[1,{}]})"),
-              "{\n    \"b\": 1.0,\n    \"a\": [],\n    \"s\": \"a\\\"{b\\\\\",\n    \"l\": [\n        1,\n        {}\n    ]\n}");
+              "{\n    \"b\": 1.0,\n    \"a\": [],\n    \"s\": \"a\\\"{b\\\\\",\n    \"l\": [\n        1,\n        {}\n "
+              "   ]\n}");
     EXPECT_EQ(indent_json("[]"), "[]");
     EXPECT_EQ(indent_json("]]]\"open"), "\n]\n]\n]\"open");
 }

@@ -8,7 +8,8 @@ namespace {
 TEST(ResponseParser, takes_an_answer_byte_by_byte) {
     ResponseParser parser;
     std::string body;
-    for (char c : std::string("HTTP/1.1 200 OK\r\nContent-Type: text/x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n")) {
+    for (char c : std::string("HTTP/1.1 200 OK\r\nContent-Type: text/x\r\nTransfer-Encoding: "
+                              "chunked\r\n\r\n5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n")) {
         auto used = parser.push(std::string_view(&c, 1));
         ASSERT_TRUE(used) << used.error().text;
         body += parser.take_body();

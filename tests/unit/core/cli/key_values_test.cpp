@@ -28,7 +28,8 @@ TEST(KeyValues, env_files_come_first_and_bare_names_take_our_value) {
 
 TEST(KeyValues, a_bad_env_file_says_which_line) {
     TemporaryFile file("A B=1\n");
-    EXPECT_EQ(read_environment({file.path}, {}).error().text, "invalid env file (" + file.path + "): variable 'A B' contains whitespaces");
+    EXPECT_EQ(read_environment({file.path}, {}).error().text,
+              "invalid env file (" + file.path + "): variable 'A B' contains whitespaces");
     EXPECT_FALSE(read_environment({"/nonexistent/env"}, {}));
     EXPECT_EQ(read_environment({}, {"=x"}).error().text, "invalid environment variable: =x");
 }
@@ -73,7 +74,8 @@ TEST(KeyValues, extra_hosts_and_filters_are_read) {
     EXPECT_EQ(*parse_extra_host("h:host-gateway"), "h:host-gateway");
     EXPECT_FALSE(parse_extra_host("db:somewhere"));
     EXPECT_FALSE(parse_extra_host("db"));
-    EXPECT_EQ(*parse_filters({"label=a=b", "label=c", "status=exited"}), R"({"label":["a=b","c"],"status":["exited"]})");
+    EXPECT_EQ(*parse_filters({"label=a=b", "label=c", "status=exited"}),
+              R"({"label":["a=b","c"],"status":["exited"]})");
     EXPECT_FALSE(parse_filters({"label"}));
 }
 

@@ -29,10 +29,14 @@ TEST(Mounts, a_wrong_volume_argument_is_refused) {
 }
 
 TEST(Mounts, the_long_form_becomes_the_apis_mount) {
-    EXPECT_EQ(*parse_mount("type=bind,source=/a,target=/b,readonly,bind-propagation=rslave"),
-              Json::parse(R"({"Type":"bind","Source":"/a","Target":"/b","ReadOnly":true,"BindOptions":{"Propagation":"rslave"}})"));
-    EXPECT_EQ(*parse_mount("src=data,dst=/b,volume-driver=nfs,volume-opt=o=addr,\"volume-opt=m=a,b\",volume-nocopy"),
-              Json::parse(R"({"Type":"volume","Source":"data","Target":"/b","VolumeOptions":{"NoCopy":true,"DriverConfig":{"Name":"nfs","Options":{"o":"addr","m":"a,b"}}}})"));
+    EXPECT_EQ(
+        *parse_mount("type=bind,source=/a,target=/b,readonly,bind-propagation=rslave"),
+        Json::parse(
+            R"({"Type":"bind","Source":"/a","Target":"/b","ReadOnly":true,"BindOptions":{"Propagation":"rslave"}})"));
+    EXPECT_EQ(
+        *parse_mount("src=data,dst=/b,volume-driver=nfs,volume-opt=o=addr,\"volume-opt=m=a,b\",volume-nocopy"),
+        Json::parse(
+            R"({"Type":"volume","Source":"data","Target":"/b","VolumeOptions":{"NoCopy":true,"DriverConfig":{"Name":"nfs","Options":{"o":"addr","m":"a,b"}}}})"));
     EXPECT_EQ(*parse_mount("type=tmpfs,target=/t,tmpfs-size=64m,tmpfs-mode=1777"),
               Json::parse(R"({"Type":"tmpfs","Target":"/t","TmpfsOptions":{"SizeBytes":67108864,"Mode":1023}})"));
 }
@@ -42,14 +46,16 @@ TEST(Mounts, the_long_form_is_refused_in_dockers_words) {
     EXPECT_EQ(why("type=bind,target"), "invalid field 'target' must be a key=value pair");
     EXPECT_EQ(why("type=bind,tarhet=/b"), "unexpected key 'tarhet' in 'tarhet=/b' (did you mean 'target'?)");
     EXPECT_EQ(why("type=bind,target=/b,readonly=maybe"), "invalid value for readonly: maybe");
-    EXPECT_EQ(why("type=bind,source=/a,target=/b,volume-nocopy"), "cannot mix 'volume-*' options with mount type 'bind'");
+    EXPECT_EQ(why("type=bind,source=/a,target=/b,volume-nocopy"),
+              "cannot mix 'volume-*' options with mount type 'bind'");
     EXPECT_EQ(why("type=tmpfs,target=/t,tmpfs-size=lots"), "invalid value for tmpfs-size: lots");
     EXPECT_EQ(why("type=tmpfs,target=/t,tmpfs-mode=999"), "invalid value for tmpfs-mode: 999");
     EXPECT_EQ(why(""), "value is empty");
 }
 
 TEST(Mounts, devices_have_a_path_inside_and_a_mode) {
-    EXPECT_EQ(*parse_device("/dev/fuse"), Json::parse(R"({"PathOnHost":"/dev/fuse","PathInContainer":"/dev/fuse","CgroupPermissions":"rwm"})"));
+    EXPECT_EQ(*parse_device("/dev/fuse"),
+              Json::parse(R"({"PathOnHost":"/dev/fuse","PathInContainer":"/dev/fuse","CgroupPermissions":"rwm"})"));
     EXPECT_EQ((*parse_device("/dev/a:rw"))["CgroupPermissions"], "rw");
     EXPECT_EQ((*parse_device("/dev/a:/dev/b:r"))["PathInContainer"], "/dev/b");
     EXPECT_EQ(parse_device("/dev/a:/dev/b:x").error().text, "bad mode specified: x");

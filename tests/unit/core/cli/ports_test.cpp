@@ -9,7 +9,8 @@ std::string shown_port(std::string_view specification) {
     auto mappings = parse_publish(specification);
     if (!mappings) return "error: " + mappings.error().text;
     std::string text;
-    for (const PortMapping& m : *mappings) text += (text.empty() ? "" : " ") + m.host_address + "|" + m.host_port + "|" + m.container;
+    for (const PortMapping& m : *mappings)
+        text += (text.empty() ? "" : " ") + m.host_address + "|" + m.host_port + "|" + m.container;
     return text;
 }
 
@@ -31,7 +32,8 @@ TEST(Ports, ranges_are_expanded_pair_by_pair) {
 }
 
 TEST(Ports, wrong_specifications_are_refused_in_dockers_words) {
-    EXPECT_EQ(shown_port("80-82:8080-8081"), "error: invalid ranges specified for container and host Ports: 8080-8081 and 80-82");
+    EXPECT_EQ(shown_port("80-82:8080-8081"),
+              "error: invalid ranges specified for container and host Ports: 8080-8081 and 80-82");
     EXPECT_EQ(shown_port("80:65536"), "error: invalid containerPort: 65536");
     EXPECT_EQ(shown_port("x:80"), "error: invalid hostPort: x");
     EXPECT_EQ(shown_port("1.2.3:80:80"), "error: invalid IP address: 1.2.3");

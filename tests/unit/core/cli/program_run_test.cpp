@@ -126,8 +126,9 @@ TEST(ProgramRun, signals_go_to_the_container) {
 }
 
 TEST(ProgramRun, what_cannot_be_started_ends_with_dockers_codes) {
-    for (const auto& [message, code] : {std::pair(R"(exec: \"nope\": executable file not found in $PATH)", 127), std::pair("exec /x: permission denied", 126),
-                                        std::pair("port is already allocated", 125)}) {
+    for (const auto& [message, code] :
+         {std::pair(R"(exec: \"nope\": executable file not found in $PATH)", 127),
+          std::pair("exec /x: permission denied", 126), std::pair("port is already allocated", 125)}) {
         RunDaemon daemon;
         daemon.on_json("POST /containers/c1/start", 500, R"({"message":")" + std::string(message) + "\"}");
         Ended ended = run_program(daemon, {"run", "image", "nope"});
@@ -141,10 +142,14 @@ TEST(ProgramRun, a_missing_image_is_said_and_pulled) {
     RunDaemon daemon;
     std::atomic<int> creates{0};
     daemon.on("POST /containers/create", [&](const FakeRequest&, int fd) {
-        if (creates++ == 0) send_json(fd, 404, R"({"message":"No such image: busybox:latest"})");
-        else send_json(fd, 201, R"({"Id":"c1"})");
+        if (creates++ == 0)
+            send_json(fd, 404, R"({"message":"No such image: busybox:latest"})");
+        else
+            send_json(fd, 201, R"({"Id":"c1"})");
     });
-    daemon.on_json("POST /images/create", 200, "{\"status\":\"Pulling\",\"id\":\"latest\"}\n{\"status\":\"Downloading\",\"id\":\"a\",\"progressDetail\":{\"current\":1,\"total\":2}}\n");
+    daemon.on_json("POST /images/create", 200,
+                   "{\"status\":\"Pulling\",\"id\":\"latest\"}\n{\"status\":\"Downloading\",\"id\":\"a\","
+                   "\"progressDetail\":{\"current\":1,\"total\":2}}\n");
     Ended ended = run_program(daemon, {"run", "busybox"});
     EXPECT_EQ(ended.code, 0);
     EXPECT_THAT(ended.err, StartsWith("Unable to find image 'busybox:latest' locally\nlatest: Pulling\n"));
@@ -164,7 +169,8 @@ TEST(ProgramRun, wrong_options_are_one_clear_line_and_125) {
     Ended ended = run_program(daemon, {"run", "--nmae", "x", "image"});
     EXPECT_EQ(ended.code, 125);
     EXPECT_THAT(ended.err, StartsWith("gantry: unknown flag: --nmae (did you mean --name?)\n"));
-    EXPECT_THAT(run_program(daemon, {"run", "-p", "x:80", "image"}).err, StartsWith("gantry: invalid argument \"x:80\" for \"-p, --publish\" flag: invalid hostPort: x"));
+    EXPECT_THAT(run_program(daemon, {"run", "-p", "x:80", "image"}).err,
+                StartsWith("gantry: invalid argument \"x:80\" for \"-p, --publish\" flag: invalid hostPort: x"));
     EXPECT_EQ(run_program(daemon, {"run", "--gpus", "all", "image"}).code, 125);
     EXPECT_EQ(run_program(daemon, {"run", "--rm", "--restart=always", "image"}).code, 125);
     EXPECT_THAT(run_program(daemon, {"run", "-it", "image"}).err, HasSubstr("stdin is not a terminal"));
@@ -222,7 +228,8 @@ TEST(ProgramRun, exec_streams_and_ends_with_the_commands_code) {
 TEST(ProgramRun, start_attached_passes_the_code_on_and_several_starts_are_listed) {
     RunDaemon daemon;
     daemon.code = 4;
-    daemon.on_json("GET /containers/web/json", 200, R"({"Id":"c1","Config":{"Tty":false,"OpenStdin":false},"HostConfig":{"AutoRemove":false}})");
+    daemon.on_json("GET /containers/web/json", 200,
+                   R"({"Id":"c1","Config":{"Tty":false,"OpenStdin":false},"HostConfig":{"AutoRemove":false}})");
     Ended ended = run_program(daemon, {"start", "-a", "web"});
     EXPECT_EQ(ended.code, 4);
     EXPECT_EQ(ended.out, "hello\n");

@@ -17,16 +17,22 @@ std::string ago(std::int64_t seconds) { return std::to_string(wall_clock_ns() / 
 
 TEST(Program, ps_is_dockers_table) {
     FakeDaemon daemon;
-    daemon.on_json("GET /containers/json", 200,
-                   R"([{"Id":"0123456789abcdef0123","Names":["/web","/other/link"],"Image":"nginx","Command":"nginx -g daemon off; and more","Created":)" + ago(150) +
-                       R"(,"Ports":[{"IP":"0.0.0.0","PrivatePort":80,"PublicPort":8080,"Type":"tcp"}],"Labels":{"a":"b"},"State":"running","Status":"Up 2 minutes"}])");
+    daemon.on_json(
+        "GET /containers/json", 200,
+        R"([{"Id":"0123456789abcdef0123","Names":["/web","/other/link"],"Image":"nginx","Command":"nginx -g daemon off; and more","Created":)" +
+            ago(150) +
+            R"(,"Ports":[{"IP":"0.0.0.0","PrivatePort":80,"PublicPort":8080,"Type":"tcp"}],"Labels":{"a":"b"},"State":"running","Status":"Up 2 minutes"}])");
     EXPECT_EQ(run_program(daemon, {"ps"}).out,
-              "CONTAINER ID   IMAGE     COMMAND                  CREATED         STATUS         PORTS                  NAMES\n"
-              "0123456789ab   nginx     \"nginx -g daemon off…\"   2 minutes ago   Up 2 minutes   0.0.0.0:8080->80/tcp   web\n");
+              "CONTAINER ID   IMAGE     COMMAND                  CREATED         STATUS         PORTS                  "
+              "NAMES\n"
+              "0123456789ab   nginx     \"nginx -g daemon off…\"   2 minutes ago   Up 2 minutes   0.0.0.0:8080->80/tcp "
+              "  web\n");
     EXPECT_EQ(run_program(daemon, {"ps", "-aq"}).out, "0123456789ab\n");
     EXPECT_EQ(daemon.seen().back(), "GET /containers/json?all=1");
-    EXPECT_EQ(run_program(daemon, {"container", "ls", "--format", "{{.Names}}: {{.Label \"a\"}} {{.State}}"}).out, "web: b running\n");
-    EXPECT_EQ(run_program(daemon, {"ps", "--format", "table {{.Names}}\\t{{.Image}}"}).out, "NAMES     IMAGE\nweb       nginx\n");
+    EXPECT_EQ(run_program(daemon, {"container", "ls", "--format", "{{.Names}}: {{.Label \"a\"}} {{.State}}"}).out,
+              "web: b running\n");
+    EXPECT_EQ(run_program(daemon, {"ps", "--format", "table {{.Names}}\\t{{.Image}}"}).out,
+              "NAMES     IMAGE\nweb       nginx\n");
     EXPECT_EQ(run_program(daemon, {"ps", "-f", "status=exited", "--no-trunc", "-q"}).out, "0123456789abcdef0123\n");
     EXPECT_EQ(daemon.seen().back(), "GET /containers/json?filters=%7B%22status%22:%5B%22exited%22%5D%7D");
     Ended wrong = run_program(daemon, {"ps", "--format", "{{.Nme}}"});
@@ -36,9 +42,11 @@ TEST(Program, ps_is_dockers_table) {
 
 TEST(Program, images_shows_a_row_for_each_name) {
     FakeDaemon daemon;
-    daemon.on_json("GET /images/json", 200,
-                   R"([{"Id":"sha256:0123456789abcdef","RepoTags":["a:1","reg:5000/b:2"],"RepoDigests":["a@sha256:dd"],"Created":)" + ago(7200 * 24) +
-                       R"(,"Size":12345678,"Containers":-1,"SharedSize":-1},{"Id":"sha256:ff23456789abcdef","RepoTags":[],"Created":0,"Size":5}])");
+    daemon.on_json(
+        "GET /images/json", 200,
+        R"([{"Id":"sha256:0123456789abcdef","RepoTags":["a:1","reg:5000/b:2"],"RepoDigests":["a@sha256:dd"],"Created":)" +
+            ago(7200 * 24) +
+            R"(,"Size":12345678,"Containers":-1,"SharedSize":-1},{"Id":"sha256:ff23456789abcdef","RepoTags":[],"Created":0,"Size":5}])");
     EXPECT_EQ(run_program(daemon, {"images"}).out,
               "REPOSITORY   TAG       IMAGE ID       CREATED      SIZE\n"
               "a            1         0123456789ab   2 days ago   12.3MB\n"
@@ -53,7 +61,8 @@ TEST(Program, inspect_keeps_the_daemons_order_and_finds_every_kind) {
     daemon.on_json("GET /images/thing/json", 200, R"({"Id":"sha256:1","b":[],"a":{"x":1.50,"y":"{,:"}})");
     Ended ended = run_program(daemon, {"inspect", "thing"});
     EXPECT_EQ(ended.out,
-              "[\n    {\n        \"Id\": \"sha256:1\",\n        \"b\": [],\n        \"a\": {\n            \"x\": 1.50,\n            \"y\": \"{,:\"\n        }\n    }\n]\n");
+              "[\n    {\n        \"Id\": \"sha256:1\",\n        \"b\": [],\n        \"a\": {\n            \"x\": "
+              "1.50,\n            \"y\": \"{,:\"\n        }\n    }\n]\n");
     EXPECT_EQ(run_program(daemon, {"inspect", "-f", "{{.a.y}} {{json .b}}", "thing"}).out, "{,: []\n");
     ended = run_program(daemon, {"inspect", "nothing"});
     EXPECT_EQ(ended.code, 1);
@@ -111,13 +120,17 @@ TEST(Program, load_sends_files_with_their_length_and_shows_lines) {
     FakeDaemon daemon;
     std::string content(2 << 20, 'a'), file = daemon.directory() + "/image.tar";
     ASSERT_TRUE(write_file(file, content));
-    daemon.on_json("POST /images/load", 200, "{\"status\":\"Loading layer\",\"id\":\"l\",\"progressDetail\":{\"current\":5,\"total\":10}}\r\n{\"stream\":\"Loaded image: a:1\\n\"}\r\n");
+    daemon.on_json("POST /images/load", 200,
+                   "{\"status\":\"Loading "
+                   "layer\",\"id\":\"l\",\"progressDetail\":{\"current\":5,\"total\":10}}\r\n{\"stream\":\"Loaded "
+                   "image: a:1\\n\"}\r\n");
     Ended ended = run_program(daemon, {"load", "-i", file});
     EXPECT_EQ(ended.code, 0) << ended.err;
     EXPECT_EQ(ended.out, "Loaded image: a:1\n");
     EXPECT_TRUE(daemon.request("POST /images/load").body == content);
     EXPECT_THAT(daemon.request("POST /images/load").head, HasSubstr("Content-Length: 2097152"));
-    daemon.on_json("POST /images/load", 200, R"({"errorDetail":{"message":"invalid tar header"},"error":"invalid tar header"})");
+    daemon.on_json("POST /images/load", 200,
+                   R"({"errorDetail":{"message":"invalid tar header"},"error":"invalid tar header"})");
     ended = run_program(daemon, {"image", "load"}, "x");
     EXPECT_EQ(ended.code, 1);
     EXPECT_EQ(ended.err, "invalid tar header\n");
@@ -148,30 +161,38 @@ TEST(Program, a_refused_upload_shows_the_refusal) {
 TEST(Program, network_and_volume_options_become_the_apis_body) {
     FakeDaemon daemon;
     daemon.on_json("POST /networks/create", 201, R"({"Id":"n1","Warning":""})");
-    Ended ended = run_program(daemon, {"network", "create", "-d", "x", "-o", "mtu=1400", "--subnet", "10.1.0.0/16", "--subnet", "fd00::/64", "--gateway", "fd00::1",
-                                       "--ip-range", "10.1.5.0/24", "--label", "a", "--internal", "net"});
+    Ended ended = run_program(
+        daemon, {"network", "create", "-d", "x", "-o", "mtu=1400", "--subnet", "10.1.0.0/16", "--subnet", "fd00::/64",
+                 "--gateway", "fd00::1", "--ip-range", "10.1.5.0/24", "--label", "a", "--internal", "net"});
     EXPECT_EQ(ended.out, "n1\n") << ended.err;
     EXPECT_EQ(daemon.request("POST /networks/create").json(),
               Json::parse(R"({"Name":"net","Driver":"x","Options":{"mtu":"1400"},"Labels":{"a":""},"Internal":true,
                               "IPAM":{"Config":[{"Subnet":"10.1.0.0/16","IPRange":"10.1.5.0/24"},{"Subnet":"fd00::/64","Gateway":"fd00::1"}]}})"));
-    EXPECT_EQ(run_program(daemon, {"network", "create", "--subnet", "10.1.0.0/16", "--gateway", "10.2.0.1", "n"}).err, "no matching subnet for gateway 10.2.0.1\n");
+    EXPECT_EQ(run_program(daemon, {"network", "create", "--subnet", "10.1.0.0/16", "--gateway", "10.2.0.1", "n"}).err,
+              "no matching subnet for gateway 10.2.0.1\n");
     daemon.on_json("POST /volumes/create", 201, R"({"Name":"v"})");
     EXPECT_EQ(run_program(daemon, {"volume", "create", "-d", "nfs", "-o", "server=a", "v"}).out, "v\n");
-    EXPECT_EQ(daemon.request("POST /volumes/create").json(), Json::parse(R"({"Name":"v","Driver":"nfs","DriverOpts":{"server":"a"}})"));
+    EXPECT_EQ(daemon.request("POST /volumes/create").json(),
+              Json::parse(R"({"Name":"v","Driver":"nfs","DriverOpts":{"server":"a"}})"));
 }
 
 TEST(Program, lists_of_networks_and_volumes_have_dockers_heads) {
     FakeDaemon daemon;
-    daemon.on_json("GET /networks", 200, R"([{"Id":"bbbbbbbbbbbbbbbb","Name":"two","Driver":"x","Scope":"local"},{"Id":"aaaaaaaaaaaaaaaa","Name":"one","Driver":"y","Scope":"local"}])");
+    daemon.on_json(
+        "GET /networks", 200,
+        R"([{"Id":"bbbbbbbbbbbbbbbb","Name":"two","Driver":"x","Scope":"local"},{"Id":"aaaaaaaaaaaaaaaa","Name":"one","Driver":"y","Scope":"local"}])");
     EXPECT_EQ(run_program(daemon, {"network", "ls"}).out,
-              "NETWORK ID     NAME      DRIVER    SCOPE\naaaaaaaaaaaa   one       y         local\nbbbbbbbbbbbb   two       x         local\n");
+              "NETWORK ID     NAME      DRIVER    SCOPE\naaaaaaaaaaaa   one       y         local\nbbbbbbbbbbbb   two  "
+              "     x         local\n");
     daemon.on_json("GET /volumes", 200, R"({"Volumes":[{"Name":"data","Driver":"local"}],"Warnings":null})");
     EXPECT_EQ(run_program(daemon, {"volume", "ls"}).out, "DRIVER    VOLUME NAME\nlocal     data\n");
 }
 
 TEST(Program, driver_check_ends_with_0_or_1) {
     FakeDaemon daemon;
-    daemon.on_json("POST /gantry/drivers/check", 200, R"({"file":"/etc/passwd","ok":false,"checks":[{"name":"owner","ok":true,"message":""},{"name":"symbol","ok":false,"message":"no gantry_driver_entry"}]})");
+    daemon.on_json(
+        "POST /gantry/drivers/check", 200,
+        R"({"file":"/etc/passwd","ok":false,"checks":[{"name":"owner","ok":true,"message":""},{"name":"symbol","ok":false,"message":"no gantry_driver_entry"}]})");
     Ended ended = run_program(daemon, {"driver", "check", "/etc/passwd"});
     EXPECT_EQ(ended.code, 1);
     EXPECT_EQ(ended.out, "ok    owner\nFAIL  symbol: no gantry_driver_entry\n/etc/passwd: would be refused\n");
@@ -182,7 +203,9 @@ TEST(Program, driver_check_ends_with_0_or_1) {
 
 TEST(Program, port_top_wait_and_stats_read_their_answers) {
     FakeDaemon daemon;
-    daemon.on_json("GET /containers/web/json", 200, R"({"NetworkSettings":{"Ports":{"80/tcp":[{"HostIp":"0.0.0.0","HostPort":"8080"},{"HostIp":"::","HostPort":"8080"}],"81/tcp":null}}})");
+    daemon.on_json(
+        "GET /containers/web/json", 200,
+        R"({"NetworkSettings":{"Ports":{"80/tcp":[{"HostIp":"0.0.0.0","HostPort":"8080"},{"HostIp":"::","HostPort":"8080"}],"81/tcp":null}}})");
     EXPECT_EQ(run_program(daemon, {"port", "web"}).out, "80/tcp -> 0.0.0.0:8080\n80/tcp -> [::]:8080\n");
     EXPECT_EQ(run_program(daemon, {"port", "web", "80"}).out, "0.0.0.0:8080\n[::]:8080\n");
     EXPECT_EQ(run_program(daemon, {"port", "web", "81"}).err, "no public port '81/tcp' published for web\n");
@@ -194,8 +217,11 @@ TEST(Program, port_top_wait_and_stats_read_their_answers) {
     std::atomic<int> round{0};
     daemon.on("GET /containers/web/stats", [&](const FakeRequest&, int fd) {
         int n = ++round;
-        send_json(fd, 200, R"({"id":"0123456789abcdef","name":"/web","cpu_stats":{"cpu_usage":{"total_usage":)" + std::to_string(n * 50) + R"(},"system_cpu_usage":)" +
-                               std::to_string(n * 1000) + R"(,"online_cpus":2},"memory_stats":{"usage":3145728,"limit":4194304,"stats":{"inactive_file":1048576}},"pids_stats":{"current":4}})");
+        send_json(
+            fd, 200,
+            R"({"id":"0123456789abcdef","name":"/web","cpu_stats":{"cpu_usage":{"total_usage":)" +
+                std::to_string(n * 50) + R"(},"system_cpu_usage":)" + std::to_string(n * 1000) +
+                R"(,"online_cpus":2},"memory_stats":{"usage":3145728,"limit":4194304,"stats":{"inactive_file":1048576}},"pids_stats":{"current":4}})");
     });
     EXPECT_EQ(run_program(daemon, {"stats", "--no-stream", "web"}).out,
               "CONTAINER ID   NAME      CPU %     MEM USAGE / LIMIT   MEM %     NET I/O   BLOCK I/O   PIDS\n"
@@ -206,10 +232,13 @@ TEST(Program, events_are_lines) {
     FakeDaemon daemon;
     daemon.on("GET /events", [](const FakeRequest&, int fd) {
         send_chunked_head(fd);
-        send_chunk(fd, "{\"Type\":\"container\",\"Action\":\"start\",\"Actor\":{\"ID\":\"c1\",\"Attributes\":{\"image\":\"a\",\"name\":\"web\"}},\"timeNano\":1767323045000000001}\n");
+        send_chunk(fd,
+                   "{\"Type\":\"container\",\"Action\":\"start\",\"Actor\":{\"ID\":\"c1\",\"Attributes\":{\"image\":"
+                   "\"a\",\"name\":\"web\"}},\"timeNano\":1767323045000000001}\n");
         send_chunk(fd, "");
     });
-    EXPECT_EQ(run_program(daemon, {"events", "--until", "1s"}).out, "2026-01-02T03:04:05.000000001+00:00 container start c1 (image=a, name=web)\n");
+    EXPECT_EQ(run_program(daemon, {"events", "--until", "1s"}).out,
+              "2026-01-02T03:04:05.000000001+00:00 container start c1 (image=a, name=web)\n");
     EXPECT_EQ(run_program(daemon, {"system", "events", "--format", "{{.Action}}"}).out, "start\n");
 }
 
@@ -227,7 +256,8 @@ TEST(Program, help_is_there_for_every_command) {
     FakeDaemon daemon;
     EXPECT_THAT(run_program(daemon, {}).out, StartsWith("Usage:  gantry [OPTIONS] COMMAND\n"));
     EXPECT_THAT(run_program(daemon, {"network", "--help"}).out, HasSubstr("\n  disconnect   "));
-    EXPECT_THAT(run_program(daemon, {"help", "container", "ls"}).out, HasSubstr("Aliases:\n  gantry container ls, gantry container ps, gantry container list, gantry ps\n"));
+    EXPECT_THAT(run_program(daemon, {"help", "container", "ls"}).out,
+                HasSubstr("Aliases:\n  gantry container ls, gantry container ps, gantry container list, gantry ps\n"));
     EXPECT_THAT(run_program(daemon, {"run", "--help"}).out, HasSubstr("  -p, --publish list "));
     EXPECT_TRUE(daemon.seen().empty());
 }

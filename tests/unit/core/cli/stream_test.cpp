@@ -11,7 +11,8 @@ TEST(Demultiplexer, frames_may_be_cut_anywhere) {
     std::string data;
     for (auto [stream, text] : {std::pair(1, "one"), std::pair(2, "two"), std::pair(1, ""), std::pair(1, "three")}) {
         std::string_view view = text;
-        data += std::string({static_cast<char>(stream), 0, 0, 0, 0, 0, 0, static_cast<char>(view.size())}) + std::string(view);
+        data += std::string({static_cast<char>(stream), 0, 0, 0, 0, 0, 0, static_cast<char>(view.size())}) +
+                std::string(view);
     }
     for (std::size_t piece : {1u, 2u, 7u, 100u}) {
         std::string out, err;
@@ -19,7 +20,8 @@ TEST(Demultiplexer, frames_may_be_cut_anywhere) {
             (fd == 2 ? err : out) += part;
             return {};
         });
-        for (std::size_t at = 0; at < data.size(); at += piece) ASSERT_TRUE(demultiplexer.push(std::string_view(data).substr(at, piece)));
+        for (std::size_t at = 0; at < data.size(); at += piece)
+            ASSERT_TRUE(demultiplexer.push(std::string_view(data).substr(at, piece)));
         EXPECT_EQ(out, "onethree");
         EXPECT_EQ(err, "two");
     }
@@ -42,7 +44,8 @@ TEST(Signals, are_named_as_the_api_wants_them) {
 }
 
 TEST(Progress, lines_leave_moving_bars_out_and_terminals_rewrite) {
-    Json first = Json::parse(R"({"id":"a","status":"Pulling"})"), moving = Json::parse(R"({"id":"a","status":"Downloading","progressDetail":{"current":5,"total":10}})");
+    Json first = Json::parse(R"({"id":"a","status":"Pulling"})"),
+         moving = Json::parse(R"({"id":"a","status":"Downloading","progressDetail":{"current":5,"total":10}})");
     std::string text;
     auto write = [&](std::string_view part) { text += part; };
     ProgressView lines(ProgressView::Target::lines, write);

@@ -5,7 +5,8 @@
 namespace gantry::cli {
 namespace {
 
-std::string shown(std::string_view text, const char* data = R"({"Name":"web","State":{"Status":"running","Pid":7,"Ok":true},"List":["a","b"],
+std::string shown(std::string_view text,
+                  const char* data = R"({"Name":"web","State":{"Status":"running","Pid":7,"Ok":true},"List":["a","b"],
                                                                "Map":{"k-1":"v","z":{"IP":"10.0.0.2"}},"Empty":[],"None":null,"__labels":{"l":"x"}})") {
     auto parsed = Template::parse(text);
     if (!parsed) return "error: " + parsed.error().text;

@@ -51,7 +51,10 @@ TEST(Units, times_are_given_in_many_ways) {
 TEST(Units, detach_keys_are_held_back_until_they_are_not_the_sequence) {
     auto keys = DetachKeys::parse("");
     ASSERT_TRUE(keys);
-    EXPECT_EQ(keys->filter("a\x10" "b"), "a\x10" "b");
+    EXPECT_EQ(keys->filter("a\x10"
+                           "b"),
+              "a\x10"
+              "b");
     EXPECT_EQ(keys->filter("x\x10"), "x");
     EXPECT_FALSE(keys->detached());
     EXPECT_EQ(keys->filter("\x11rest"), "");

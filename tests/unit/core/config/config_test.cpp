@@ -37,7 +37,8 @@ TEST(Config, means_the_same_without_a_file_and_with_an_empty_one) {
         EXPECT_EQ(config->defaults.network, "bridge");
         EXPECT_EQ(config->stop_timeout, 10);
         EXPECT_EQ(config->pids_limit, 4096);
-        EXPECT_EQ(config->address_pools, (std::vector<std::pair<std::string, int>>{{"172.16.0.0/12", 20}, {"192.168.0.0/16", 24}}));
+        EXPECT_EQ(config->address_pools,
+                  (std::vector<std::pair<std::string, int>>{{"172.16.0.0/12", 20}, {"192.168.0.0/16", 24}}));
     }
     auto missing = load(scratch / "nothing", Missing::is_error);
     ASSERT_FALSE(missing);
@@ -79,32 +80,56 @@ TEST(Config, reads_every_key_and_comments) {
 
 TEST(Config, says_where_an_unknown_key_is_and_what_was_meant) {
     EXPECT_EQ(problem("{\n  \"stop_timout\": 5}"), "2:3: \"stop_timout\": unknown key; did you mean \"stop_timeout\"?");
-    EXPECT_EQ(problem("{\"default\": {\n    \"netwrok\": \"x\"}}"), "2:5: \"default.netwrok\": unknown key; did you mean \"network\"?");
-    EXPECT_NE(problem("{\"drivers\": {\"nfs\": {\"zzzzzzzz\": 1}}}").find("known are use, options, isolation"), std::string::npos);
+    EXPECT_EQ(problem("{\"default\": {\n    \"netwrok\": \"x\"}}"),
+              "2:5: \"default.netwrok\": unknown key; did you mean \"network\"?");
+    EXPECT_NE(problem("{\"drivers\": {\"nfs\": {\"zzzzzzzz\": 1}}}").find("known are use, options, isolation"),
+              std::string::npos);
 }
 
 TEST(Config, says_what_was_found_and_what_is_allowed) {
-    EXPECT_EQ(problem("{\"log_level\": \"wran\"}"),
-              "1:2: \"log_level\": found the text \"wran\", must be one of error, warn, info, debug; did you mean \"warn\"?");
-    EXPECT_EQ(problem("{\"stop_timeout\": -1}"), "1:2: \"stop_timeout\": found the number -1, must be a whole number from 0 to 3600");
-    EXPECT_EQ(problem("{\"stop_timeout\": \"10\"}"), "1:2: \"stop_timeout\": found the text \"10\", must be a whole number from 0 to 3600");
+    EXPECT_EQ(
+        problem("{\"log_level\": \"wran\"}"),
+        "1:2: \"log_level\": found the text \"wran\", must be one of error, warn, info, debug; did you mean \"warn\"?");
+    EXPECT_EQ(problem("{\"stop_timeout\": -1}"),
+              "1:2: \"stop_timeout\": found the number -1, must be a whole number from 0 to 3600");
+    EXPECT_EQ(problem("{\"stop_timeout\": \"10\"}"),
+              "1:2: \"stop_timeout\": found the text \"10\", must be a whole number from 0 to 3600");
     EXPECT_EQ(problem("{\"dns\": [\n\"1.1.1.1\",\n  \"x\"]}"), "3:3: \"dns.1\": found \"x\", must be an IP address");
-    EXPECT_EQ(problem("{\"drivers\": {\"path\": [\"rel\"]}}"), "1:23: \"drivers.path.0\": found \"rel\", must be an absolute path");
-    for (const char* text : {"[]", "3", "{\"drivers\": []}", "{\"drivers\": {\"a b\": {}}}", "{\"drivers\": {\"nfs\": []}}",
-                             "{\"drivers\": {\"nfs\": {\"options\": 3}}}", "{\"drivers\": {\"nfs\": {\"isolation\": true}}}", "{\"name\": \"UPPER\"}",
-                             "{\"name\": \"a-name-that-is-much-too-long\"}", "{\"default\": {\"layer\": \"\"}}", "{\"default\": {\"layer\": \"../x\"}}",
-                             "{\"log\": {\"max-size\": \"x\"}}", "{\"log\": {\"max-size\": 1}}", "{\"log\": {\"driver\": \"syslog\"}}",
-                             "{\"address_pools\": []}", "{\"address_pools\": [{\"base\": \"10.0.0.1/8\"}]}", "{\"address_pools\": [{\"base\": \"10.0.0.0/8\", \"size\": 4}]}",
-                             "{\"address_pools\": [{}]}", "{\"pids_limit\": 0}", "{\"events_kept\": 1e3}", "{\"events_kept\": 18446744073709551615}",
-                             "{\"dns\": \"1.1.1.1\"}", "{\"name\": null}"})
+    EXPECT_EQ(problem("{\"drivers\": {\"path\": [\"rel\"]}}"),
+              "1:23: \"drivers.path.0\": found \"rel\", must be an absolute path");
+    for (const char* text : {"[]",
+                             "3",
+                             "{\"drivers\": []}",
+                             "{\"drivers\": {\"a b\": {}}}",
+                             "{\"drivers\": {\"nfs\": []}}",
+                             "{\"drivers\": {\"nfs\": {\"options\": 3}}}",
+                             "{\"drivers\": {\"nfs\": {\"isolation\": true}}}",
+                             "{\"name\": \"UPPER\"}",
+                             "{\"name\": \"a-name-that-is-much-too-long\"}",
+                             "{\"default\": {\"layer\": \"\"}}",
+                             "{\"default\": {\"layer\": \"../x\"}}",
+                             "{\"log\": {\"max-size\": \"x\"}}",
+                             "{\"log\": {\"max-size\": 1}}",
+                             "{\"log\": {\"driver\": \"syslog\"}}",
+                             "{\"address_pools\": []}",
+                             "{\"address_pools\": [{\"base\": \"10.0.0.1/8\"}]}",
+                             "{\"address_pools\": [{\"base\": \"10.0.0.0/8\", \"size\": 4}]}",
+                             "{\"address_pools\": [{}]}",
+                             "{\"pids_limit\": 0}",
+                             "{\"events_kept\": 1e3}",
+                             "{\"events_kept\": 18446744073709551615}",
+                             "{\"dns\": \"1.1.1.1\"}",
+                             "{\"name\": null}"})
         EXPECT_NE(problem(text), "") << text;
 }
 
 TEST(Config, says_where_it_is_no_json) {
-    EXPECT_TRUE(problem("{\n  \"name\": \"a\"\n  \"dns\": []\n}").starts_with("3:")) << problem("{\n  \"name\": \"a\"\n  \"dns\": []\n}");
+    EXPECT_TRUE(problem("{\n  \"name\": \"a\"\n  \"dns\": []\n}").starts_with("3:"))
+        << problem("{\n  \"name\": \"a\"\n  \"dns\": []\n}");
     EXPECT_TRUE(problem("{").starts_with("1:"));
     EXPECT_TRUE(problem("{\"name\": \"a\", \"name\": \"b\"}").starts_with("1:15: \"name\": the key stands twice"));
-    EXPECT_NE(problem("{\"name\": " + std::string(100'000, '[') + std::string(100'000, ']') + "}").find("nested"), std::string::npos);
+    EXPECT_NE(problem("{\"name\": " + std::string(100'000, '[') + std::string(100'000, ']') + "}").find("nested"),
+              std::string::npos);
 }
 
 TEST(Config, tells_of_every_problem) {

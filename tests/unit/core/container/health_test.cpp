@@ -22,7 +22,8 @@ TEST(HealthCheck, none_is_none) {
 
 TEST(HealthCheck, malformed_ones_are_refused) {
     auto error = [](Json health) { return read_health_check({{"Healthcheck", health}}).error().text; };
-    EXPECT_EQ(error({{"Test", {"RUN", "x"}}}), "Unknown probe type 'RUN' in Healthcheck, allowed: NONE, CMD, CMD-SHELL");
+    EXPECT_EQ(error({{"Test", {"RUN", "x"}}}),
+              "Unknown probe type 'RUN' in Healthcheck, allowed: NONE, CMD, CMD-SHELL");
     EXPECT_EQ(error({{"Test", {"CMD"}}}), "Test in Healthcheck has no command");
     EXPECT_EQ(error({{"Test", {"CMD", "x"}}, {"Interval", 5}}), "Interval in Healthcheck cannot be less than 1ms");
     EXPECT_EQ(error({{"Test", {"CMD", "x"}}, {"Retries", -1}}), "Retries in Healthcheck cannot be negative");

@@ -26,7 +26,8 @@ protected:
     void TearDown() override { std::filesystem::remove_all(directory_); }
 
     std::unique_ptr<LogWriter> writer(int max_size = 20 << 20, int max_file = 3) {
-        auto made = LogWriter::create({{"driver", GetParam()}, {"path", directory_}, {"max_size", max_size}, {"max_file", max_file}});
+        auto made = LogWriter::create(
+            {{"driver", GetParam()}, {"path", directory_}, {"max_size", max_size}, {"max_file", max_file}});
         EXPECT_TRUE(made) << made.error().text;
         return std::move(*made);
     }

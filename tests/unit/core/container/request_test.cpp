@@ -15,7 +15,8 @@
 namespace gantry::container {
 namespace {
 
-const Json image = Json::parse(R"({"Env": ["PATH=/bin", "A=image"], "Cmd": ["serve", "-x"], "Entrypoint": ["/entry"], "User": "www",
+const Json image =
+    Json::parse(R"({"Env": ["PATH=/bin", "A=image"], "Cmd": ["serve", "-x"], "Entrypoint": ["/entry"], "User": "www",
   "WorkingDir": "/srv", "ExposedPorts": {"80/tcp": {}}, "Volumes": {"/data": {}}, "Labels": {"from": "image", "both": "image"}})");
 
 Result<Container> read(Json body) {
@@ -60,15 +61,21 @@ TEST(CreateRequest, says_what_is_wrong_in_one_line) {
     EXPECT_EQ(error_of({{"Cmd", Json::array()}, {"Entrypoint", {""}}}), "no command specified");
     EXPECT_EQ(error_of(host({{"Memory", 4096}})), "Minimum memory limit allowed is 6MB");
     EXPECT_EQ(error_of(host({{"RestartPolicy", {{"Name", "sometimes"}}}})),
-              "invalid restart policy: unknown policy 'sometimes'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'");
-    EXPECT_EQ(error_of(host({{"AutoRemove", true}, {"RestartPolicy", {{"Name", "always"}}}})), "can't create 'AutoRemove' container with restart policy");
-    EXPECT_EQ(error_of(host({{"CapAdd", {"NET_ADMN"}}})), "invalid capability: \"CAP_NET_ADMN\", did you mean \"CAP_NET_ADMIN\"?");
-    EXPECT_EQ(error_of(host({{"PidMode", "elsewhere"}})), "invalid HostConfig.PidMode: \"elsewhere\", allowed: \"\" \"host\" \"container:NAME\"");
+              "invalid restart policy: unknown policy 'sometimes'; use one of 'no', 'always', 'on-failure', or "
+              "'unless-stopped'");
+    EXPECT_EQ(error_of(host({{"AutoRemove", true}, {"RestartPolicy", {{"Name", "always"}}}})),
+              "can't create 'AutoRemove' container with restart policy");
+    EXPECT_EQ(error_of(host({{"CapAdd", {"NET_ADMN"}}})),
+              "invalid capability: \"CAP_NET_ADMN\", did you mean \"CAP_NET_ADMIN\"?");
+    EXPECT_EQ(error_of(host({{"PidMode", "elsewhere"}})),
+              "invalid HostConfig.PidMode: \"elsewhere\", allowed: \"\" \"host\" \"container:NAME\"");
     EXPECT_EQ(error_of(host({{"StorageOpt", {{"size", "1g"}}}})), "HostConfig.StorageOpt is not supported");
     EXPECT_EQ(error_of(host({{"Memory", "much"}})), "HostConfig.Memory: expected number, found string");
-    EXPECT_EQ(error_of(host({{"Ulimits", {{{"Name", "files"}, {"Soft", 1}, {"Hard", 1}}}}})), "invalid ulimit type: files");
+    EXPECT_EQ(error_of(host({{"Ulimits", {{{"Name", "files"}, {"Soft", 1}, {"Hard", 1}}}}})),
+              "invalid ulimit type: files");
     EXPECT_EQ(error_of({{"Env", {"=x"}}}), "invalid environment variable: =x");
-    EXPECT_EQ(error_of({{"WorkingDir", "relative"}}), "the working directory 'relative' is invalid, it needs to be an absolute path");
+    EXPECT_EQ(error_of({{"WorkingDir", "relative"}}),
+              "the working directory 'relative' is invalid, it needs to be an absolute path");
 }
 
 TEST(CreateRequest, survives_the_store) {
@@ -109,7 +116,9 @@ TEST(Capabilities, add_all_then_drop_one) {
 }
 
 Result<WantedMounts> mounts_of(Json host, Json config = {{"Volumes", Json::object()}}) {
-    return wanted_mounts(config, host, [](const std::string& ref) -> Result<std::vector<MountPoint>> { return fail(Code::not_found, "No such container: " + ref); });
+    return wanted_mounts(config, host, [](const std::string& ref) -> Result<std::vector<MountPoint>> {
+        return fail(Code::not_found, "No such container: " + ref);
+    });
 }
 
 TEST(Mounts, a_bind_may_be_a_host_path_or_a_volume) {
@@ -124,7 +133,8 @@ TEST(Mounts, a_bind_may_be_a_host_path_or_a_volume) {
 }
 
 TEST(Mounts, an_images_volume_gives_way_to_the_users_mount) {
-    auto m = mounts_of({{"Binds", {"mine:/data"}}}, {{"Volumes", {{"/data", Json::object()}, {"/other", Json::object()}}}});
+    auto m =
+        mounts_of({{"Binds", {"mine:/data"}}}, {{"Volumes", {{"/data", Json::object()}, {"/other", Json::object()}}}});
     ASSERT_TRUE(m);
     ASSERT_EQ(m->points.size(), 2u);
     EXPECT_EQ(m->points[0].name, "mine");
@@ -153,7 +163,8 @@ TEST(Mounts, bad_ones_are_refused) {
     EXPECT_EQ(error({{"Tmpfs", {{"/t", "size=1m,evil"}}}}), "invalid tmpfs option [\"evil\"]");
     EXPECT_EQ(error({{"Mounts", {{{"Type", "bind"}, {"Source", "/does/not/exist"}, {"Target", "/x"}}}}}),
               "invalid mount config for type \"bind\": bind source path does not exist: /does/not/exist");
-    EXPECT_EQ(error({{"Mounts", {{{"Type", "magic"}, {"Target", "/x"}}}}}), "invalid mount config: mount type unknown: \"magic\"");
+    EXPECT_EQ(error({{"Mounts", {{{"Type", "magic"}, {"Target", "/x"}}}}}),
+              "invalid mount config: mount type unknown: \"magic\"");
 }
 
 TEST(Seccomp, a_capability_opens_its_calls_and_no_others) {
@@ -171,7 +182,8 @@ TEST(Seccomp, a_capability_opens_its_calls_and_no_others) {
     EXPECT_TRUE(names(plain, "SCMP_ACT_ERRNO").contains("mount"));
     EXPECT_TRUE(names(admin, "SCMP_ACT_ALLOW").contains("mount"));
     EXPECT_FALSE(names(admin, "SCMP_ACT_ERRNO").contains("mount"));
-    for (const char* never : {"io_uring_setup", "kexec_load", "keyctl", "socketcall"}) EXPECT_FALSE(names(admin, "SCMP_ACT_ALLOW").contains(never)) << never;
+    for (const char* never : {"io_uring_setup", "kexec_load", "keyctl", "socketcall"})
+        EXPECT_FALSE(names(admin, "SCMP_ACT_ALLOW").contains(never)) << never;
     EXPECT_EQ(plain.oci["defaultErrnoRet"], 38);
 }
 
@@ -184,7 +196,8 @@ TEST(Seccomp, the_default_profile_is_the_references_rules) {
         std::set<std::string> all;
         for (const Json& rule : oci["syscalls"])
             if (rule["action"] == "SCMP_ACT_ALLOW")
-                for (const Json& name : rule["names"]) all.insert(name.get<std::string>() + (rule.contains("args") ? rule["args"].dump() : ""));
+                for (const Json& name : rule["names"])
+                    all.insert(name.get<std::string>() + (rule.contains("args") ? rule["args"].dump() : ""));
         return all;
     };
     auto strip = [](std::set<std::string> set) {
@@ -204,15 +217,19 @@ TEST(Seccomp, a_profile_that_is_none_is_refused) {
 
 TEST(LogOptions, unknown_ones_are_named_with_those_there_are) {
     auto error = [](Json config) { return log_settings(config, "/x").error().text; };
-    EXPECT_EQ(error({{"Type", "syslog"}}), "logger: no log driver named 'syslog' is registered, there are: json-file, local, none");
-    EXPECT_EQ(error({{"Type", "local"}, {"Config", {{"max-sise", "1m"}}}}), "unknown log opt 'max-sise' for local log driver, there are: max-file, max-size");
+    EXPECT_EQ(error({{"Type", "syslog"}}),
+              "logger: no log driver named 'syslog' is registered, there are: json-file, local, none");
+    EXPECT_EQ(error({{"Type", "local"}, {"Config", {{"max-sise", "1m"}}}}),
+              "unknown log opt 'max-sise' for local log driver, there are: max-file, max-size");
     auto good = log_settings({{"Type", "local"}, {"Config", {{"max-size", "10m"}, {"max-file", "2"}}}}, "/x");
     ASSERT_TRUE(good);
     EXPECT_EQ((*good)["max_size"], 10 << 20);
 }
 
 TEST(NetworkWishes, publishing_all_takes_what_has_no_port_of_its_own) {
-    auto c = read({{"ExposedPorts", {{"80/tcp", Json::object()}, {"90-91/udp", Json::object()}}}, {"HostConfig", {{"PublishAllPorts", true}, {"PortBindings", {{"80/tcp", {{{"HostPort", "8080"}}}}}}}}});
+    auto c =
+        read({{"ExposedPorts", {{"80/tcp", Json::object()}, {"90-91/udp", Json::object()}}},
+              {"HostConfig", {{"PublishAllPorts", true}, {"PortBindings", {{"80/tcp", {{{"HostPort", "8080"}}}}}}}}});
     ASSERT_TRUE(c) << c.error().text;
     auto wishes = network_wishes(*c);
     ASSERT_TRUE(wishes);

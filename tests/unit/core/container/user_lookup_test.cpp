@@ -15,7 +15,9 @@ protected:
     void SetUp() override {
         root_ = testing::TempDir() + "users." + std::to_string(::getpid());
         ASSERT_TRUE(make_directories(root_ + "/etc"));
-        put("/etc/passwd", "root:x:0:0::/root:/bin/sh\nwww:x:33:33::/var/www:/bin/sh\n1000:x:0:0::/trap:/bin/sh\nbig:x:4294967296:0::/:/bin/sh\n\nbroken line\n");
+        put("/etc/passwd",
+            "root:x:0:0::/root:/bin/sh\nwww:x:33:33::/var/www:/bin/sh\n1000:x:0:0::/trap:/bin/sh\nbig:x:4294967296:0::/"
+            ":/bin/sh\n\nbroken line\n");
         put("/etc/group", "root:x:0:\nwww:x:33:\nadm:x:4:www,root\nvideo:x:44:www\n");
         fd_ = UniqueFd(::open(root_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     }
@@ -56,7 +58,8 @@ TEST_F(UserLookup, an_own_group_replaces_the_looked_up_ones) {
 }
 
 TEST_F(UserLookup, strange_strings_are_refused_and_never_root) {
-    for (const char* text : {"2147483648", "4294967295", "4294967296", "-1", "1:", ":1", " 0", "0x1", "+1", "nobody", "www:nogroup", "big", "\xd9\xa1"}) {
+    for (const char* text : {"2147483648", "4294967295", "4294967296", "-1", "1:", ":1", " 0", "0x1", "+1", "nobody",
+                             "www:nogroup", "big", "\xd9\xa1"}) {
         auto user = look_up_user(fd_.get(), text, {});
         EXPECT_FALSE(user) << "\"" << text << "\" became " << (user ? user->uid : 0);
     }

@@ -44,14 +44,17 @@ protected:
         ASSERT_TRUE(networks) << networks.error().text;
         networks_ = std::move(networks).value();
         events_ = std::make_unique<daemon::EventBus>(*store_, 100);
-        deps_ = std::unique_ptr<daemon::Deps>(
-            new daemon::Deps{config_, *store_, *drivers_, settings, *images_, *volumes_, *networks_, *events_, "unit", "engine-id", scratch_ / "root", scratch_ / "run"});
+        deps_ = std::unique_ptr<daemon::Deps>(new daemon::Deps{config_, *store_, *drivers_, settings, *images_,
+                                                               *volumes_, *networks_, *events_, "unit", "engine-id",
+                                                               scratch_ / "root", scratch_ / "run"});
         deps_->container_counts = [] { return daemon::ContainerCounts{3, 1, 0, 2}; };
         deps_->user_of_image = [](const std::string&) { return std::string(); };
         deps_->connect_network = deps_->disconnect_network = [](const std::string&, const Json&) -> Result<void> {
             return fail(Code::not_found, "No such container: web");
         };
-        deps_->runtime_drivers = []() -> Result<Json> { return Json::array({{{"name", "r"}, {"kind", "runtime"}, {"file", "/x/runtime-r.so"}, {"problem", ""}}}); };
+        deps_->runtime_drivers = []() -> Result<Json> {
+            return Json::array({{{"name", "r"}, {"kind", "runtime"}, {"file", "/x/runtime-r.so"}, {"problem", ""}}});
+        };
         deps_->shut_down = [this](bool containers) { shut_down_ = containers ? 2 : 1; };
         daemon::register_system(router_, *deps_);
         daemon::register_images(router_, *deps_);
@@ -73,7 +76,8 @@ protected:
     };
     Answer call(const std::string& method, const std::string& target, const std::string& body = {}) {
         std::string request = method + " " + target + " HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n";
-        if (!body.empty()) request += "Content-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) + "\r\n";
+        if (!body.empty())
+            request += "Content-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) + "\r\n";
         const std::string reply = exchange(request + "\r\n" + body);
         Answer answer;
         if (reply.size() > 12) answer.status = std::atoi(reply.c_str() + 9);
@@ -81,7 +85,9 @@ protected:
         if (end != std::string::npos) answer.body = Json::parse(reply.substr(end + 4), nullptr, false);
         return answer;
     }
-    std::string message(const Answer& answer) { return answer.body.is_object() ? answer.body.value("message", "") : answer.body.dump(); }
+    std::string message(const Answer& answer) {
+        return answer.body.is_object() ? answer.body.value("message", "") : answer.body.dump();
+    }
 
     config::Config config_;
     std::unique_ptr<store::Store> store_;
@@ -138,7 +144,10 @@ TEST_F(Api, answers_for_images_that_are_not_there) {
 
 TEST_F(Api, refuses_an_archive_that_is_none) {
     const std::string junk(5000, 'x');
-    const std::string reply = exchange("POST /images/load HTTP/1.1\r\nHost: docker\r\nContent-Type: application/x-tar\r\nConnection: close\r\nContent-Length: 5000\r\n\r\n" + junk);
+    const std::string reply = exchange(
+        "POST /images/load HTTP/1.1\r\nHost: docker\r\nContent-Type: application/x-tar\r\nConnection: "
+        "close\r\nContent-Length: 5000\r\n\r\n" +
+        junk);
     EXPECT_EQ(status_line(reply), "HTTP/1.1 400 Bad Request") << reply;
     EXPECT_EQ(call("GET", "/images/json").body, Json::array());
 }

@@ -23,7 +23,9 @@ public:
             ADD_FAILURE() << connected.error().text;
     }
     int fd() const { return fd_.get(); }
-    bool send(std::string_view data) { return ::send(fd_.get(), data.data(), data.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(data.size()); }
+    bool send(std::string_view data) {
+        return ::send(fd_.get(), data.data(), data.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(data.size());
+    }
     // Reads until `until` has come, the server closes, or the time is over.
     std::string read(std::string_view until = {}, int timeout_ms = 3000) {
         std::string got;
@@ -31,7 +33,8 @@ public:
         closed_ = false;
         for (;;) {
             if (!until.empty() && got.find(until) != std::string::npos) return got;
-            const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now()).count();
+            const auto left =
+                std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now()).count();
             pollfd state{fd_.get(), POLLIN, 0};
             if (left <= 0 || ::poll(&state, 1, static_cast<int>(left)) <= 0) return got;
             char buffer[65536];

@@ -139,7 +139,9 @@ TEST_F(Events, let_a_listener_go_that_has_gone) {
 }
 
 TEST_F(Events, pass_filters) {
-    Event event{1, 1, "container", "health_status: healthy", "abcdef", {{"name", "web"}, {"image", "debian:12"}, {"tier", "front"}}};
+    Event event{1,           1,
+                "container", "health_status: healthy",
+                "abcdef",    {{"name", "web"}, {"image", "debian:12"}, {"tier", "front"}}};
     auto fits = [&](EventBus::Filters filters) { return event_matches(event, filters); };
     EXPECT_TRUE(fits({}));
     EXPECT_TRUE(fits({{"type", {"container"}}, {"container", {"web"}}}));

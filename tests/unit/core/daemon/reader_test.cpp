@@ -69,7 +69,9 @@ TEST(RequestReader, refuses_the_smuggling_corpus_however_the_bytes_are_cut) {
         post + "Transfer-Encoding: xchunked\r\n\r\n",
         post + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         post + "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
-        post + "Transfer-Encoding:\x0b" "chunked\r\n\r\n0\r\n\r\n",
+        post +
+            "Transfer-Encoding:\x0b"
+            "chunked\r\n\r\n0\r\n\r\n",
         post + "Content-Length : 4\r\n\r\nabcd",
         post + "X: a\r\n folded\r\n\r\n",
         post + "X: a\r\n\tfolded\r\n\r\n",
@@ -111,7 +113,8 @@ TEST(RequestReader, refuses_the_smuggling_corpus_however_the_bytes_are_cut) {
 TEST(RequestReader, reads_bodies_by_length_and_by_chunks_however_they_are_cut) {
     const std::string bytes =
         "POST /a HTTP/1.1\r\nHost: docker\r\nContent-Length: 5\r\n\r\nhello"
-        "POST /b HTTP/1.1\r\nHost: docker\r\nTransfer-Encoding: Chunked\r\n\r\n3\r\nabc\r\nA;ext=1\r\n0123456789\r\n0\r\nTrailer: x\r\n\r\n"
+        "POST /b HTTP/1.1\r\nHost: docker\r\nTransfer-Encoding: "
+        "Chunked\r\n\r\n3\r\nabc\r\nA;ext=1\r\n0123456789\r\n0\r\nTrailer: x\r\n\r\n"
         "\r\nGET /c HTTP/1.1\r\nHost: docker\r\n\r\n";
     for (std::size_t step : {std::size_t(1), std::size_t(3), std::size_t(50), bytes.size()}) {
         const Outcome outcome = feed(bytes, step);
@@ -144,10 +147,12 @@ TEST(RequestReader, holds_the_limits_exactly) {
 }
 
 TEST(RequestReader, knows_its_own_host_names) {
-    for (const char* host : {"", "localhost", "docker", "gantry", "d", "api.moby.localhost", "localhost:2375", "127.0.0.1", "[::1]:80",
-                             "%2Fvar%2Frun%2Fdocker.sock", "/var/run/docker.sock", "2f7661722f72756e2f646f636b65722e736f636b:0"})
+    for (const char* host :
+         {"", "localhost", "docker", "gantry", "d", "api.moby.localhost", "localhost:2375", "127.0.0.1", "[::1]:80",
+          "%2Fvar%2Frun%2Fdocker.sock", "/var/run/docker.sock", "2f7661722f72756e2f646f636b65722e736f636b:0"})
         EXPECT_TRUE(host_is_local(host)) << host;
-    for (const char* host : {"evil.example", "evil.example:2375", "127.0.0.1.evil.example", "localhost.evil.example", "10.0.0.1", "169.254.169.254",
-                             "a.b", "[fe80::1]", "user@localhost", "local host", "docker."})
+    for (const char* host :
+         {"evil.example", "evil.example:2375", "127.0.0.1.evil.example", "localhost.evil.example", "10.0.0.1",
+          "169.254.169.254", "a.b", "[fe80::1]", "user@localhost", "local host", "docker."})
         EXPECT_FALSE(host_is_local(host)) << host;
 }

@@ -35,7 +35,10 @@ TEST(Router, tells_an_unknown_path_from_an_unknown_method) {
 }
 
 TEST(Router, lets_a_name_with_slashes_stand_before_a_suffix) {
-    Router router = router_of({{"GET", "/images/{name:*}/json"}, {"GET", "/images/json"}, {"DELETE", "/images/{name:*}"}, {"POST", "/images/{name:*}/tag"}});
+    Router router = router_of({{"GET", "/images/{name:*}/json"},
+                               {"GET", "/images/json"},
+                               {"DELETE", "/images/{name:*}"},
+                               {"POST", "/images/{name:*}/tag"}});
     EXPECT_EQ(router.match("GET", "/images/localhost:5000/a/b/json").parameters.at("name"), "localhost:5000/a/b");
     EXPECT_EQ(router.match("GET", "/images/debian/json").parameters.at("name"), "debian");
     EXPECT_TRUE(router.match("GET", "/images/json").parameters.empty());

@@ -17,7 +17,9 @@ namespace {
 std::string get(std::string_view target) { return "GET " + std::string(target) + " HTTP/1.1\r\nHost: docker\r\n\r\n"; }
 
 void add_echo(Router& router) {
-    router.add("GET", "/_ping", [](Request, std::shared_ptr<Responder> r) { r->text(200, "text/plain", "OK"); }, Body::none, Run::reactor);
+    router.add(
+        "GET", "/_ping", [](Request, std::shared_ptr<Responder> r) { r->text(200, "text/plain", "OK"); }, Body::none,
+        Run::reactor);
     router.add("POST", "/echo", [](Request q, std::shared_ptr<Responder> r) {
         auto json = q.json();
         json ? r->json(201, *json) : r->error(json.error());
@@ -31,8 +33,9 @@ TEST_F(ServerReply, carries_the_headers_of_every_reply) {
     start();
     const std::string reply = exchange(get("/v1.47/_ping"), "OK");
     EXPECT_EQ(status_line(reply), "HTTP/1.1 200 OK");
-    for (const char* header : {"\r\nApi-Version: 1.56\r\n", "\r\nDocker-Experimental: false\r\n", "\r\nOstype: linux\r\n",
-                               "\r\nServer: Gantry/0.1.0 (linux)\r\n", "\r\nContent-Length: 2\r\n"})
+    for (const char* header :
+         {"\r\nApi-Version: 1.56\r\n", "\r\nDocker-Experimental: false\r\n", "\r\nOstype: linux\r\n",
+          "\r\nServer: Gantry/0.1.0 (linux)\r\n", "\r\nContent-Length: 2\r\n"})
         EXPECT_NE(reply.find(header), std::string::npos) << header;
     const std::string unknown = exchange(get("/nothing"), "\n");
     EXPECT_EQ(status_line(exchange(get("/nothing"), "}\n")), "HTTP/1.1 404 Not Found");
@@ -53,8 +56,10 @@ TEST_F(ServerReply, serves_many_requests_on_one_connection_in_order) {
     start();
     Client client(settings_.socket_path);
     for (int i = 0; i < 50; ++i) {
-        client.send("POST /echo HTTP/1.1\r\nHost: docker\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{\"number\":" +
-                    std::to_string(10 + i) + "}");
+        client.send(
+            "POST /echo HTTP/1.1\r\nHost: docker\r\nContent-Type: application/json\r\nContent-Length: "
+            "13\r\n\r\n{\"number\":" +
+            std::to_string(10 + i) + "}");
         EXPECT_NE(client.read("}\n").find("{\"number\":" + std::to_string(10 + i) + "}"), std::string::npos);
     }
 }
@@ -67,7 +72,9 @@ TEST_F(ServerReply, answers_pipelined_requests_one_after_another) {
     many += "GET /_ping HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n";
     const std::string reply = exchange(many);
     std::size_t answers = 0;
-    for (std::size_t at = reply.find("HTTP/1.1 200 OK"); at != std::string::npos; at = reply.find("HTTP/1.1 200 OK", at + 1)) ++answers;
+    for (std::size_t at = reply.find("HTTP/1.1 200 OK"); at != std::string::npos;
+         at = reply.find("HTTP/1.1 200 OK", at + 1))
+        ++answers;
     EXPECT_EQ(answers, 201u);
 }
 
@@ -75,7 +82,9 @@ TEST_F(ServerReply, continues_a_client_that_waits_before_it_sends_its_body) {
     add_echo(router_);
     start();
     Client client(settings_.socket_path);
-    client.send("POST /echo HTTP/1.1\r\nHost: docker\r\nContent-Type: application/json\r\nContent-Length: 8\r\nExpect: 100-continue\r\n\r\n");
+    client.send(
+        "POST /echo HTTP/1.1\r\nHost: docker\r\nContent-Type: application/json\r\nContent-Length: 8\r\nExpect: "
+        "100-continue\r\n\r\n");
     EXPECT_EQ(client.read("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
     client.send("{\"a\": 1}");
     EXPECT_NE(client.read("}\n").find("{\"a\":1}"), std::string::npos);
@@ -87,18 +96,25 @@ TEST_F(ServerReply, refuses_a_body_that_is_too_large_with_and_without_its_length
     add_echo(router_);
     start(limits);
     const std::string head = "POST /echo HTTP/1.1\r\nHost: docker\r\nContent-Type: application/json\r\n";
-    EXPECT_EQ(status_line(exchange(head + "Content-Length: 1001\r\n\r\n" + std::string(1001, ' '), "}\n")), "HTTP/1.1 413 Content Too Large");
-    EXPECT_EQ(status_line(exchange(head + "Content-Length: 1000\r\n\r\n" + std::string(1000, ' '), "}\n")), "HTTP/1.1 201 Created");
-    EXPECT_EQ(status_line(exchange(head + "Transfer-Encoding: chunked\r\n\r\n3e9\r\n" + std::string(1001, ' ') + "\r\n0\r\n\r\n", "}\n")),
+    EXPECT_EQ(status_line(exchange(head + "Content-Length: 1001\r\n\r\n" + std::string(1001, ' '), "}\n")),
               "HTTP/1.1 413 Content Too Large");
+    EXPECT_EQ(status_line(exchange(head + "Content-Length: 1000\r\n\r\n" + std::string(1000, ' '), "}\n")),
+              "HTTP/1.1 201 Created");
+    EXPECT_EQ(
+        status_line(exchange(
+            head + "Transfer-Encoding: chunked\r\n\r\n3e9\r\n" + std::string(1001, ' ') + "\r\n0\r\n\r\n", "}\n")),
+        "HTTP/1.1 413 Content Too Large");
 }
 
 TEST_F(ServerReply, refuses_browsers_and_foreign_hosts) {
     add_echo(router_);
     start();
-    EXPECT_EQ(status_line(exchange("GET /_ping HTTP/1.1\r\nHost: evil.example\r\n\r\n", "}\n")), "HTTP/1.1 403 Forbidden");
-    EXPECT_EQ(status_line(exchange("GET /_ping HTTP/1.1\r\nHost: docker\r\nOrigin: null\r\n\r\n", "}\n")), "HTTP/1.1 403 Forbidden");
-    EXPECT_EQ(status_line(exchange("GET /_ping HTTP/1.1\r\nHost: docker\r\nSec-Fetch-Site: none\r\n\r\n", "}\n")), "HTTP/1.1 403 Forbidden");
+    EXPECT_EQ(status_line(exchange("GET /_ping HTTP/1.1\r\nHost: evil.example\r\n\r\n", "}\n")),
+              "HTTP/1.1 403 Forbidden");
+    EXPECT_EQ(status_line(exchange("GET /_ping HTTP/1.1\r\nHost: docker\r\nOrigin: null\r\n\r\n", "}\n")),
+              "HTTP/1.1 403 Forbidden");
+    EXPECT_EQ(status_line(exchange("GET /_ping HTTP/1.1\r\nHost: docker\r\nSec-Fetch-Site: none\r\n\r\n", "}\n")),
+              "HTTP/1.1 403 Forbidden");
 }
 
 TEST_F(ServerReply, ends_a_client_that_is_too_slow_with_its_header) {
@@ -130,7 +146,8 @@ TEST_F(ServerReply, ends_a_client_that_is_too_slow_with_its_body_or_idle) {
     limits.keep_alive_ms = 300;
     add_echo(router_);
     start(limits);
-    EXPECT_EQ(status_line(exchange("POST /echo HTTP/1.1\r\nHost: docker\r\nContent-Length: 100\r\n\r\nabc", "}\n")), "HTTP/1.1 408 Request Timeout");
+    EXPECT_EQ(status_line(exchange("POST /echo HTTP/1.1\r\nHost: docker\r\nContent-Length: 100\r\n\r\nabc", "}\n")),
+              "HTTP/1.1 408 Request Timeout");
     Client idle(settings_.socket_path);
     idle.send(get("/_ping"));
     idle.read("OK");
@@ -207,7 +224,7 @@ TEST_F(ServerReply, gives_the_socket_its_mode_at_once_and_takes_it_away_at_the_e
     add_echo(router_);
     start();
     ::umask(before);
-    struct stat info{};
+    struct stat info {};
     ASSERT_EQ(::stat(settings_.socket_path.c_str(), &info), 0);
     EXPECT_EQ(info.st_mode & 07777, 0660u);
     stop();

@@ -16,7 +16,9 @@ using ServerStream = gantry::test::ServerTest;
 
 namespace {
 
-std::string get_of(std::string_view target) { return "GET " + std::string(target) + " HTTP/1.1\r\nHost: docker\r\n\r\n"; }
+std::string get_of(std::string_view target) {
+    return "GET " + std::string(target) + " HTTP/1.1\r\nHost: docker\r\n\r\n";
+}
 
 std::size_t open_descriptors() { return list_directory("/proc/self/fd")->size(); }
 
@@ -48,7 +50,8 @@ TEST_F(ServerStream, sends_chunks_as_they_are_written_and_keeps_the_connection) 
 }
 
 TEST_F(ServerStream, ends_with_the_connection_for_an_old_client) {
-    router_.add("GET", "/logs", [](Request, std::shared_ptr<Responder> r) { (void)r->stream(200, "text/plain")->write("one"); });
+    router_.add("GET", "/logs",
+                [](Request, std::shared_ptr<Responder> r) { (void)r->stream(200, "text/plain")->write("one"); });
     start();
     EXPECT_TRUE(exchange("GET /logs HTTP/1.0\r\n\r\n").ends_with("\r\n\r\none"));
 }
@@ -171,7 +174,9 @@ TEST_F(ServerStream, gives_the_connection_away_with_the_bytes_that_came_early) {
     });
     start();
     Client client(settings_.socket_path);
-    client.send("POST /attach HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n\r\nearly ");
+    client.send(
+        "POST /attach HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: "
+        "0\r\n\r\nearly ");
     const std::string head = client.read("\r\n\r\n");
     EXPECT_EQ(status_line(head), "HTTP/1.1 101 UPGRADED");
     EXPECT_NE(head.find("\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"), std::string::npos);
@@ -202,10 +207,14 @@ TEST_F(ServerStream, gives_a_connection_away_that_outlives_the_server) {
 }
 
 TEST_F(ServerStream, hands_a_body_over_as_a_stream_whole) {
-    router_.add("POST", "/load", [](Request q, std::shared_ptr<Responder> r) {
-        auto body = read_all(q.body_stream.get(), 100u << 20);
-        body ? r->json(200, {{"bytes", body->size()}, {"sum", std::hash<std::string>()(*body)}}) : r->error(body.error());
-    }, Body::streamed);
+    router_.add(
+        "POST", "/load",
+        [](Request q, std::shared_ptr<Responder> r) {
+            auto body = read_all(q.body_stream.get(), 100u << 20);
+            body ? r->json(200, {{"bytes", body->size()}, {"sum", std::hash<std::string>()(*body)}})
+                 : r->error(body.error());
+        },
+        Body::streamed);
     start();
     std::string body(20u << 20, '\0');
     for (std::size_t i = 0; i < body.size(); ++i) body[i] = static_cast<char>(i * 31 + i / 4096);
@@ -234,11 +243,15 @@ TEST_F(ServerStream, hands_a_body_over_as_a_stream_whole) {
 
 TEST_F(ServerStream, never_ends_a_body_cleanly_that_was_cut_off) {
     std::promise<Error> outcome;
-    router_.add("POST", "/load", [&](Request q, std::shared_ptr<Responder> r) {
-        auto body = read_all(q.body_stream.get());
-        outcome.set_value(body ? fail(Code::internal, "read " + std::to_string(body->size()) + " bytes") : body.error());
-        r->empty(204);
-    }, Body::streamed);
+    router_.add(
+        "POST", "/load",
+        [&](Request q, std::shared_ptr<Responder> r) {
+            auto body = read_all(q.body_stream.get());
+            outcome.set_value(body ? fail(Code::internal, "read " + std::to_string(body->size()) + " bytes")
+                                   : body.error());
+            r->empty(204);
+        },
+        Body::streamed);
     start();
     Client client(settings_.socket_path);
     client.send("POST /load HTTP/1.1\r\nHost: docker\r\nContent-Length: 1000\r\n\r\nabc");
@@ -250,7 +263,9 @@ TEST_F(ServerStream, never_ends_a_body_cleanly_that_was_cut_off) {
 }
 
 TEST_F(ServerStream, answers_before_the_whole_body_was_read) {
-    router_.add("POST", "/load", [](Request, std::shared_ptr<Responder> r) { r->error(fail(Code::invalid, "not an archive")); }, Body::streamed);
+    router_.add(
+        "POST", "/load", [](Request, std::shared_ptr<Responder> r) { r->error(fail(Code::invalid, "not an archive")); },
+        Body::streamed);
     start();
     Client client(settings_.socket_path);
     client.send("POST /load HTTP/1.1\r\nHost: docker\r\nContent-Length: 50000000\r\n\r\n");
@@ -262,8 +277,10 @@ TEST_F(ServerStream, answers_before_the_whole_body_was_read) {
 }
 
 TEST_F(ServerStream, leaves_no_descriptor_behind) {
-    router_.add("GET", "/logs", [](Request, std::shared_ptr<Responder> r) { (void)r->stream(200, "text/plain")->write("x"); });
-    router_.add("POST", "/load", [](Request, std::shared_ptr<Responder> r) { r->empty(204); }, Body::streamed);
+    router_.add("GET", "/logs",
+                [](Request, std::shared_ptr<Responder> r) { (void)r->stream(200, "text/plain")->write("x"); });
+    router_.add(
+        "POST", "/load", [](Request, std::shared_ptr<Responder> r) { r->empty(204); }, Body::streamed);
     router_.add("POST", "/attach", [](Request, std::shared_ptr<Responder> r) { (void)r->hijack("text/plain"); });
     start();
     exchange(get_of("/logs"), "0\r\n\r\n");
@@ -276,7 +293,8 @@ TEST_F(ServerStream, leaves_no_descriptor_behind) {
         d.send("POST /attach HTT");
         if (i % 2) c.read();
     }
-    EXPECT_TRUE(becomes_true([&] { return open_descriptors() <= before; })) << open_descriptors() << " after " << before;
+    EXPECT_TRUE(becomes_true([&] { return open_descriptors() <= before; }))
+        << open_descriptors() << " after " << before;
 }
 
 TEST_F(ServerStream, ends_open_streams_when_the_server_stops) {

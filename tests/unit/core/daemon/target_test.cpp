@@ -19,13 +19,18 @@ TEST(Target, takes_the_version_off) {
 }
 
 TEST(Target, refuses_versions_in_the_words_of_docker) {
-    EXPECT_EQ(parse_target("/v1.57/info").error().text, "client version 1.57 is too new. Maximum supported API version is 1.56");
-    EXPECT_EQ(parse_target("/v1.9999/info").error().text, "client version 1.9999 is too new. Maximum supported API version is 1.56");
-    EXPECT_EQ(parse_target("/v2.0/info").error().text, "client version 2.0 is too new. Maximum supported API version is 1.56");
+    EXPECT_EQ(parse_target("/v1.57/info").error().text,
+              "client version 1.57 is too new. Maximum supported API version is 1.56");
+    EXPECT_EQ(parse_target("/v1.9999/info").error().text,
+              "client version 1.9999 is too new. Maximum supported API version is 1.56");
+    EXPECT_EQ(parse_target("/v2.0/info").error().text,
+              "client version 2.0 is too new. Maximum supported API version is 1.56");
     EXPECT_EQ(parse_target("/v0.1/info").error().text,
-              "client version 0.1 is too old. Minimum supported API version is 1.24, please upgrade your client to a newer version");
+              "client version 0.1 is too old. Minimum supported API version is 1.24, please upgrade your client to a "
+              "newer version");
     EXPECT_EQ(parse_target("/v1.23/info").error().text,
-              "client version 1.23 is too old. Minimum supported API version is 1.24, please upgrade your client to a newer version");
+              "client version 1.23 is too old. Minimum supported API version is 1.24, please upgrade your client to a "
+              "newer version");
 }
 
 TEST(Target, leaves_what_only_looks_like_a_version) {
@@ -34,8 +39,9 @@ TEST(Target, leaves_what_only_looks_like_a_version) {
 }
 
 TEST(Target, refuses_paths_that_two_readers_could_read_differently) {
-    for (const char* path : {"", "info", "http://docker/info", "*", "/a/../b", "/a/./b", "/a/%2e%2e/b", "/a%2F..%2Fb", "/a%00b", "/a%0ab", "/a%5cb",
-                             "/a\\b", "/a%2", "/a%zz", "/a#b", "/v1.47/..", "/x?a=%0", "/x?a=%00"})
+    for (const char* path :
+         {"", "info", "http://docker/info", "*", "/a/../b", "/a/./b", "/a/%2e%2e/b", "/a%2F..%2Fb", "/a%00b", "/a%0ab",
+          "/a%5cb", "/a\\b", "/a%2", "/a%zz", "/a#b", "/v1.47/..", "/x?a=%0", "/x?a=%00"})
         EXPECT_FALSE(parse_target(path)) << path;
 }
 

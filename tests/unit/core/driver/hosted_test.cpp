@@ -44,7 +44,8 @@ TEST_F(Hosted, a_strangers_driver_runs_in_a_process_of_its_own) {
 TEST_F(Hosted, its_process_is_confined) {
     std::string status = read_file("/proc/" + std::to_string(pid()) + "/status").value();
     EXPECT_THAT(status, HasSubstr("NoNewPrivs:\t1"));
-    EXPECT_THAT(read_file("/proc/" + std::to_string(pid()) + "/limits").value(), HasSubstr("Max core file size        0"));
+    EXPECT_THAT(read_file("/proc/" + std::to_string(pid()) + "/limits").value(),
+                HasSubstr("Max core file size        0"));
     // Standard streams and the socket, and nothing of ours.
     EXPECT_LE(list_directory("/proc/" + std::to_string(pid()) + "/fd").value().size(), 4u);
 }
@@ -54,7 +55,8 @@ TEST_F(Hosted, a_crash_fails_its_call_by_name_and_the_next_one_works) {
         auto reply = ask(*driver, what);
         ASSERT_FALSE(reply);
         EXPECT_EQ(reply.error().code, Code::internal);
-        EXPECT_EQ(reply.error().text, "driver \"misbehaves\": its process ended by signal " + std::to_string(signal) + " during \"ensure\"");
+        EXPECT_EQ(reply.error().text, "driver \"misbehaves\": its process ended by signal " + std::to_string(signal) +
+                                          " during \"ensure\"");
         auto next = ask(*driver, "nothing");
         EXPECT_TRUE(next) << text_of(next);
     }
@@ -93,8 +95,9 @@ TEST_F(Hosted, a_hang_costs_its_deadline_and_then_its_process) {
     // A call made in the grace dies with the process and says of which one.
     auto other = ask(*driver, "hang", 3000);
     ASSERT_FALSE(other);
-    EXPECT_EQ(other.error().text, "driver \"misbehaves\": its process was killed (\"ensure\" passed its deadline and did not end within "
-                                  "200 ms of being cancelled) during \"ensure\"");
+    EXPECT_EQ(other.error().text,
+              "driver \"misbehaves\": its process was killed (\"ensure\" passed its deadline and did not end within "
+              "200 ms of being cancelled) during \"ensure\"");
     EXPECT_FALSE(alive(first));
     EXPECT_TRUE(ask(*driver, "nothing"));
 }
@@ -162,9 +165,11 @@ TEST_F(Hosted, large_requests_and_replies_pass) {
 }
 
 TEST_F(Hosted, a_reply_that_breaks_the_rules_is_internal_and_names_the_driver) {
-    EXPECT_EQ(text_of(ask(*driver, "not_json")), "driver \"misbehaves\" answered with text that is not JSON (operation \"ensure\")");
+    EXPECT_EQ(text_of(ask(*driver, "not_json")),
+              "driver \"misbehaves\" answered with text that is not JSON (operation \"ensure\")");
     EXPECT_THAT(text_of(ask(*driver, "not_object")), HasSubstr("driver \"misbehaves\" answered with a JSON array"));
-    EXPECT_THAT(text_of(ask(*driver, "five_mebibytes")), HasSubstr("driver \"misbehaves\" answered with 5242888 bytes"));
+    EXPECT_THAT(text_of(ask(*driver, "five_mebibytes")),
+                HasSubstr("driver \"misbehaves\" answered with 5242888 bytes"));
     EXPECT_THAT(text_of(ask(*driver, "unknown_status")), HasSubstr("the unknown status 99"));
     auto twice = ask(*driver, "twice");
     ASSERT_TRUE(twice);
@@ -174,12 +179,15 @@ TEST_F(Hosted, a_reply_that_breaks_the_rules_is_internal_and_names_the_driver) {
 
 TEST_F(Hosted, what_the_driver_asks_of_the_engine_comes_to_the_engine) {
     EXPECT_EQ(ask(*driver, "spawn")->result["status"], GANTRY_UNSUPPORTED);
-    registry->set_spawner([](const std::vector<std::string>& argv, const std::vector<std::string>&, const int fds[3], int) -> Result<int> {
+    registry->set_spawner([](const std::vector<std::string>& argv, const std::vector<std::string>&, const int fds[3],
+                             int) -> Result<int> {
         std::string text = argv.at(1);
         return ::write(fds[1], text.data(), text.size()) == static_cast<ssize_t>(text.size()) && fds[0] == -1 ? 5 : 6;
     });
     std::atomic<bool> came{false};
-    registry->set_event_handler([&](const std::string& from, const Json& event) { came = from == "misbehaves" && event.value("id", "") == "e1"; });
+    registry->set_event_handler([&](const std::string& from, const Json& event) {
+        came = from == "misbehaves" && event.value("id", "") == "e1";
+    });
     int ends[2];
     ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
     UniqueFd read_end(ends[0]), write_end(ends[1]);
@@ -197,7 +205,7 @@ TEST_F(Hosted, what_the_driver_asks_of_the_engine_comes_to_the_engine) {
 
 TEST_F(Hosted, in_netns_works_in_its_process) {
     UniqueFd netns(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
-    struct stat info{};
+    struct stat info {};
     ASSERT_EQ(::fstat(netns.get(), &info), 0);
     auto reply = ask(*driver, "netns", 5000, {{"netns", netns.get()}});
     ASSERT_TRUE(reply) << text_of(reply);

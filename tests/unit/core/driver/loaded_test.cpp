@@ -18,7 +18,8 @@ using ::testing::HasSubstr;
 
 struct Loaded : Fixture {
     Services services{true};
-    std::shared_ptr<Driver> open(const std::string& file, const std::string& name, Threads threads, const Json& options = Json::object()) {
+    std::shared_ptr<Driver> open(const std::string& file, const std::string& name, Threads threads,
+                                 const Json& options = Json::object()) {
         auto library = load_library(file);
         if (!library) throw std::runtime_error(library.error().text);
         Json config{{"engine", "test"}, {"root", directory.path()}, {"run", directory.path()}, {"options", options}};
@@ -26,7 +27,9 @@ struct Loaded : Fixture {
         if (!instance) throw std::runtime_error(instance.error().text);
         return std::make_shared<LoadedDriver>(*instance, threads);
     }
-    std::shared_ptr<Driver> misbehaving(Threads threads) { return open(good_drivers + "/network-misbehaves.so", "mis", threads); }
+    std::shared_ptr<Driver> misbehaving(Threads threads) {
+        return open(good_drivers + "/network-misbehaves.so", "mis", threads);
+    }
     std::shared_ptr<Driver> good(Threads threads = Threads::caller) {
         return open(good_drivers + "/network-good.so", "good", threads, {{"mtu", 1400}});
     }
@@ -44,7 +47,8 @@ struct LoadedAnywhere : Loaded, ::testing::WithParamInterface<Threads> {
 std::string thread_name(const ::testing::TestParamInfo<Threads>& one) {
     return one.param == Threads::caller ? "caller" : one.param == Threads::workers ? "workers" : "caller_only";
 }
-INSTANTIATE_TEST_SUITE_P(Threads, LoadedAnywhere, ::testing::Values(Threads::caller, Threads::workers, Threads::caller_only), thread_name);
+INSTANTIATE_TEST_SUITE_P(Threads, LoadedAnywhere,
+                         ::testing::Values(Threads::caller, Threads::workers, Threads::caller_only), thread_name);
 
 TEST_P(LoadedAnywhere, a_reply_comes_back_as_json) {
     auto reply = ask(*driver, "nothing");
@@ -183,7 +187,8 @@ TEST_F(Loaded, three_calls_that_never_end_make_it_unavailable_until_it_is_health
     auto reply = ask(*driver, "nothing");
     ASSERT_FALSE(reply);
     EXPECT_EQ(reply.error().code, Code::retry_later);
-    EXPECT_THAT(reply.error().text, HasSubstr("driver \"mis\" is unavailable: 3 calls passed their deadline and were never answered"));
+    EXPECT_THAT(reply.error().text,
+                HasSubstr("driver \"mis\" is unavailable: 3 calls passed their deadline and were never answered"));
     EXPECT_THAT(reply.error().text, HasSubstr("its health: feverish"));
     ::setenv("GANTRY_TEST_HEALTHY", "1", 1);
     EXPECT_FALSE(ask(*driver, "nothing"));  // asked again once a second at most
@@ -244,7 +249,8 @@ TEST_F(Loaded, in_netns_runs_inside_the_namespace_and_leaves_no_thread_in_it) {
         if (::unshare(CLONE_NEWNET) == 0) netns.reset(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
     }).join();
     if (!netns) GTEST_SKIP() << "cannot make a network namespace";
-    struct stat inside{}, before{}, after{};
+    struct stat inside {
+    }, before{}, after{};
     ASSERT_EQ(::fstat(netns.get(), &inside), 0);
     ASSERT_EQ(::stat("/proc/thread-self/ns/net", &before), 0);
     auto reply = ask(*driver, "netns", 5000, {{"netns", netns.get()}});
@@ -274,7 +280,8 @@ TEST_F(Loaded, spawn_goes_to_the_spawner_and_without_one_is_unsupported) {
     auto driver = misbehaving(Threads::caller);
     EXPECT_EQ(ask(*driver, "spawn")->result["status"], GANTRY_UNSUPPORTED);
     std::vector<std::string> seen, environment;
-    services.set_spawner([&](const std::vector<std::string>& argv, const std::vector<std::string>& env, const int[3], int) -> Result<int> {
+    services.set_spawner([&](const std::vector<std::string>& argv, const std::vector<std::string>& env, const int[3],
+                             int) -> Result<int> {
         seen = argv;
         environment = env;
         return 3;

@@ -27,7 +27,8 @@ TEST(Options, defaults_are_filled_in_and_typed) {
 }
 
 TEST(Options, text_becomes_the_type_that_the_schema_names) {
-    auto result = check(R"({"mtu": "9000", "fast": "off", "quota": "64m", "wait": "1m30s", "device": "/dev/x", "label.a": 7})");
+    auto result =
+        check(R"({"mtu": "9000", "fast": "off", "quota": "64m", "wait": "1m30s", "device": "/dev/x", "label.a": 7})");
     ASSERT_TRUE(result) << result.error().text;
     EXPECT_EQ((*result)["mtu"], 9000);
     EXPECT_EQ((*result)["fast"], false);
@@ -39,7 +40,8 @@ TEST(Options, text_becomes_the_type_that_the_schema_names) {
 TEST(Options, a_value_of_another_type_is_refused) {
     EXPECT_EQ(refusal(R"({"mtu": "fast"})"), "driver \"x\": option \"mtu\" is \"fast\"; an integer is needed");
     EXPECT_EQ(refusal(R"({"mtu": 1.5})"), "driver \"x\": option \"mtu\" is 1.5; an integer is needed");
-    EXPECT_EQ(refusal(R"({"mtu": 18446744073709551615})"), "driver \"x\": option \"mtu\" is 18446744073709551615; an integer is needed");
+    EXPECT_EQ(refusal(R"({"mtu": 18446744073709551615})"),
+              "driver \"x\": option \"mtu\" is 18446744073709551615; an integer is needed");
     EXPECT_THAT(refusal(R"({"fast": "maybe"})"), HasSubstr("true or false is needed"));
     EXPECT_THAT(refusal(R"({"quota": "big"})"), HasSubstr("a size such as"));
     EXPECT_THAT(refusal(R"({"wait": "soon"})"), HasSubstr("a duration such as"));
@@ -56,14 +58,17 @@ TEST(Options, a_value_out_of_range_is_refused) {
 }
 
 TEST(Options, an_unknown_option_lists_the_known_ones_and_the_nearest) {
-    EXPECT_THAT(refusal(R"({"mut": 1})"), HasSubstr("unknown option \"mut\"; known: \"device\", \"fast\", \"label.*\""));
+    EXPECT_THAT(refusal(R"({"mut": 1})"),
+                HasSubstr("unknown option \"mut\"; known: \"device\", \"fast\", \"label.*\""));
     EXPECT_THAT(refusal(R"({"mut": 1})"), HasSubstr("did you mean \"mtu\"?"));
     EXPECT_THAT(refusal(R"({"label.": "1"})"), HasSubstr("unknown option"));
-    EXPECT_EQ(validate_options(Json::object(), {{"a", 1}}, "volume \"v\"").error().text, "volume \"v\": unknown option \"a\"; it has no options");
+    EXPECT_EQ(validate_options(Json::object(), {{"a", 1}}, "volume \"v\"").error().text,
+              "volume \"v\": unknown option \"a\"; it has no options");
 }
 
 TEST(Options, a_secret_is_not_repeated_in_the_message) {
-    EXPECT_EQ(refusal(R"({"password": "hunter2"})"), "driver \"x\": option \"password\" is not valid; an integer is needed");
+    EXPECT_EQ(refusal(R"({"password": "hunter2"})"),
+              "driver \"x\": option \"password\" is not valid; an integer is needed");
 }
 
 TEST(Options, options_that_are_no_object_are_refused) {

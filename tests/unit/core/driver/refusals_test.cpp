@@ -32,27 +32,51 @@ struct Refusal : Fixture {
     }
 };
 
-TEST_F(Refusal, without_the_symbol) { refused("no_symbol", "has no symbol \"gantry_driver_entry\"; a driver exports it"); }
+TEST_F(Refusal, without_the_symbol) {
+    refused("no_symbol", "has no symbol \"gantry_driver_entry\"; a driver exports it");
+}
 TEST_F(Refusal, for_a_newer_engine) { refused("newer_engine", "cannot work with an engine of driver ABI 1.0"); }
 TEST_F(Refusal, of_another_major) { refused("major", "was made for driver ABI 99; 1 is needed"); }
 TEST_F(Refusal, with_a_short_plugin_struct) { refused("short_plugin", "in a struct of 16 bytes; 48 are needed"); }
-TEST_F(Refusal, with_another_name) { refused("other_name", "has name \"somebody-else\"; its file's name needs \"other_name\""); }
-TEST_F(Refusal, with_a_bad_name) { refused("bad_name", "has name \"../evil\"; [a-z][a-z0-9_-]* of 32 bytes at most is needed"); }
-TEST_F(Refusal, with_a_description_that_is_not_json) { refused("description_not_json", "text that is not JSON; a JSON object is needed"); }
-TEST_F(Refusal, with_a_description_that_is_an_array) { refused("description_array", "with a JSON array; an object is needed"); }
+TEST_F(Refusal, with_another_name) {
+    refused("other_name", "has name \"somebody-else\"; its file's name needs \"other_name\"");
+}
+TEST_F(Refusal, with_a_bad_name) {
+    refused("bad_name", "has name \"../evil\"; [a-z][a-z0-9_-]* of 32 bytes at most is needed");
+}
+TEST_F(Refusal, with_a_description_that_is_not_json) {
+    refused("description_not_json", "text that is not JSON; a JSON object is needed");
+}
+TEST_F(Refusal, with_a_description_that_is_an_array) {
+    refused("description_array", "with a JSON array; an object is needed");
+}
 TEST_F(Refusal, with_no_description) { refused("description_empty", "describes itself with no text"); }
-TEST_F(Refusal, with_an_unknown_kind) { refused("unknown_kind", "kind \"teapot\"; network, volume, layer or runtime is needed"); }
+TEST_F(Refusal, with_an_unknown_kind) {
+    refused("unknown_kind", "kind \"teapot\"; network, volume, layer or runtime is needed");
+}
 TEST_F(Refusal, with_another_kind) { refused("other_kind", "kind \"volume\"; its file's name needs \"network\""); }
 TEST_F(Refusal, without_options) { refused("no_options", "describes itself without \"options\""); }
-TEST_F(Refusal, with_an_option_of_unknown_type) { refused("option_type", "option \"speed\" has type \"colour\"; string, integer"); }
-TEST_F(Refusal, with_a_default_out_of_range) { refused("option_default", "option \"mtu\" is 1; at least 68 is needed"); }
-TEST_F(Refusal, when_open_fails_without_a_reason) { refused("open_silent", "did not open and gave no reason; its status was GANTRY_DENIED"); }
-TEST_F(Refusal, when_open_fails_with_a_reason) { refused("open_reason", "did not open: the moon is not full honestly"); }
+TEST_F(Refusal, with_an_option_of_unknown_type) {
+    refused("option_type", "option \"speed\" has type \"colour\"; string, integer");
+}
+TEST_F(Refusal, with_a_default_out_of_range) {
+    refused("option_default", "option \"mtu\" is 1; at least 68 is needed");
+}
+TEST_F(Refusal, when_open_fails_without_a_reason) {
+    refused("open_silent", "did not open and gave no reason; its status was GANTRY_DENIED");
+}
+TEST_F(Refusal, when_open_fails_with_a_reason) {
+    refused("open_reason", "did not open: the moon is not full honestly");
+}
 TEST_F(Refusal, without_close) { refused("no_close", "opened without a function \"close\"; it is needed"); }
 TEST_F(Refusal, without_its_table) { refused("no_table", "has no table \"network/1\"; a network driver needs it"); }
 TEST_F(Refusal, with_a_short_table) { refused("short_table", "has a table \"network/1\" of 40 bytes; 56 are needed"); }
-TEST_F(Refusal, with_a_short_optional_table) { refused("short_optional_table", "table \"network.stats/1\" of 4 bytes; 16 are needed"); }
-TEST_F(Refusal, with_a_null_operation) { refused("null_operation", "has no operation \"attach\" in table \"network/1\"; it is needed"); }
+TEST_F(Refusal, with_a_short_optional_table) {
+    refused("short_optional_table", "table \"network.stats/1\" of 4 bytes; 16 are needed");
+}
+TEST_F(Refusal, with_a_null_operation) {
+    refused("null_operation", "has no operation \"attach\" in table \"network/1\"; it is needed");
+}
 
 TEST_F(Refusal, does_not_fall_on_the_one_without_a_fault) {
     auto library = load_library(bad_drivers + "/network-plain.so");

@@ -48,7 +48,7 @@ TEST_F(RegistryTest, gives_a_driver_its_private_directories) {
     auto reply = (*volume)->call("volume/1", "ensure", {{"volume", {{"id", "v"}, {"name", "v"}}}});
     ASSERT_TRUE(reply) << text_of(reply);
     EXPECT_EQ(reply->result["path"], directory.path() + "/root/drivers/good/v");
-    struct stat info{};
+    struct stat info {};
     ASSERT_EQ(::stat((directory.path() + "/run/drivers/good").c_str(), &info), 0);
     EXPECT_EQ(info.st_mode & 0777, 0700u);
 }
@@ -76,14 +76,16 @@ TEST_F(RegistryTest, an_unknown_name_lists_what_there_is_and_the_nearest) {
     auto driver = registry.get(Kind::network, "goof");
     ASSERT_FALSE(driver);
     EXPECT_EQ(driver.error().code, Code::not_found);
-    EXPECT_EQ(driver.error().text, "no network driver \"goof\"; there are: \"good\", \"misbehaves\"; did you mean \"good\"?");
+    EXPECT_EQ(driver.error().text,
+              "no network driver \"goof\"; there are: \"good\", \"misbehaves\"; did you mean \"good\"?");
 }
 
 TEST_F(RegistryTest, a_driver_of_another_kind_is_named_as_such) {
     Registry registry(settings());
     auto driver = registry.get(Kind::volume, "misbehaves");
     ASSERT_FALSE(driver);
-    EXPECT_THAT(driver.error().text, HasSubstr("no volume driver \"misbehaves\"; \"misbehaves\" is a network driver; there are: \"good\""));
+    EXPECT_THAT(driver.error().text,
+                HasSubstr("no volume driver \"misbehaves\"; \"misbehaves\" is a network driver; there are: \"good\""));
 }
 
 TEST_F(RegistryTest, a_name_never_leads_out_of_the_path) {
@@ -118,7 +120,8 @@ TEST_F(RegistryTest, bad_options_are_refused_before_the_driver_sees_them) {
         Registry registry(s);
         auto driver = registry.get(Kind::network, "good");
         ASSERT_FALSE(driver);
-        EXPECT_EQ(driver.error().text, "driver \"good\": unknown option \"mtuu\"; known: \"label.*\", \"mtu\"; did you mean \"mtu\"?");
+        EXPECT_EQ(driver.error().text,
+                  "driver \"good\": unknown option \"mtuu\"; known: \"label.*\", \"mtu\"; did you mean \"mtu\"?");
     }
 }
 

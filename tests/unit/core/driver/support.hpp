@@ -66,7 +66,8 @@ struct Fixture : ::testing::Test {
 };
 
 // One call of network-misbehaves.so's "ensure".
-inline Result<Reply> ask(Driver& driver, const std::string& what, int deadline_ms = 5'000, std::vector<NamedFd> fds = {}) {
+inline Result<Reply> ask(Driver& driver, const std::string& what, int deadline_ms = 5'000,
+                         std::vector<NamedFd> fds = {}) {
     return driver.call("network/1", "ensure", {{"do", what}}, std::move(fds), static_cast<Deadline>(deadline_ms));
 }
 

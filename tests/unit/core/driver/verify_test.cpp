@@ -39,8 +39,8 @@ TEST_F(Verify, a_good_file_passes_and_gives_its_kind_and_name) {
 TEST_F(Verify, a_relative_path_is_refused) { refused("drivers/network-good.so", "not an absolute path", ""); }
 
 TEST_F(Verify, a_file_that_is_not_named_kind_name_is_refused) {
-    for (const char* name : {"good.so", "network-good.txt", "teapot-good.so", "network-.so", "network-Good.so", "network-a.b.so",
-                             "network-0123456789012345678901234567890123.so"})
+    for (const char* name : {"good.so", "network-good.txt", "teapot-good.so", "network-.so", "network-Good.so",
+                             "network-a.b.so", "network-0123456789012345678901234567890123.so"})
         refused(directory.path() + "/" + name, std::string("is named \"") + name + "\"", "KIND-NAME.so is needed");
 }
 

@@ -24,7 +24,9 @@ Image sample() {
 
 TEST(ImageApi, summary_has_every_required_member) {
     const Json summary = to_summary(sample(), 3);
-    for (const char* member : {"Id", "ParentId", "RepoTags", "RepoDigests", "Created", "Size", "SharedSize", "Labels", "Containers"}) EXPECT_TRUE(summary.contains(member)) << member;
+    for (const char* member :
+         {"Id", "ParentId", "RepoTags", "RepoDigests", "Created", "Size", "SharedSize", "Labels", "Containers"})
+        EXPECT_TRUE(summary.contains(member)) << member;
     EXPECT_EQ(summary["Created"], 1'704'164'645);
     EXPECT_EQ(summary["Containers"], 3);
     EXPECT_EQ(summary["Labels"]["purpose"], "test");
@@ -53,7 +55,8 @@ TEST(ImageApi, history_is_newest_first_and_gives_layers_their_sizes) {
 
 TEST(ImageApi, an_odd_config_harms_nothing) {
     Image image = sample();
-    image.config = {{"config", nullptr}, {"history", Json::array({1, nullptr, Json{{"empty_layer", "yes"}, {"created", 7}}})}};
+    image.config = {{"config", nullptr},
+                    {"history", Json::array({1, nullptr, Json{{"empty_layer", "yes"}, {"created", 7}}})}};
     EXPECT_TRUE(to_summary(image, -1)["Labels"].is_object());
     EXPECT_TRUE(to_inspect(image)["Config"].is_object());
     EXPECT_TRUE(history(image).is_array());

@@ -30,7 +30,9 @@ struct ArchivePlan : ::testing::Test {
         ASSERT_FALSE(images) << says;
         EXPECT_NE(images.error().text.find(says), std::string::npos) << images.error().text;
     }
-    static DockerArchive docker() { return {{LayerBytes(TarMaker().file("a").done()), LayerBytes(TarMaker().file("b").done())}}; }
+    static DockerArchive docker() {
+        return {{LayerBytes(TarMaker().file("a").done()), LayerBytes(TarMaker().file("b").done())}};
+    }
     static OciArchive oci() { return {{LayerBytes(TarMaker().file("a").done())}}; }
 };
 
@@ -60,7 +62,8 @@ TEST_F(ArchivePlan, reads_oci_layouts_also_nested_ones) {
     manifest["platform"] = {{"os", "linux"}, {"architecture", host_architecture()}};
     Json other = OciArchive::descriptor(OciArchive::manifest_type, "not in the archive");
     other["platform"] = {{"os", "linux"}, {"architecture", "s390x"}};
-    Json inner = nested.blob(OciArchive::index_type, Json{{"schemaVersion", 2}, {"manifests", Json::array({other, manifest})}}.dump());
+    Json inner = nested.blob(OciArchive::index_type,
+                             Json{{"schemaVersion", 2}, {"manifests", Json::array({other, manifest})}}.dump());
     images = plan(nested.tar(nested.index_of(inner)));
     ASSERT_TRUE(images) << images.error().text;
     EXPECT_EQ(images->size(), 1u);
@@ -126,7 +129,10 @@ TEST_F(ArchivePlan, refuses_bad_configs) {
     refused(bent([](Json& c) { c["layers"] = Json::array(); }), "something else");
     refused(bent([](Json& c) { c["history"] = "x"; }), "\"history\" is not an array");
     refused(bent([](Json& c) { c["Config"] = Json::object(); }), "has \"config\" twice");
-    refused(bent([](Json& c) { for (int i = 0; i < 600; ++i) c["rootfs"]["diff_ids"].push_back("sha256:" + std::string(64, 'a')); }), "more than 500 layers");
+    refused(bent([](Json& c) {
+                for (int i = 0; i < 600; ++i) c["rootfs"]["diff_ids"].push_back("sha256:" + std::string(64, 'a'));
+            }),
+            "more than 500 layers");
 }
 
 TEST_F(ArchivePlan, refuses_bad_oci_layouts) {
@@ -155,10 +161,14 @@ TEST_F(ArchivePlan, refuses_bad_oci_layouts) {
     refused(with_index([](Json& i) { i["manifests"] = 1; }), "no array");
     refused(with_index([](Json& i) { i["manifests"] = Json::array(); }), "no image for");
     refused(with_index([](Json& i) { i["Manifests"] = Json::array(); }), "twice");
-    refused(with_index([](Json& i) { i["manifests"][0]["platform"] = {{"os", "linux"}, {"architecture", "s390x"}}; }), "no image for");
+    refused(with_index([](Json& i) {
+                i["manifests"][0]["platform"] = {{"os", "linux"}, {"architecture", "s390x"}};
+            }),
+            "no image for");
     OciArchive deep = oci();
     Json descriptor = deep.blob(OciArchive::manifest_type, deep.manifest().dump());
-    for (int i = 0; i < 6; ++i) descriptor = deep.blob(OciArchive::index_type, Json{{"manifests", Json::array({descriptor})}}.dump());
+    for (int i = 0; i < 6; ++i)
+        descriptor = deep.blob(OciArchive::index_type, Json{{"manifests", Json::array({descriptor})}}.dump());
     refused(deep.tar(deep.index_of(descriptor)), "nested deeper");
     OciArchive wide = oci();
     Json many = Json::array();

@@ -10,8 +10,9 @@ TEST(Digest, knows_sha256) {
     EXPECT_EQ(digest_of("abc"), "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     EXPECT_TRUE(valid_digest(digest_of("")));
     const std::string hex(64, 'a');
-    for (const std::string& bad : {std::string("sha256:../../x"), "sha256:" + hex.substr(1), "sha256:" + hex + "a", "sha512:" + hex, "SHA256:" + hex, "sha256:" + std::string(64, 'A'),
-                                   "sha256:" + hex.substr(4) + "/../", std::string(), hex})
+    for (const std::string& bad :
+         {std::string("sha256:../../x"), "sha256:" + hex.substr(1), "sha256:" + hex + "a", "sha512:" + hex,
+          "SHA256:" + hex, "sha256:" + std::string(64, 'A'), "sha256:" + hex.substr(4) + "/../", std::string(), hex})
         EXPECT_FALSE(valid_digest(bad)) << bad;
 }
 

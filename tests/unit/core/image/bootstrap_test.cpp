@@ -14,7 +14,8 @@ struct Bootstrap : ImageStoreFixture {
         if (::access("/usr/bin/mmdebstrap", X_OK) != 0) GTEST_SKIP() << "needs mmdebstrap to be installed";
     }
     Spawner program(const std::string& out, const std::string& err, int status) {
-        return [=, this](const std::vector<std::string>& args, const std::vector<std::string>&, const int fds[3], int, const std::function<void(int)>& on_pid) -> Result<int> {
+        return [=, this](const std::vector<std::string>& args, const std::vector<std::string>&, const int fds[3], int,
+                         const std::function<void(int)>& on_pid) -> Result<int> {
             argv = args;
             if (on_pid) on_pid(1);
             (void)write_all(fds[2], err);
@@ -28,7 +29,8 @@ struct Bootstrap : ImageStoreFixture {
 
 TEST_F(Bootstrap, imports_what_the_program_writes) {
     const std::string tar = test::TarMaker().file("bin/bash", "x").done();
-    auto id = bootstrap(*images, {"debian:test", "bookworm", {"python3", "curl"}, "", "minbase"}, program(tar, "I: downloading packages with apt...\nI: done\n", 0), progress());
+    auto id = bootstrap(*images, {"debian:test", "bookworm", {"python3", "curl"}, "", "minbase"},
+                        program(tar, "I: downloading packages with apt...\nI: done\n", 0), progress());
     ASSERT_TRUE(id) << id.error().text;
     auto image = images->find("debian:test");
     ASSERT_TRUE(image);
@@ -44,14 +46,19 @@ TEST_F(Bootstrap, imports_what_the_program_writes) {
 TEST_F(Bootstrap, a_failure_shows_the_last_lines_and_leaves_nothing) {
     const std::string whole = test::TarMaker().file("f", "x").done();
     for (const std::string& out : {std::string(), whole, whole.substr(0, 600)}) {
-        auto id = bootstrap(*images, {"debian", "bookworm", {"nope"}, "", "minbase"}, program(out, "E: Unable to locate package nope\n", 100), nullptr);
+        auto id = bootstrap(*images, {"debian", "bookworm", {"nope"}, "", "minbase"},
+                            program(out, "E: Unable to locate package nope\n", 100), nullptr);
         ASSERT_FALSE(id);
         EXPECT_EQ(id.error().text, "mmdebstrap failed with status 100: E: Unable to locate package nope");
         ASSERT_TRUE(images->collect_garbage({}));
         expect_empty();
     }
-    auto id = bootstrap(*images, {"debian", "bookworm", {}, "", "minbase"},
-                        [](const auto&, const auto&, const int*, int, const auto&) -> Result<int> { return fail(Code::unsupported, "no launcher"); }, nullptr);
+    auto id = bootstrap(
+        *images, {"debian", "bookworm", {}, "", "minbase"},
+        [](const auto&, const auto&, const int*, int, const auto&) -> Result<int> {
+            return fail(Code::unsupported, "no launcher");
+        },
+        nullptr);
     EXPECT_FALSE(id);
     expect_empty();
 }
@@ -61,11 +68,15 @@ TEST_F(Bootstrap, nothing_can_be_taken_for_an_option_or_a_second_word) {
         ADD_FAILURE() << "was run";
         return 0;
     };
-    for (const BootstrapRequest& bad : {BootstrapRequest{"Debian", "bookworm", {}, "", "minbase"}, BootstrapRequest{"d", "--setup-hook=x", {}, "", "minbase"},
-                                        BootstrapRequest{"d", "bookworm", {"a b"}, "", "minbase"}, BootstrapRequest{"d", "bookworm", {"-x"}, "", "minbase"},
-                                        BootstrapRequest{"d", "bookworm", {"a,b;c"}, "", "minbase"}, BootstrapRequest{"d", "bookworm", {}, "-x", "minbase"},
-                                        BootstrapRequest{"d", "bookworm", {}, "deb http://x y z\ndeb w", "minbase"}, BootstrapRequest{"d", "", {}, "", "minbase"},
-                                        BootstrapRequest{"d", "bookworm", {}, "", "$(x)"}})
+    for (const BootstrapRequest& bad :
+         {BootstrapRequest{"Debian", "bookworm", {}, "", "minbase"},
+          BootstrapRequest{"d", "--setup-hook=x", {}, "", "minbase"},
+          BootstrapRequest{"d", "bookworm", {"a b"}, "", "minbase"},
+          BootstrapRequest{"d", "bookworm", {"-x"}, "", "minbase"},
+          BootstrapRequest{"d", "bookworm", {"a,b;c"}, "", "minbase"},
+          BootstrapRequest{"d", "bookworm", {}, "-x", "minbase"},
+          BootstrapRequest{"d", "bookworm", {}, "deb http://x y z\ndeb w", "minbase"},
+          BootstrapRequest{"d", "", {}, "", "minbase"}, BootstrapRequest{"d", "bookworm", {}, "", "$(x)"}})
         EXPECT_FALSE(bootstrap(*images, bad, never, nullptr));
 }
 

@@ -32,8 +32,10 @@ std::string sample(std::size_t size) {
 
 TEST(Decompress, tells_formats_by_their_first_bytes) {
     const std::string plain = sample(3'000'000);
-    for (const std::string& packed : {plain, test::gzip(plain), test::zstd(plain), test::gzip(plain.substr(0, 1'000'000)) + test::gzip(plain.substr(1'000'000)),
-                                      test::zstd(plain.substr(0, 10)) + test::zstd(plain.substr(10)), test::gzip(plain) + std::string(512, '\0')}) {
+    for (const std::string& packed :
+         {plain, test::gzip(plain), test::zstd(plain),
+          test::gzip(plain.substr(0, 1'000'000)) + test::gzip(plain.substr(1'000'000)),
+          test::zstd(plain.substr(0, 10)) + test::zstd(plain.substr(10)), test::gzip(plain) + std::string(512, '\0')}) {
         auto result = unpack(packed);
         ASSERT_TRUE(result) << result.error().text;
         EXPECT_TRUE(*result == plain);
@@ -45,7 +47,9 @@ TEST(Decompress, tells_formats_by_their_first_bytes) {
 }
 
 TEST(Decompress, takes_xz) {
-    const std::string xz = *from_hex("fd377a585a000004e6d6b4460200210116000000742fe5a301000468656c6c6f00000000b137b9dbe5da1e9b00011d05b82d80af1fb6f37d010000000004595a");
+    const std::string xz = *from_hex(
+        "fd377a585a000004e6d6b4460200210116000000742fe5a301000468656c6c6f00000000b137b9dbe5da1e9b00011d05b82d80af1fb6f3"
+        "7d010000000004595a");
     auto result = unpack(xz);
     ASSERT_TRUE(result) << result.error().text;
     EXPECT_EQ(*result, "hello");
@@ -54,7 +58,8 @@ TEST(Decompress, takes_xz) {
 TEST(Decompress, every_truncation_is_an_error_and_none_hangs) {
     const std::string plain = sample(60'000);
     for (const std::string& packed : {test::gzip(plain), test::zstd(plain)})
-        for (std::size_t size = 6; size < packed.size(); size += 997) EXPECT_FALSE(unpack(packed.substr(0, size))) << size;
+        for (std::size_t size = 6; size < packed.size(); size += 997)
+            EXPECT_FALSE(unpack(packed.substr(0, size))) << size;
 }
 
 TEST(Decompress, damage_and_garbage_after_the_end_are_errors) {

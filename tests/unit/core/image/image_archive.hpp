@@ -22,12 +22,15 @@ struct LayerBytes {
 inline Json config_for(const std::vector<LayerBytes>& layers) {
     Json diff_ids = Json::array();
     for (const LayerBytes& layer : layers) diff_ids.push_back(layer.diff_id());
-    return {{"architecture", "amd64"},
-            {"os", "linux"},
-            {"created", "2024-01-02T03:04:05.5Z"},
-            {"config", {{"Cmd", Json::array({"/bin/sh"})}, {"Env", Json::array({"PATH=/bin"})}, {"Labels", {{"purpose", "test"}}}}},
-            {"rootfs", {{"type", "layers"}, {"diff_ids", diff_ids}}},
-            {"history", Json::array({Json{{"created", "2024-01-02T03:04:05Z"}, {"created_by", "ADD file"}}, Json{{"created_by", "CMD"}, {"empty_layer", true}}})}};
+    return {
+        {"architecture", "amd64"},
+        {"os", "linux"},
+        {"created", "2024-01-02T03:04:05.5Z"},
+        {"config",
+         {{"Cmd", Json::array({"/bin/sh"})}, {"Env", Json::array({"PATH=/bin"})}, {"Labels", {{"purpose", "test"}}}}},
+        {"rootfs", {{"type", "layers"}, {"diff_ids", diff_ids}}},
+        {"history", Json::array({Json{{"created", "2024-01-02T03:04:05Z"}, {"created_by", "ADD file"}},
+                                 Json{{"created_by", "CMD"}, {"empty_layer", true}}})}};
 }
 
 // docker save's form. `config` and `manifest` may be bent by the caller's functions before they are written.
@@ -47,7 +50,9 @@ struct DockerArchive {
     std::string tar(const Json& manifest) const {
         TarMaker maker;
         if (manifest_first) maker.file("manifest.json", manifest.dump());
-        for (const LayerBytes& layer : layers) maker.directory(layer.diff_id().substr(7) + "/").file(layer.diff_id().substr(7) + "/layer.tar", layer.stored);
+        for (const LayerBytes& layer : layers)
+            maker.directory(layer.diff_id().substr(7) + "/")
+                .file(layer.diff_id().substr(7) + "/layer.tar", layer.stored);
         maker.file(id().substr(7) + ".json", config_text());
         if (!manifest_first) maker.file("manifest.json", manifest.dump());
         return maker.done();
@@ -61,21 +66,32 @@ struct OciArchive {
     std::string name = "oci:2";
     TarMaker maker = {};
 
-    static Json descriptor(const std::string& type, const std::string& bytes) { return {{"mediaType", type}, {"digest", image::digest_of(bytes)}, {"size", bytes.size()}}; }
+    static Json descriptor(const std::string& type, const std::string& bytes) {
+        return {{"mediaType", type}, {"digest", image::digest_of(bytes)}, {"size", bytes.size()}};
+    }
     Json blob(const std::string& type, const std::string& bytes) {
         maker.file("blobs/sha256/" + image::digest_of(bytes).substr(7), bytes);
         return descriptor(type, bytes);
     }
     Json manifest() {
         Json list = Json::array();
-        for (const LayerBytes& layer : layers) list.push_back(blob("application/vnd.oci.image.layer.v1.tar", layer.stored));
-        return {{"schemaVersion", 2}, {"mediaType", manifest_type}, {"config", blob("application/vnd.oci.image.config.v1+json", config_for(layers).dump())}, {"layers", list}};
+        for (const LayerBytes& layer : layers)
+            list.push_back(blob("application/vnd.oci.image.layer.v1.tar", layer.stored));
+        return {{"schemaVersion", 2},
+                {"mediaType", manifest_type},
+                {"config", blob("application/vnd.oci.image.config.v1+json", config_for(layers).dump())},
+                {"layers", list}};
     }
     Json index_of(Json descriptor) {
         if (!name.empty()) descriptor["annotations"] = {{"org.opencontainers.image.ref.name", name}};
         return {{"schemaVersion", 2}, {"mediaType", index_type}, {"manifests", Json::array({descriptor})}};
     }
-    std::string tar(const Json& index) { return TarMaker(maker).file("oci-layout", R"({"imageLayoutVersion":"1.0.0"})").file("index.json", index.dump()).done(); }
+    std::string tar(const Json& index) {
+        return TarMaker(maker)
+            .file("oci-layout", R"({"imageLayoutVersion":"1.0.0"})")
+            .file("index.json", index.dump())
+            .done();
+    }
     std::string tar() { return tar(index_of(blob(manifest_type, manifest().dump()))); }
 
     static constexpr const char* manifest_type = "application/vnd.oci.image.manifest.v1+json";

@@ -4,7 +4,8 @@ namespace gantry::image {
 namespace {
 
 struct ImageImport : ImageStoreFixture {
-    Result<std::string> import(const std::string& tar, const std::string& reference = "base", const std::vector<std::string>& changes = {}, const Json& config = nullptr) {
+    Result<std::string> import(const std::string& tar, const std::string& reference = "base",
+                               const std::vector<std::string>& changes = {}, const Json& config = nullptr) {
         UniqueFd stream = test::stream_of(tar);
         return images->import(stream.get(), reference, changes, "a note", config, progress());
     }

@@ -16,7 +16,8 @@ using test::TarMaker;
 const auto nobody = [](const std::string&) { return std::string(); };
 
 DockerArchive web(const std::string& content = "x", const char* tag = "web:1") {
-    DockerArchive archive{{LayerBytes(TarMaker().directory("etc").file("etc/name", "base").file("etc/old").done()), LayerBytes(TarMaker().file("app", content).file("etc/.wh.old", "").done())}};
+    DockerArchive archive{{LayerBytes(TarMaker().directory("etc").file("etc/name", "base").file("etc/old").done()),
+                           LayerBytes(TarMaker().file("app", content).file("etc/.wh.old", "").done())}};
     archive.tags = Json::array({tag});
     return archive;
 }
@@ -41,7 +42,8 @@ TEST_F(ImageStoreTest, loads_a_docker_archive) {
 }
 
 TEST_F(ImageStoreTest, loads_compressed_archives_with_compressed_layers) {
-    const std::string one = TarMaker().file("a", "1").done(), two = TarMaker().file("b", "2").done(), three = TarMaker().file("c", "3").done();
+    const std::string one = TarMaker().file("a", "1").done(), two = TarMaker().file("b", "2").done(),
+                      three = TarMaker().file("c", "3").done();
     DockerArchive archive{{LayerBytes(one, test::gzip(one)), LayerBytes(two, test::zstd(two)), LayerBytes(three)}};
     for (const std::string& tar : {test::gzip(archive.tar()), test::zstd(archive.tar())}) {
         auto names = load(tar);
@@ -68,7 +70,8 @@ TEST_F(ImageStoreTest, an_image_without_a_name_is_found_by_its_id) {
     ASSERT_TRUE(names) << names.error().text;
     EXPECT_EQ(*names, std::vector<std::string>{archive.id()});
     const std::string hex = archive.id().substr(7);
-    for (const std::string& name : {archive.id(), hex, hex.substr(0, 12), "sha256:" + hex.substr(0, 5)}) EXPECT_TRUE(images->find(name)) << name;
+    for (const std::string& name : {archive.id(), hex, hex.substr(0, 12), "sha256:" + hex.substr(0, 5)})
+        EXPECT_TRUE(images->find(name)) << name;
 }
 
 TEST_F(ImageStoreTest, what_is_not_there_is_told_in_dockers_words) {
@@ -108,7 +111,9 @@ TEST_F(ImageStoreTest, a_wrong_diff_id_leaves_nothing) {
 }
 
 TEST_F(ImageStoreTest, a_hostile_layer_leaves_nothing) {
-    for (const std::string& tar : {TarMaker().file("../evil").done(), TarMaker().symlink(".", "/etc").done(), std::string("no tar at all, but long enough to be read as one block").append(600, 'x')}) {
+    for (const std::string& tar :
+         {TarMaker().file("../evil").done(), TarMaker().symlink(".", "/etc").done(),
+          std::string("no tar at all, but long enough to be read as one block").append(600, 'x')}) {
         DockerArchive archive{{simple_layer("good", "x"), LayerBytes(tar)}};
         EXPECT_FALSE(load(archive.tar()));
         expect_empty();
@@ -195,7 +200,8 @@ TEST_F(ImageStoreTest, removing_by_id_needs_force_for_several_tags) {
     const std::string short_id = archive.id().substr(7, 12);
     auto removed = images->remove(short_id, false, true, nobody);
     ASSERT_FALSE(removed);
-    EXPECT_EQ(removed.error().text, "conflict: unable to delete " + short_id + " (must be forced) - image is referenced in multiple repositories");
+    EXPECT_EQ(removed.error().text, "conflict: unable to delete " + short_id +
+                                        " (must be forced) - image is referenced in multiple repositories");
     removed = images->remove(short_id, true, true, nobody);
     ASSERT_TRUE(removed);
     EXPECT_EQ(removed->untagged, (std::vector<std::string>{"app:2", "web:1"}));
@@ -208,10 +214,15 @@ TEST_F(ImageStoreTest, an_image_in_use_is_not_removed) {
     auto removed = images->remove("web:1", false, true, [](const std::string&) { return std::string("box"); });
     ASSERT_FALSE(removed);
     EXPECT_EQ(removed.error().code, Code::conflict);
-    EXPECT_EQ(removed.error().text, "conflict: unable to remove repository reference \"web:1\" (must force) - container box is using its referenced image " + short_id);
-    removed = images->remove(short_id, true, true, [](const std::string&) { return std::string("running container box"); });
+    EXPECT_EQ(removed.error().text,
+              "conflict: unable to remove repository reference \"web:1\" (must force) - container box is using its "
+              "referenced image " +
+                  short_id);
+    removed =
+        images->remove(short_id, true, true, [](const std::string&) { return std::string("running container box"); });
     ASSERT_FALSE(removed);
-    EXPECT_EQ(removed.error().text, "conflict: unable to delete " + short_id + " (cannot be forced) - image is being used by running container box");
+    EXPECT_EQ(removed.error().text, "conflict: unable to delete " + short_id +
+                                        " (cannot be forced) - image is being used by running container box");
     removed = images->remove("web:1", true, true, [](const std::string&) { return std::string("box"); });
     ASSERT_TRUE(removed) << "forced, the name goes and the image stays";
     EXPECT_TRUE(removed->deleted.empty());
@@ -223,7 +234,8 @@ TEST_F(ImageStoreTest, many_loads_at_once_give_one_image_each) {
     std::atomic<int> failures = 0;
     for (int t = 0; t < 6; ++t)
         threads.emplace_back([&, t] {
-            UniqueFd stream = test::stream_of(web(std::to_string(t % 3), ("t" + std::to_string(t) + ":1").c_str()).tar());
+            UniqueFd stream =
+                test::stream_of(web(std::to_string(t % 3), ("t" + std::to_string(t) + ":1").c_str()).tar());
             if (!images->load(stream.get(), nullptr)) ++failures;
         });
     for (auto& thread : threads) thread.join();

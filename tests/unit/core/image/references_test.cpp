@@ -37,10 +37,32 @@ TEST(Reference, is_completed_and_shortened_as_docker_does) {
 }
 
 TEST(Reference, refuses_what_docker_refuses) {
-    for (const std::string& bad : {std::string(), std::string("a:"), std::string(":a"), std::string("a//b"), std::string("/a"), std::string("a/"), std::string("a..b"), std::string("a___b"),
-                                   std::string("-a"), std::string("a-"), std::string("a b"), std::string("a:b c"), std::string("a:.b"), std::string("a@sha256:abc"), "a@sha512:" + std::string(64, 'a'),
-                                   "a@sha256:" + std::string(64, 'A'), "a@sha256:" + std::string(65, 'a'), std::string("../a"), std::string("a/../b"), std::string("host:99999999/a"),
-                                   std::string("a:b:c"), "a:" + std::string(129, 't'), std::string(300, 'n'), std::string(64, 'a'), std::string("a\0b", 3), std::string("x@y@z")}) {
+    for (const std::string& bad : {std::string(),
+                                   std::string("a:"),
+                                   std::string(":a"),
+                                   std::string("a//b"),
+                                   std::string("/a"),
+                                   std::string("a/"),
+                                   std::string("a..b"),
+                                   std::string("a___b"),
+                                   std::string("-a"),
+                                   std::string("a-"),
+                                   std::string("a b"),
+                                   std::string("a:b c"),
+                                   std::string("a:.b"),
+                                   std::string("a@sha256:abc"),
+                                   "a@sha512:" + std::string(64, 'a'),
+                                   "a@sha256:" + std::string(64, 'A'),
+                                   "a@sha256:" + std::string(65, 'a'),
+                                   std::string("../a"),
+                                   std::string("a/../b"),
+                                   std::string("host:99999999/a"),
+                                   std::string("a:b:c"),
+                                   "a:" + std::string(129, 't'),
+                                   std::string(300, 'n'),
+                                   std::string(64, 'a'),
+                                   std::string("a\0b", 3),
+                                   std::string("x@y@z")}) {
         auto reference = parse_reference(bad);
         EXPECT_FALSE(reference) << bad;
         EXPECT_EQ(reference ? Code::internal : reference.error().code, Code::invalid);

@@ -66,7 +66,9 @@ struct ImageStoreFixture : ::testing::Test {
         (void)layers->call("layer/1", "remove", Json{{"key", "test-view-" + key}});
         return mount["type"] == "bind" ? mount["source"].get<std::string>() : mount["lower"][0].get<std::string>();
     }
-    std::set<std::string> layer_keys() { return layers->call("layer/1", "list", Json::object())->result["keys"].get<std::set<std::string>>(); }
+    std::set<std::string> layer_keys() {
+        return layers->call("layer/1", "list", Json::object())->result["keys"].get<std::set<std::string>>();
+    }
     std::vector<std::string> files_below(const std::string& name) const {
         std::vector<std::string> files;
         for (const auto& entry : std::filesystem::recursive_directory_iterator(scratch / name))
@@ -81,6 +83,8 @@ struct ImageStoreFixture : ::testing::Test {
     }
 };
 
-inline test::LayerBytes simple_layer(const std::string& file, const std::string& content) { return test::LayerBytes(test::TarMaker().file(file, content).done()); }
+inline test::LayerBytes simple_layer(const std::string& file, const std::string& content) {
+    return test::LayerBytes(test::TarMaker().file(file, content).done());
+}
 
 }  // namespace gantry::image

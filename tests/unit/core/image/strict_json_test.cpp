@@ -7,17 +7,21 @@ namespace gantry::image {
 TEST(StrictJson, takes_plain_documents) {
     EXPECT_TRUE(parse_document(R"({"a": {"b": [1, 2]}, "c": null})", "x"));
     EXPECT_TRUE(parse_document("[]", "x"));
-    EXPECT_TRUE(parse_document(R"({"config": {"Labels": {"maintainer": "a", "Maintainer": "b"}}})", "x")) << "labels are data";
+    EXPECT_TRUE(parse_document(R"({"config": {"Labels": {"maintainer": "a", "Maintainer": "b"}}})", "x"))
+        << "labels are data";
     EXPECT_TRUE(parse_document(R"([{"a": 1}, {"a": 2}])", "x"));
 }
 
 TEST(StrictJson, refuses_documents_with_two_meanings) {
     std::string deep;
     for (int i = 0; i < 100; ++i) deep += "[";
-    for (const std::string& bad : {std::string(R"({"a": 1, "a": 2})"), std::string(R"({"layers": [], "Layers": []})"), std::string(R"({"x": {"config": 1, "CONFIG": 2}})"),
-                                   std::string("\xEF\xBB\xBF{}"), std::string("{} {}"), std::string("{}x"), std::string("1"), std::string("\"text\""), std::string(), std::string("{\"a\": "),
-                                   deep + std::string(100, ']'), "{\"a\": \"" + std::string(5u << 20, 'x') + "\"}", std::string(R"([{"labels": "x"}, {"A": 1, "a": 2}])"),
-                                   std::string(R"({"Labels": {"a": "1", "a": "2"}})"), std::string("{\"a\": \"\xff\"}")})
+    for (const std::string& bad :
+         {std::string(R"({"a": 1, "a": 2})"), std::string(R"({"layers": [], "Layers": []})"),
+          std::string(R"({"x": {"config": 1, "CONFIG": 2}})"), std::string("\xEF\xBB\xBF{}"), std::string("{} {}"),
+          std::string("{}x"), std::string("1"), std::string("\"text\""), std::string(), std::string("{\"a\": "),
+          deep + std::string(100, ']'), "{\"a\": \"" + std::string(5u << 20, 'x') + "\"}",
+          std::string(R"([{"labels": "x"}, {"A": 1, "a": 2}])"), std::string(R"({"Labels": {"a": "1", "a": "2"}})"),
+          std::string("{\"a\": \"\xff\"}")})
         EXPECT_FALSE(parse_document(bad, "x")) << bad.substr(0, 60);
     EXPECT_EQ(parse_document(R"({"a": 1, "a": 2})", "index.json").error().text, "index.json: has \"a\" twice");
 }

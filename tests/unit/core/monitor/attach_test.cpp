@@ -90,13 +90,19 @@ TEST_F(MonitorAttach, a_terminal_is_raw_and_can_be_resized_and_left_by_keys) {
     auto monitor = run(std::move(wanted));
     EXPECT_EQ(read_until(ours.get(), 7), "ready\r\n");
     ASSERT_TRUE(monitor->resize("", 33, 101));
-    write_text(ours.get(), "a\x10" "b\n");
-    EXPECT_EQ(read_until(ours.get(), 17), "33 101\r\ngot a\x10" "b\r\n");
+    write_text(ours.get(),
+               "a\x10"
+               "b\n");
+    EXPECT_EQ(read_until(ours.get(), 17),
+              "33 101\r\ngot a\x10"
+              "b\r\n");
     write_text(ours.get(), "\x10");
     write_text(ours.get(), "\x11");
     EXPECT_EQ(read_until(ours.get()), "");
     EXPECT_EQ(::kill(monitor->pid(), 0), 0);
-    EXPECT_EQ(logged("c1"), "ready\r\n33 101\r\ngot a\x10" "b\r\n");
+    EXPECT_EQ(logged("c1"),
+              "ready\r\n33 101\r\ngot a\x10"
+              "b\r\n");
     EXPECT_FALSE(monitor->resize("", -1, 0));
     ASSERT_TRUE(monitor->signal(SIGKILL, true));
     EXPECT_EQ(wait_event("c1", MonitorEvent::Type::exited)->exit_code, 137);

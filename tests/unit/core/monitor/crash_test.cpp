@@ -84,7 +84,10 @@ TEST_F(MonitorCrash, a_new_engine_finds_running_containers_and_what_ended_meanwh
 TEST_F(MonitorCrash, a_launcher_with_other_settings_is_replaced) {
     int pid = launcher_pid();
     launcher_.reset();
-    Json settings{{"engine", "gtest"}, {"path", {GANTRY_TEST_DRIVERS}}, {"root", root_}, {"runtimes", {{"other", {{"use", "fake"}}}}}};
+    Json settings{{"engine", "gtest"},
+                  {"path", {GANTRY_TEST_DRIVERS}},
+                  {"root", root_},
+                  {"runtimes", {{"other", {{"use", "fake"}}}}}};
     auto connected = Launcher::connect(root_, GANTRY_TEST_LAUNCHER, settings, {});
     ASSERT_TRUE(connected) << connected.error().text;
     launcher_ = std::move(*connected);
@@ -122,7 +125,8 @@ TEST_F(MonitorCrash, strangers_and_nonsense_do_not_disturb_the_launcher) {
     for (int i = 0; i < 50; ++i) {
         auto connection = connect_unix(path("launcher.sock"), SOCK_SEQPACKET);
         ASSERT_TRUE(connection);
-        const std::string junk = i % 2 ? "{\"op\":5,\"fds\":[1]}" : std::string(static_cast<std::size_t>(i) * 100 + 1, '\xff');
+        const std::string junk =
+            i % 2 ? "{\"op\":5,\"fds\":[1]}" : std::string(static_cast<std::size_t>(i) * 100 + 1, '\xff');
         (void)::send(connection->get(), junk.data(), junk.size(), MSG_NOSIGNAL);
     }
     EXPECT_TRUE(launcher_->drivers());

@@ -36,7 +36,8 @@ TEST_F(MonitorExec, with_a_terminal_it_is_raw_and_has_a_size) {
     Monitor::Attachment attachment;
     attachment.client = std::move(theirs);
     attachment.in = true;
-    ASSERT_TRUE(monitor->exec("e1", process("stty -echo; echo go; read x; stty size"), true, "", std::move(attachment)));
+    ASSERT_TRUE(
+        monitor->exec("e1", process("stty -echo; echo go; read x; stty size"), true, "", std::move(attachment)));
     EXPECT_EQ(read_until(ours.get(), 4), "go\r\n");
     ASSERT_TRUE(monitor->resize("e1", 20, 30));
     write_text(ours.get(), "\n");
@@ -144,10 +145,12 @@ TEST_F(MonitorExec, a_hundred_at_once_each_have_their_output) {
         auto [ours, theirs] = socket_pair();
         Monitor::Attachment attachment;
         attachment.client = std::move(theirs);
-        ASSERT_TRUE(monitor->exec("e" + std::to_string(i), process("echo " + std::to_string(i)), false, "", std::move(attachment)));
+        ASSERT_TRUE(monitor->exec("e" + std::to_string(i), process("echo " + std::to_string(i)), false, "",
+                                  std::move(attachment)));
         clients.push_back(std::move(ours));
     }
-    for (int i = 0; i < 100; ++i) EXPECT_EQ(unframe(read_until(clients[static_cast<std::size_t>(i)].get())).first, std::to_string(i) + "\n");
+    for (int i = 0; i < 100; ++i)
+        EXPECT_EQ(unframe(read_until(clients[static_cast<std::size_t>(i)].get())).first, std::to_string(i) + "\n");
 }
 
 }  // namespace

@@ -34,8 +34,12 @@ class FakeRuntime final : public gantry::RuntimeDriver {
 public:
     static constexpr bool offers_stats = true, offers_warm = true;
 
-    static Json describe() { return {{"summary", "plain processes"}, {"abilities", Json::array()}, {"options", Json::object()}}; }
-    static Result<std::unique_ptr<FakeRuntime>> create(gantry::Host, const gantry::DriverConfig&) { return std::make_unique<FakeRuntime>(); }
+    static Json describe() {
+        return {{"summary", "plain processes"}, {"abilities", Json::array()}, {"options", Json::object()}};
+    }
+    static Result<std::unique_ptr<FakeRuntime>> create(gantry::Host, const gantry::DriverConfig&) {
+        return std::make_unique<FakeRuntime>();
+    }
 
     Result<Started> create(Call&, const Create& request) override {
         std::ifstream file(request.bundle + "/config.json");
@@ -74,7 +78,8 @@ private:
         (void)!::write(go.get(), "g", 1);
         go.reset();
         int error = 0;
-        if (::read(failed.get(), &error, sizeof error) == static_cast<ssize_t>(sizeof error)) return gantry::fail_errno("exec", error);
+        if (::read(failed.get(), &error, sizeof error) == static_cast<ssize_t>(sizeof error))
+            return gantry::fail_errno("exec", error);
         return {};
     }
 

@@ -33,15 +33,20 @@ void MonitorTest::TearDown() {
 
 void MonitorTest::connect() {
     launcher_.reset();
-    Json settings{{"engine", "gtest"}, {"path", {GANTRY_TEST_DRIVERS}}, {"root", root_}, {"log_level", "warn"}, {"runtimes", {{"fake", Json::object()}}}};
-    auto connected = Launcher::connect(root_, GANTRY_TEST_LAUNCHER, settings, [this](const std::string& id, const MonitorEvent& event) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(event_delay_ms_));
-        {
-            std::lock_guard lock(mutex_);
-            events_.emplace_back(id, event);
-        }
-        changed_.notify_all();
-    });
+    Json settings{{"engine", "gtest"},
+                  {"path", {GANTRY_TEST_DRIVERS}},
+                  {"root", root_},
+                  {"log_level", "warn"},
+                  {"runtimes", {{"fake", Json::object()}}}};
+    auto connected = Launcher::connect(root_, GANTRY_TEST_LAUNCHER, settings,
+                                       [this](const std::string& id, const MonitorEvent& event) {
+                                           std::this_thread::sleep_for(std::chrono::milliseconds(event_delay_ms_));
+                                           {
+                                               std::lock_guard lock(mutex_);
+                                               events_.emplace_back(id, event);
+                                           }
+                                           changed_.notify_all();
+                                       });
     ASSERT_TRUE(connected) << connected.error().text;
     launcher_ = std::move(*connected);
 }
@@ -147,6 +152,8 @@ bool alive(int pid) {
     return stat && stat->substr(stat->rfind(')') + 2, 1) != "Z";
 }
 
-void write_text(int fd, const std::string& text) { EXPECT_EQ(::send(fd, text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size())); }
+void write_text(int fd, const std::string& text) {
+    EXPECT_EQ(::send(fd, text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
+}
 
 }  // namespace gantry::monitor_test

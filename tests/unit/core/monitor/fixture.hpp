@@ -12,8 +12,8 @@
 namespace gantry::monitor_test {
 
 using container::ExitRecord;
-using container::LaunchRequest;
 using container::Launcher;
+using container::LaunchRequest;
 using container::Monitor;
 using container::MonitorEvent;
 

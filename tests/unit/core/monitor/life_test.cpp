@@ -121,7 +121,8 @@ TEST_F(MonitorLife, helpers_run_outside_the_engine) {
     auto [ours, theirs] = pipe_pair();
     const int fds[3] = {-1, theirs.get(), -1};
     int pid = 0;
-    auto status = launcher_->spawn({"/bin/sh", "-c", "echo $A; ls /proc/self/fd | tr '\\n' ' '; exit 9"}, {"A=b", "PATH=/bin"}, fds, 5000, [&](int p) { pid = p; });
+    auto status = launcher_->spawn({"/bin/sh", "-c", "echo $A; ls /proc/self/fd | tr '\\n' ' '; exit 9"},
+                                   {"A=b", "PATH=/bin"}, fds, 5000, [&](int p) { pid = p; });
     ASSERT_TRUE(status) << status.error().text;
     EXPECT_EQ(*status, 9);
     EXPECT_GT(pid, 0);
@@ -141,7 +142,8 @@ TEST_F(MonitorLife, the_launcher_lists_its_drivers_and_warms_filters) {
     auto drivers = launcher_->drivers();
     ASSERT_TRUE(drivers);
     bool found = false;
-    for (const Json& driver : *drivers) found = found || (driver.value("name", "") == "fake" && driver.value("loaded", false));
+    for (const Json& driver : *drivers)
+        found = found || (driver.value("name", "") == "fake" && driver.value("loaded", false));
     EXPECT_TRUE(found) << drivers->dump();
     EXPECT_TRUE(launcher_->warm_seccomp("digest", Json::object()));
 }

@@ -62,12 +62,14 @@ TEST_F(MonitorLog, rotation_bounds_the_directory_and_keeps_the_newest) {
 }
 
 TEST_F(MonitorLog, json_lines_are_dockers) {
-    LaunchRequest wanted = request("c1", R"(printf 'a "b" <c>&\\\t\001\377\303\244\n'; echo err >&2; printf 'no newline')");
+    LaunchRequest wanted =
+        request("c1", R"(printf 'a "b" <c>&\\\t\001\377\303\244\n'; echo err >&2; printf 'no newline')");
     wanted.log["driver"] = "json-file";
     run(std::move(wanted));
     ASSERT_TRUE(wait_event("c1", MonitorEvent::Type::exited));
     std::string file = json_lines("c1");
-    EXPECT_THAT(file, ::testing::HasSubstr(R"({"log":"a \"b\" \u003cc\u003e\u0026\\\u0009\u0001\ufffdä\n","stream":"stdout","time":")"));
+    EXPECT_THAT(file, ::testing::HasSubstr(
+                          R"({"log":"a \"b\" \u003cc\u003e\u0026\\\u0009\u0001\ufffdä\n","stream":"stdout","time":")"));
     EXPECT_THAT(file, ::testing::HasSubstr(R"({"log":"err\n","stream":"stderr","time":")"));
     EXPECT_THAT(file, ::testing::HasSubstr(R"({"log":"no newline","stream":"stdout","time":")"));
 }
@@ -79,7 +81,8 @@ TEST_F(MonitorLog, json_lines_longer_than_16_kib_are_split_and_none_is_lost) {
     ASSERT_TRUE(wait_event("c1", MonitorEvent::Type::exited));
     std::string text;
     std::string file = json_lines("c1", &text);
-    EXPECT_EQ(file.find('\n'), std::string("{\"log\":\"\",\"stream\":\"stdout\",").size() + 16384 + file.substr(file.find("\"time\"")).find('\n'));
+    EXPECT_EQ(file.find('\n'), std::string("{\"log\":\"\",\"stream\":\"stdout\",").size() + 16384 +
+                                   file.substr(file.find("\"time\"")).find('\n'));
     std::string expected = std::string(40000, 'x') + "\n";
     for (int i = 1; i <= 100000; ++i) expected += std::to_string(i) + "\n";
     EXPECT_TRUE(text == expected) << text.size();
@@ -96,9 +99,11 @@ TEST_F(MonitorLog, none_writes_nothing) {
 TEST_F(MonitorLog, a_full_disk_does_not_stop_the_container_and_the_loss_is_written_down) {
     std::string full = path("full");
     ASSERT_TRUE(make_directories(full));
-    if (::mount("gtest", full.c_str(), "tmpfs", 0, "size=256k") != 0) GTEST_SKIP() << "mounting a tmpfs is not possible here";
+    if (::mount("gtest", full.c_str(), "tmpfs", 0, "size=256k") != 0)
+        GTEST_SKIP() << "mounting a tmpfs is not possible here";
     ScopeGuard unmount([&] { ::umount2(full.c_str(), MNT_DETACH); });
-    LaunchRequest wanted = request("c1", "seq 1 100000; while [ ! -e " + path("go") + " ]; do sleep 0.02; done; echo after");
+    LaunchRequest wanted =
+        request("c1", "seq 1 100000; while [ ! -e " + path("go") + " ]; do sleep 0.02; done; echo after");
     wanted.log["path"] = full + "/log";
     ASSERT_TRUE(write_file(full + "/filler", std::string(200'000, 'x')));
     run(std::move(wanted));
@@ -122,7 +127,8 @@ TEST_F(MonitorLog, a_full_disk_does_not_stop_the_container_and_the_loss_is_writt
 TEST(LogWriter, refuses_what_it_does_not_know) {
     EXPECT_EQ(monitor::LogWriter::create({{"driver", "syslog"}}).error().code, Code::invalid);
     EXPECT_EQ(monitor::LogWriter::create({{"driver", "local"}, {"path", "relative"}}).error().code, Code::invalid);
-    EXPECT_EQ(monitor::LogWriter::create({{"driver", "local"}, {"path", "/tmp/x"}, {"max_size", "huge"}}).error().code, Code::invalid);
+    EXPECT_EQ(monitor::LogWriter::create({{"driver", "local"}, {"path", "/tmp/x"}, {"max_size", "huge"}}).error().code,
+              Code::invalid);
     EXPECT_EQ(monitor::log_time(parse_rfc3339("2026-01-02T03:04:05.1200Z").value()), "2026-01-02T03:04:05.12Z");
     EXPECT_EQ(monitor::log_time(parse_rfc3339("2026-01-02T03:04:05Z").value()), "2026-01-02T03:04:05Z");
 }

@@ -11,12 +11,14 @@ Prefix prefix(const char* text) { return parse_prefix(text).value(); }
 
 TEST(Ipv4, reads_and_writes_addresses_and_prefixes) {
     EXPECT_EQ(show(parse_ipv4("172.18.0.2").value()), "172.18.0.2");
-    for (const char* bad : {"", "1.2.3", "1.2.3.256", "1.2.3.4 ", "01.2.3.4x", "::1"}) EXPECT_FALSE(parse_ipv4(bad)) << bad;
+    for (const char* bad : {"", "1.2.3", "1.2.3.256", "1.2.3.4 ", "01.2.3.4x", "::1"})
+        EXPECT_FALSE(parse_ipv4(bad)) << bad;
     EXPECT_EQ(prefix("172.18.7.9/20").text(), "172.18.0.0/20");
     EXPECT_EQ(show(prefix("10.0.0.0/8").last()), "10.255.255.255");
     EXPECT_EQ(show(prefix("0.0.0.0/0").last()), "255.255.255.255");
     EXPECT_EQ(prefix("10.0.0.1/32").last(), prefix("10.0.0.1/32").base);
-    for (const char* bad : {"10.0.0.0", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/8x", "/8", "10.0.0.0/ 8"}) EXPECT_FALSE(parse_prefix(bad)) << bad;
+    for (const char* bad : {"10.0.0.0", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/8x", "/8", "10.0.0.0/ 8"})
+        EXPECT_FALSE(parse_prefix(bad)) << bad;
     EXPECT_TRUE(prefix("10.0.0.0/8").overlaps(prefix("10.1.0.0/16")));
     EXPECT_FALSE(prefix("10.0.0.0/16").overlaps(prefix("10.1.0.0/16")));
 }
@@ -27,7 +29,8 @@ TEST(Ipam, gives_an_address_back_as_late_as_possible) {
     EXPECT_EQ(show(ipam.take().value()), "10.9.0.2");
     ipam.give_back(parse_ipv4("10.9.0.2").value());
     EXPECT_EQ(show(ipam.take().value()), "10.9.0.3");
-    for (const char* next : {"10.9.0.4", "10.9.0.5", "10.9.0.6", "10.9.0.2"}) EXPECT_EQ(show(ipam.take().value()), next);
+    for (const char* next : {"10.9.0.4", "10.9.0.5", "10.9.0.6", "10.9.0.2"})
+        EXPECT_EQ(show(ipam.take().value()), next);
     auto none = ipam.take();
     ASSERT_FALSE(none);
     EXPECT_EQ(none.error().code, Code::exhausted);

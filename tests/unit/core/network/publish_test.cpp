@@ -31,7 +31,8 @@ std::string address_of(const Attached& attached) { return attached.settings.fron
 std::string gateway_of(const Attached& attached) { return attached.settings.front().at("Gateway"); }
 
 TEST_F(Publish, is_reached_from_everywhere_and_keeps_the_clients_address) {
-    Attached web = start("web", "one", {tcp(4000, 80)}), other = start("other", "one", {}), foreign = start("foreign", "two", {});
+    Attached web = start("web", "one", {tcp(4000, 80)}), other = start("other", "one", {}),
+             foreign = start("foreign", "two", {});
     UniqueFd listener = listen_in(web.netns.get(), 80);
     EXPECT_EQ(reach(-1, "127.0.0.1", 4000, listener.get()), gateway_of(web));
     EXPECT_EQ(reach(-1, "127.0.0.9", 4000, listener.get()), gateway_of(web));
@@ -61,9 +62,12 @@ TEST_F(Publish, on_loopback_stays_there) {
     EXPECT_FALSE(reach(-1, host_address, 4000, listener.get(), 300));
     EXPECT_FALSE(reach(neighbour.get(), host_address, 4000, listener.get(), 300));
     // A neighbour that routes 127.0.0.0/8 to us.
-    run_in(neighbour.get(), {"sh", "-c", "echo 1 > /proc/sys/net/ipv4/conf/nb0/route_localnet; echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet; "
-                                         "ip address del 127.0.0.1/8 dev lo; ip rule add pref 1 to 127.0.0.1 lookup 100; ip route add 127.0.0.1 via 192.0.2.1 table 100; "
-                                         "ip rule del pref 0; ip rule add pref 2 lookup local"});
+    run_in(neighbour.get(),
+           {"sh", "-c",
+            "echo 1 > /proc/sys/net/ipv4/conf/nb0/route_localnet; echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet; "
+            "ip address del 127.0.0.1/8 dev lo; ip rule add pref 1 to 127.0.0.1 lookup 100; ip route add 127.0.0.1 via "
+            "192.0.2.1 table 100; "
+            "ip rule del pref 0; ip rule add pref 2 lookup local"});
     run({"sh", "-c", "echo 1 > /proc/sys/net/ipv4/conf/lan0/route_localnet"});
     EXPECT_FALSE(reach(neighbour.get(), "127.0.0.1", 4000, listener.get(), 400));
 }
@@ -76,9 +80,12 @@ TEST_F(Publish, other_ports_and_the_hosts_loopback_are_out_of_reach) {
     EXPECT_FALSE(reach(foreign.netns.get(), address_of(web), 81, hidden.get(), 300));
     UniqueFd host_service = listen_in(-1, 2375, "127.0.0.1");
     // Bridges have route_localnet, so a container could otherwise do this.
-    run_in(web.netns.get(), {"sh", "-c", "echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet; ip address del 127.0.0.1/8 dev lo; "
-                                         "ip rule add pref 1 to 127.0.0.1 lookup 100; ip route add 127.0.0.1 via " + gateway_of(web) + " table 100; "
-                                         "ip rule del pref 0; ip rule add pref 2 lookup local"});
+    run_in(web.netns.get(), {"sh", "-c",
+                             "echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet; ip address del 127.0.0.1/8 dev lo; "
+                             "ip rule add pref 1 to 127.0.0.1 lookup 100; ip route add 127.0.0.1 via " +
+                                 gateway_of(web) +
+                                 " table 100; "
+                                 "ip rule del pref 0; ip rule add pref 2 lookup local"});
     EXPECT_FALSE(reach(web.netns.get(), "127.0.0.1", 2375, host_service.get(), 400));
 }
 
@@ -126,15 +133,18 @@ TEST_F(Publish, finds_free_ephemeral_ports) {
 
 TEST_F(Publish, masquerades_what_leaves_and_not_for_internal_networks) {
     ASSERT_TRUE(service->create({{"Name", "inner"}, {"Internal", true}}));
-    Attached web = start("web", "one", {}), inner = start("inner", "inner", {tcp(4005, 80)}), inner2 = start("inner2", "inner", {});
+    Attached web = start("web", "one", {}), inner = start("inner", "inner", {tcp(4005, 80)}),
+             inner2 = start("inner2", "inner", {});
     run_in(neighbour.get(), {"ip", "route", "del", "172.16.0.0/12"});
     UniqueFd outside = listen_in(neighbour.get(), 80);
     EXPECT_EQ(reach(web.netns.get(), neighbour_address, 80, outside.get()), host_address);
     EXPECT_FALSE(reach(inner.netns.get(), neighbour_address, 80, outside.get(), 300));
     EXPECT_THAT(run_in(inner.netns.get(), {"ip", "route"}), Not(HasSubstr("default")));
-    run_in(inner.netns.get(), {"ip", "route", "add", "default", "via", inspect("inner").at("IPAM").at("Config").at(0).at("Gateway").get<std::string>()});
+    run_in(inner.netns.get(), {"ip", "route", "add", "default", "via",
+                               inspect("inner").at("IPAM").at("Config").at(0).at("Gateway").get<std::string>()});
     EXPECT_FALSE(reach(inner.netns.get(), neighbour_address, 80, outside.get(), 300));
-    UniqueFd host_service = listen_in(-1, 2376), dns = receive_udp_in(-1, 53), listener = listen_in(inner.netns.get(), 80);
+    UniqueFd host_service = listen_in(-1, 2376), dns = receive_udp_in(-1, 53),
+             listener = listen_in(inner.netns.get(), 80);
     const std::string gateway = inspect("inner").at("IPAM").at("Config").at(0).at("Gateway");
     EXPECT_FALSE(reach(inner.netns.get(), gateway, 2376, host_service.get(), 300));
     EXPECT_FALSE(reach(inner.netns.get(), host_address, 2376, host_service.get(), 300));
@@ -155,7 +165,9 @@ TEST_F(Publish, has_no_ipv6_and_hears_no_router) {
     Attached web = start("web", "one", {});
     const std::string bridge = "gb-" + service->id_of("one").value().substr(0, 12);
     EXPECT_EQ(run({"cat", "/proc/sys/net/ipv6/conf/" + bridge + "/disable_ipv6"}), "1\n");
-    EXPECT_EQ(run_in(web.netns.get(), {"cat", "/proc/sys/net/ipv6/conf/eth0/disable_ipv6", "/proc/sys/net/ipv6/conf/eth0/accept_ra"}), "1\n0\n");
+    EXPECT_EQ(run_in(web.netns.get(),
+                     {"cat", "/proc/sys/net/ipv6/conf/eth0/disable_ipv6", "/proc/sys/net/ipv6/conf/eth0/accept_ra"}),
+              "1\n0\n");
     EXPECT_THAT(run_in(web.netns.get(), {"ip", "-6", "address", "show", "dev", "eth0"}), Not(HasSubstr("inet6")));
     EXPECT_THAT(run({"ip", "-6", "-br", "address"}), Not(HasSubstr("gv-")));
     EXPECT_EQ(run_in(web.netns.get(), {"cat", "/proc/sys/net/ipv4/ip_unprivileged_port_start"}), "0\n");
@@ -172,8 +184,9 @@ TEST_F(Publish, puts_rules_back_that_somebody_flushed) {
         return std::multiset<std::string>(std::istream_iterator<std::string>(stream), {});
     };
     const auto before = words();
-    for (const std::vector<std::string>& command : {std::vector<std::string>{"nft", "flush", "ruleset"},
-                                                    std::vector<std::string>{"nft", "flush", "chain", "inet", "gantry_" + engine, "forward"}}) {
+    for (const std::vector<std::string>& command :
+         {std::vector<std::string>{"nft", "flush", "ruleset"},
+          std::vector<std::string>{"nft", "flush", "chain", "inet", "gantry_" + engine, "forward"}}) {
         run(command);
         EXPECT_NE(words(), before);
         for (int i = 0; i < 100 && words() != before; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(20));

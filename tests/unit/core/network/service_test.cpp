@@ -10,10 +10,10 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using Service = Bed;
 
-#define ASSERT_DONE(expression)                         \
-    do {                                                \
-        auto done_ = (expression);                      \
-        ASSERT_TRUE(done_) << done_.error().text;       \
+#define ASSERT_DONE(expression)                   \
+    do {                                          \
+        auto done_ = (expression);                \
+        ASSERT_TRUE(done_) << done_.error().text; \
     } while (false)
 
 TEST_F(Service, gives_a_container_an_addressed_interface_on_the_default_network) {
@@ -29,7 +29,8 @@ TEST_F(Service, gives_a_container_an_addressed_interface_on_the_default_network)
     EXPECT_THAT(shown, HasSubstr(address + "/20"));
     EXPECT_THAT(shown, HasSubstr(std::string("link/ether ") + settings.at("MacAddress").get<std::string>()));
     EXPECT_THAT(shown, Not(HasSubstr("inet6")));
-    EXPECT_THAT(run_in(a->netns.get(), {"ip", "route"}), HasSubstr("default via " + settings.at("Gateway").get<std::string>()));
+    EXPECT_THAT(run_in(a->netns.get(), {"ip", "route"}),
+                HasSubstr("default via " + settings.at("Gateway").get<std::string>()));
     UniqueFd listener = listen_in(-1, 8080);
     EXPECT_EQ(reach(a->netns.get(), settings.at("Gateway"), 8080, listener.get()), address);
     EXPECT_EQ(inspect("bridge").at("Containers").at("aaaa").at("Name"), "web");
@@ -46,7 +47,8 @@ TEST_F(Service, lets_containers_of_one_network_meet_and_keeps_networks_apart) {
     ASSERT_TRUE(a && b && c);
     UniqueFd listener = listen_in(b->netns.get(), 80);
     const std::string address = b->settings.at("front").at("IPAddress");
-    EXPECT_EQ(reach(a->netns.get(), address, 80, listener.get()), a->settings.at("front").at("IPAddress").get<std::string>());
+    EXPECT_EQ(reach(a->netns.get(), address, 80, listener.get()),
+              a->settings.at("front").at("IPAddress").get<std::string>());
     EXPECT_FALSE(reach(c->netns.get(), address, 80, listener.get()));
     EXPECT_TRUE(reach(-1, address, 80, listener.get()));
 }
@@ -59,7 +61,8 @@ TEST_F(Service, takes_everything_out_of_the_kernel_again) {
         ASSERT_TRUE(a) << a.error().text;
         EXPECT_THAT(ruleset(), HasSubstr("gantry_" + engine));
         EXPECT_EQ(service->remove("front").error().code, Code::denied);
-        EXPECT_THAT(service->remove("front").error().text, HasSubstr("network front has active endpoints (name:\"a\" id:\""));
+        EXPECT_THAT(service->remove("front").error().text,
+                    HasSubstr("network front has active endpoints (name:\"a\" id:\""));
     }
     ASSERT_DONE(service->detach("aaaa", true));
     ASSERT_DONE(service->remove("front"));
@@ -71,12 +74,17 @@ TEST_F(Service, takes_everything_out_of_the_kernel_again) {
 TEST_F(Service, refuses_in_dockers_words) {
     ASSERT_DONE(service->create({{"Name", "front"}, {"IPAM", {{"Config", {{{"Subnet", "10.44.0.0/24"}}}}}}}));
     EXPECT_EQ(service->create({{"Name", "front"}}).error().text, "network with name front already exists");
-    EXPECT_EQ(service->create({{"Name", "bridge"}}).error().text, "operation is not permitted on predefined bridge network");
+    EXPECT_EQ(service->create({{"Name", "bridge"}}).error().text,
+              "operation is not permitted on predefined bridge network");
     EXPECT_EQ(service->remove("bridge").error().text, "bridge is a pre-defined network and cannot be removed");
     EXPECT_EQ(service->remove("nix").error().text, "network nix not found");
-    EXPECT_THAT(service->create({{"Name", "two"}, {"IPAM", {{"Config", {{{"Subnet", "10.44.0.128/25"}}}}}}}).error().text, HasSubstr("Pool overlaps"));
-    EXPECT_THAT(service->create({{"Name", "two"}, {"Options", {{"com.docker.network.bridge.nmae", "x"}}}}).error().text, HasSubstr("com.docker.network.bridge.name"));
-    EXPECT_EQ(service->create({{"Name", "two"}, {"Driver", "host"}}).error().text, "only one instance of \"host\" network is allowed");
+    EXPECT_THAT(
+        service->create({{"Name", "two"}, {"IPAM", {{"Config", {{{"Subnet", "10.44.0.128/25"}}}}}}}).error().text,
+        HasSubstr("Pool overlaps"));
+    EXPECT_THAT(service->create({{"Name", "two"}, {"Options", {{"com.docker.network.bridge.nmae", "x"}}}}).error().text,
+                HasSubstr("com.docker.network.bridge.name"));
+    EXPECT_EQ(service->create({{"Name", "two"}, {"Driver", "host"}}).error().text,
+              "only one instance of \"host\" network is allowed");
     EXPECT_FALSE(service->create({{"Name", "two"}, {"Driver", "nosuch"}}));
     EXPECT_EQ(service->list().size(), 4u);
     EXPECT_EQ(service->check("nix", {}, {}).error().code, Code::not_found);
@@ -88,7 +96,9 @@ TEST_F(Service, refuses_in_dockers_words) {
 TEST_F(Service, honours_fixed_addresses_and_several_networks) {
     ASSERT_DONE(service->create({{"Name", "one"}, {"IPAM", {{"Config", {{{"Subnet", "10.44.0.0/24"}}}}}}}));
     ASSERT_DONE(service->create({{"Name", "two"}, {"Internal", true}}));
-    auto a = service->attach("aaaa", "a", "a", "one", {{"one", {"db"}, "10.44.0.77", "02:00:00:00:00:aa", {}, 0}, {"two", {}, "", "", {}, 0}}, {});
+    auto a =
+        service->attach("aaaa", "a", "a", "one",
+                        {{"one", {"db"}, "10.44.0.77", "02:00:00:00:00:aa", {}, 0}, {"two", {}, "", "", {}, 0}}, {});
     ASSERT_TRUE(a) << a.error().text;
     EXPECT_EQ(a->settings.at("one").at("IPAddress"), "10.44.0.77");
     EXPECT_EQ(a->settings.at("one").at("MacAddress"), "02:00:00:00:00:aa");
@@ -127,12 +137,15 @@ TEST_F(Service, connects_and_disconnects_a_running_container) {
     UniqueFd listener = listen_in(a->netns.get(), 80);
     auto connected = service->connect("two", "aaaa", "a", {"two", {"db"}, "", "", {}, 0}, a->netns.get());
     ASSERT_TRUE(connected) << connected.error().text;
-    EXPECT_THAT(run_in(a->netns.get(), {"ip", "-br", "address", "show", "eth1"}), HasSubstr(connected->at("IPAddress").get<std::string>()));
-    EXPECT_EQ(service->connect("two", "aaaa", "a", {}, a->netns.get()).error().text, "endpoint with name a already exists in network two");
+    EXPECT_THAT(run_in(a->netns.get(), {"ip", "-br", "address", "show", "eth1"}),
+                HasSubstr(connected->at("IPAddress").get<std::string>()));
+    EXPECT_EQ(service->connect("two", "aaaa", "a", {}, a->netns.get()).error().text,
+              "endpoint with name a already exists in network two");
     EXPECT_TRUE(reach(-1, host_address, 4000, listener.get()));
     // The default route and the port move to the network that is left.
     ASSERT_DONE(service->disconnect("one", "aaaa", a->netns.get(), false));
-    EXPECT_THAT(run_in(a->netns.get(), {"ip", "route"}), HasSubstr("default via " + connected->at("Gateway").get<std::string>() + " dev eth1"));
+    EXPECT_THAT(run_in(a->netns.get(), {"ip", "route"}),
+                HasSubstr("default via " + connected->at("Gateway").get<std::string>() + " dev eth1"));
     EXPECT_TRUE(reach(-1, host_address, 4000, listener.get()));
     EXPECT_EQ(service->settings_of("aaaa").settings.size(), 1u);
     EXPECT_FALSE(service->disconnect("one", "aaaa", a->netns.get(), false));
@@ -149,7 +162,8 @@ TEST_F(Service, writes_the_names_of_each_network) {
     const std::string file = directory / "run/names" / (service->id_of("one").value() + ".json");
     Json names = Json::parse(read_file(file).value());
     const std::string address = a->settings.at("one").at("IPAddress");
-    for (const char* name : {"web", "aaaabbbbcccc", "w1"}) EXPECT_EQ(names.at("names").at(name), Json::array({address})) << name;
+    for (const char* name : {"web", "aaaabbbbcccc", "w1"})
+        EXPECT_EQ(names.at("names").at(name), Json::array({address})) << name;
     EXPECT_EQ(names.at("names").at("www").size(), 2u);
     EXPECT_EQ(names.at("addresses").at(address), "web");
     EXPECT_EQ(names.at("listen"), Json::array({a->settings.at("one").at("Gateway")}));

@@ -27,7 +27,8 @@ TEST_F(Speed, attaches_and_detaches_quickly) {
     }
     std::sort(attach.begin(), attach.end());
     std::sort(detach.begin(), detach.end());
-    std::printf("attach %.0f us, detach %.0f us (medians; least %.0f and %.0f)\n", attach[50], detach[50], attach[0], detach[0]);
+    std::printf("attach %.0f us, detach %.0f us (medians; least %.0f and %.0f)\n", attach[50], detach[50], attach[0],
+                detach[0]);
     RecordProperty("attach_us", static_cast<int>(attach[50]));
     RecordProperty("detach_us", static_cast<int>(detach[50]));
 }

@@ -49,7 +49,8 @@ UniqueFd bound(int netns, int type, const std::string& address, std::uint16_t po
         const int on = 1;
         ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
         sockaddr_in a = socket_address(address, port);
-        EXPECT_EQ(::bind(fd, reinterpret_cast<sockaddr*>(&a), sizeof a), 0) << address << ":" << port << " " << std::strerror(errno);
+        EXPECT_EQ(::bind(fd, reinterpret_cast<sockaddr*>(&a), sizeof a), 0)
+            << address << ":" << port << " " << std::strerror(errno);
         if (type == SOCK_STREAM) {
             EXPECT_EQ(::listen(fd, 16), 0);
         }
@@ -90,10 +91,13 @@ std::string run_in(int netns, std::vector<std::string> argv) {
     return run(argv);
 }
 
-UniqueFd listen_in(int netns, std::uint16_t port, const char* address) { return bound(netns, SOCK_STREAM, address, port); }
+UniqueFd listen_in(int netns, std::uint16_t port, const char* address) {
+    return bound(netns, SOCK_STREAM, address, port);
+}
 UniqueFd receive_udp_in(int netns, std::uint16_t port) { return bound(netns, SOCK_DGRAM, "0.0.0.0", port); }
 
-std::optional<std::string> reach(int from, const std::string& address, std::uint16_t port, int listener, int timeout_ms) {
+std::optional<std::string> reach(int from, const std::string& address, std::uint16_t port, int listener,
+                                 int timeout_ms) {
     UniqueFd client = inside(from, [] { return ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0); });
     sockaddr_in to = socket_address(address, port);
     (void)::connect(client.get(), reinterpret_cast<sockaddr*>(&to), sizeof to);
@@ -103,7 +107,8 @@ std::optional<std::string> reach(int from, const std::string& address, std::uint
     UniqueFd accepted(::accept4(listener, reinterpret_cast<sockaddr*>(&peer), &length, SOCK_CLOEXEC));
     if (!accepted) return std::nullopt;
     // The way back must work too.
-    if (::send(accepted.get(), "x", 1, MSG_NOSIGNAL) != 1 || !readable(client.get(), timeout_ms)) return "no answer came back";
+    if (::send(accepted.get(), "x", 1, MSG_NOSIGNAL) != 1 || !readable(client.get(), timeout_ms))
+        return "no answer came back";
     char byte = 0;
     if (::recv(client.get(), &byte, 1, 0) != 1) return "no answer came back";
     char text[INET_ADDRSTRLEN];
@@ -119,7 +124,9 @@ bool reach_udp(int from, const std::string& address, std::uint16_t port, int rec
     return ::recv(receiver, data, sizeof data, 0) == 3;
 }
 
-Port tcp(std::uint16_t host, std::uint16_t container, std::string address) { return {"tcp", container, std::move(address), host}; }
+Port tcp(std::uint16_t host, std::uint16_t container, std::string address) {
+    return {"tcp", container, std::move(address), host};
+}
 
 void Bed::SetUpTestSuite() {
     if (::geteuid() != 0) return;
@@ -136,7 +143,8 @@ void Bed::SetUp() {
     auto netns = make_netns();
     ASSERT_TRUE(netns) << netns.error().text;
     neighbour = std::move(netns).value();
-    run({"ip", "link", "add", "lan0", "type", "veth", "peer", "name", "nb0", "netns", "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(neighbour.get())});
+    run({"ip", "link", "add", "lan0", "type", "veth", "peer", "name", "nb0", "netns",
+         "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(neighbour.get())});
     run({"ip", "address", "add", std::string(host_address) + "/24", "dev", "lan0"});
     run({"ip", "link", "set", "lan0", "up"});
     run_in(neighbour.get(), {"ip", "address", "add", std::string(neighbour_address) + "/24", "dev", "nb0"});

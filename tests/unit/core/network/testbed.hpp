@@ -26,7 +26,8 @@ std::string run_in(int netns, std::vector<std::string> argv);
 UniqueFd listen_in(int netns, std::uint16_t port, const char* address = "0.0.0.0");
 // Connects from a namespace to address:port; the address that `listener` saw as the client's, or nothing where no
 // connection came in time.
-std::optional<std::string> reach(int from, const std::string& address, std::uint16_t port, int listener, int timeout_ms = 600);
+std::optional<std::string> reach(int from, const std::string& address, std::uint16_t port, int listener,
+                                 int timeout_ms = 600);
 // "web" <- one datagram sent from a namespace; true where `receiver` got it.
 bool reach_udp(int from, const std::string& address, std::uint16_t port, int receiver, int timeout_ms = 600);
 UniqueFd receive_udp_in(int netns, std::uint16_t port);

@@ -11,7 +11,8 @@ std::string refusal(const char* body) {
 }
 
 TEST(CreateRequest, reads_a_subnet_with_range_and_auxiliary_addresses) {
-    auto read = read_create_request(Json::parse(R"({"Name": "n", "Internal": true, "Labels": {"a": "b"}, "IPAM": {"Config": [
+    auto read =
+        read_create_request(Json::parse(R"({"Name": "n", "Internal": true, "Labels": {"a": "b"}, "IPAM": {"Config": [
         {"Subnet": "10.7.0.0/24", "IPRange": "10.7.0.128/25", "Gateway": "10.7.0.9", "AuxiliaryAddresses": {"router": "10.7.0.5"}}]}})"));
     ASSERT_TRUE(read) << read.error().text;
     EXPECT_EQ(read->subnet->text(), "10.7.0.0/24");
@@ -25,10 +26,12 @@ TEST(CreateRequest, reads_a_subnet_with_range_and_auxiliary_addresses) {
 TEST(CreateRequest, says_in_dockers_words_what_is_wrong) {
     EXPECT_EQ(refusal(R"({"Name": "n", "IPAM": {"Config": [{"Subnet": "10.7.0.1/24"}]}})"),
               "invalid network config: invalid subnet 10.7.0.1/24: it should be 10.7.0.0/24");
-    EXPECT_EQ(refusal(R"({"Name": "n", "IPAM": {"Config": [{"Subnet": "10.7.0.0/24", "Gateway": "10.8.0.1"}]}})"),
-              "invalid network config: invalid gateway 10.8.0.1: parent subnet 10.7.0.0/24 doesn't contain this address");
-    EXPECT_EQ(refusal(R"({"Name": "n", "IPAM": {"Config": [{"Subnet": "10.7.0.0/24", "IPRange": "10.0.0.0/8"}]}})"),
-              "invalid network config: invalid ip-range 10.0.0.0/8: CIDR block is bigger than its parent subnet 10.7.0.0/24");
+    EXPECT_EQ(
+        refusal(R"({"Name": "n", "IPAM": {"Config": [{"Subnet": "10.7.0.0/24", "Gateway": "10.8.0.1"}]}})"),
+        "invalid network config: invalid gateway 10.8.0.1: parent subnet 10.7.0.0/24 doesn't contain this address");
+    EXPECT_EQ(
+        refusal(R"({"Name": "n", "IPAM": {"Config": [{"Subnet": "10.7.0.0/24", "IPRange": "10.0.0.0/8"}]}})"),
+        "invalid network config: invalid ip-range 10.0.0.0/8: CIDR block is bigger than its parent subnet 10.7.0.0/24");
     EXPECT_NE(refusal(R"({"Name": "n", "IPAM": {"Config": [{"Subnet": "rubbish"}]}})"), "");
     EXPECT_NE(refusal(R"({"Name": "n", "IPAM": {"Config": [{"Subnet": "127.0.0.0/8"}]}})"), "");
     EXPECT_NE(refusal(R"({"Name": "n", "IPAM": {"Config": [{"Subnet": "10.7.0.0/31"}]}})"), "");
@@ -37,13 +40,16 @@ TEST(CreateRequest, says_in_dockers_words_what_is_wrong) {
     EXPECT_NE(refusal(R"({"Name": "n", "Labels": []})"), "");
     EXPECT_NE(refusal(R"({"Name": "n", "IPAM": 7})"), "");
     EXPECT_NE(refusal(R"({"Name": "n", "IPAM": {"Config": [7]}})"), "");
-    for (const char* name : {"", "../x", "a b", "a/b", "-a"}) EXPECT_NE(refusal(Json{{"Name", name}}.dump().c_str()), "") << name;
+    for (const char* name : {"", "../x", "a b", "a/b", "-a"})
+        EXPECT_NE(refusal(Json{{"Name", name}}.dump().c_str()), "") << name;
 }
 
 TEST(Mac, is_one_station_in_lower_case) {
     EXPECT_EQ(checked_mac("02:42:AC:11:00:02").value(), "02:42:ac:11:00:02");
     EXPECT_EQ(checked_mac("02-42-ac-11-00-02").value(), "02:42:ac:11:00:02");
-    for (const char* bad : {"", "02:42", "01:00:5e:00:00:01", "00:00:00:00:00:00", "02:42:ac:11:00:zz", "02:42:ac:11:00:02:03"}) EXPECT_FALSE(checked_mac(bad)) << bad;
+    for (const char* bad :
+         {"", "02:42", "01:00:5e:00:00:01", "00:00:00:00:00:00", "02:42:ac:11:00:zz", "02:42:ac:11:00:02:03"})
+        EXPECT_FALSE(checked_mac(bad)) << bad;
     EXPECT_EQ(mac_of(parse_ipv4("172.17.0.2").value()), "02:42:ac:11:00:02");
 }
 

@@ -62,8 +62,16 @@ protected:
         ASSERT_EQ(::bind(upstream_tcp.get(), reinterpret_cast<sockaddr*>(&a), sizeof a), 0);
         ASSERT_EQ(::listen(upstream_tcp.get(), 8), 0);
         ASSERT_TRUE(write_file(directory / "resolv.conf", "nameserver 127.0.0.1\n"));
-        write("one", Json{{"network", "front"}, {"internal", false}, {"listen", {own}}, {"names", {{"web", {"172.18.0.2"}}}}, {"addresses", Json::object()}});
-        write("two", Json{{"network", "inner"}, {"internal", true}, {"listen", {inner}}, {"names", {{"db", {"172.18.0.3"}}}}, {"addresses", Json::object()}});
+        write("one", Json{{"network", "front"},
+                          {"internal", false},
+                          {"listen", {own}},
+                          {"names", {{"web", {"172.18.0.2"}}}},
+                          {"addresses", Json::object()}});
+        write("two", Json{{"network", "inner"},
+                          {"internal", true},
+                          {"listen", {inner}},
+                          {"names", {{"db", {"172.18.0.3"}}}},
+                          {"addresses", Json::object()}});
         start();
     }
     void TearDown() override {
@@ -74,15 +82,20 @@ protected:
         std::filesystem::remove_all(directory);
     }
     void start() {
-        const std::string names = directory / "names", conf = directory / "resolv.conf", p = std::to_string(port), u = std::to_string(upstream_port);
-        std::vector<std::string> words = {GANTRY_TEST_RESOLVER, "--names", names, "--port", p, "--resolv-conf", conf, "--upstream-port", u};
+        const std::string names = directory / "names", conf = directory / "resolv.conf", p = std::to_string(port),
+                          u = std::to_string(upstream_port);
+        std::vector<std::string> words = {GANTRY_TEST_RESOLVER, "--names", names, "--port", p, "--resolv-conf", conf,
+                                          "--upstream-port",    u};
         std::vector<char*> arguments;
         for (std::string& word : words) arguments.push_back(word.data());
         arguments.push_back(nullptr);
         ASSERT_EQ(::posix_spawn(&pid, arguments[0], nullptr, nullptr, arguments.data(), environ), 0);
-        for (int i = 0; i < 200 && rcode(ask("web", 20)) != 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        for (int i = 0; i < 200 && rcode(ask("web", 20)) != 0; ++i)
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
-    void write(const std::string& id, const Json& json) { ASSERT_TRUE(write_file_atomic(directory / "names" / (id + ".json"), json.dump())); }
+    void write(const std::string& id, const Json& json) {
+        ASSERT_TRUE(write_file_atomic(directory / "names" / (id + ".json"), json.dump()));
+    }
 
     UniqueFd client(const char* address, int type = SOCK_DGRAM) {
         UniqueFd socket(::socket(AF_INET, type | SOCK_CLOEXEC, 0));
@@ -135,7 +148,9 @@ TEST_F(Live, forwards_with_an_id_of_its_own_and_believes_only_the_right_answer) 
     EXPECT_EQ(forwarded.substr(2), q.substr(2)) << "EDNS goes through";
     Query parsed;
     ASSERT_EQ(parse_query(forwarded, parsed), Verdict::query);
-    auto reply = [&](std::string answer) { ::sendto(upstream.get(), answer.data(), answer.size(), 0, reinterpret_cast<sockaddr*>(&from), sizeof from); };
+    auto reply = [&](std::string answer) {
+        ::sendto(upstream.get(), answer.data(), answer.size(), 0, reinterpret_cast<sockaddr*>(&from), sizeof from);
+    };
     // Wrong id, wrong question: both are passed over.
     std::string forged = build_answer(forwarded, parsed, Rcode::ok, {{Type::a, *address_data("6.6.6.6")}}, 512);
     set_id(forged, static_cast<std::uint16_t>(id_of(forwarded) + 1));
@@ -182,7 +197,8 @@ TEST_F(Live, forwards_tcp_by_tcp) {
     const std::string forwarded = receive(server.get(), 2000).substr(2);
     Query parsed;
     ASSERT_EQ(parse_query(forwarded, parsed), Verdict::query);
-    const std::string answer = build_answer(forwarded, parsed, Rcode::ok, std::vector<Record>(3000, {Type::a, "abcd"}), 65535);
+    const std::string answer =
+        build_answer(forwarded, parsed, Rcode::ok, std::vector<Record>(3000, {Type::a, "abcd"}), 65535);
     ASSERT_GT(answer.size(), 40'000u);
     const std::string out = framed(answer);
     std::thread slow([&] {
@@ -211,9 +227,11 @@ TEST_F(Live, is_not_starved_by_idle_clients_and_rubbish) {
         if (i % 3 == 0) (void)::send(idle.back().get(), "\0", 1, MSG_NOSIGNAL);
     }
     UniqueFd rubbish = client(own);
-    for (int i = 0; i < 2000; ++i) {
-        std::string p = query("web").substr(0, 12) + std::string("\xc0\x0c\0\1\0\1", 6);
-        (void)::send(rubbish.get(), p.data(), p.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    const std::string malformed = query("web").substr(0, 12) + std::string("\xc0\x0c\0\1\0\1", 6);
+    // In lots that fit the socket's buffer: what the kernel drops says nothing about the server.
+    for (int lot = 0; lot < 20; ++lot) {
+        for (int i = 0; i < 100; ++i) (void)::send(rubbish.get(), malformed.data(), malformed.size(), MSG_NOSIGNAL);
+        ASSERT_EQ(answers(ask("web", 2000)), 1) << "after lot " << lot;
     }
     const std::int64_t before = monotonic_ns();
     for (int i = 0; i < 100; ++i) ASSERT_EQ(answers(ask("web", 1000)), 1);
@@ -227,7 +245,8 @@ TEST_F(Live, is_not_starved_by_idle_clients_and_rubbish) {
 TEST_F(Live, ends_when_the_names_are_removed) {
     std::filesystem::remove_all(directory / "names");
     int status = -1;
-    for (int i = 0; i < 200 && ::waitpid(pid, &status, WNOHANG) == 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    for (int i = 0; i < 200 && ::waitpid(pid, &status, WNOHANG) == 0; ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
     EXPECT_EQ(status, 0);
     pid = -1;
 }

@@ -94,7 +94,9 @@ TEST(Packet, matches_answers_to_questions) {
 
 TEST(Packet, turns_reverse_names_into_addresses) {
     EXPECT_EQ(reverse_address("5.0.18.172.in-addr.arpa"), "172.18.0.5");
-    for (const char* bad : {"in-addr.arpa", "0.18.172.in-addr.arpa", "5.0.18.300.in-addr.arpa", "x.0.18.172.in-addr.arpa", "5.0.18.172.example"}) EXPECT_FALSE(reverse_address(bad)) << bad;
+    for (const char* bad : {"in-addr.arpa", "0.18.172.in-addr.arpa", "5.0.18.300.in-addr.arpa",
+                            "x.0.18.172.in-addr.arpa", "5.0.18.172.example"})
+        EXPECT_FALSE(reverse_address(bad)) << bad;
 }
 
 }  // namespace

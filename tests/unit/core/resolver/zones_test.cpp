@@ -27,8 +27,11 @@ protected:
         zones = std::move(opened).value();
     }
     void TearDown() override { std::filesystem::remove_all(directory); }
-    void write(const std::string& id, const std::string& text) { ASSERT_TRUE(write_file_atomic(directory / (id + ".json"), text)); }
-    Decision ask(const std::string& name, Type type = Type::a, const std::string& asker = "172.18.0.2", const std::string& network = "one") {
+    void write(const std::string& id, const std::string& text) {
+        ASSERT_TRUE(write_file_atomic(directory / (id + ".json"), text));
+    }
+    Decision ask(const std::string& name, Type type = Type::a, const std::string& asker = "172.18.0.2",
+                 const std::string& network = "one") {
         Query q;
         EXPECT_EQ(parse_query(query(name, type), q), Verdict::query);
         return zones->decide(network, asker, network == "one" ? "172.18.0.1" : "172.18.16.1", q);
@@ -37,10 +40,13 @@ protected:
     std::unique_ptr<Zones> zones;
 };
 
-bool is_answer(const Decision& d, Rcode code, std::size_t records) { return d.what == Decision::What::answer && d.code == code && d.records.size() == records; }
+bool is_answer(const Decision& d, Rcode code, std::size_t records) {
+    return d.what == Decision::What::answer && d.code == code && d.records.size() == records;
+}
 
 TEST_F(ZonesTest, know_names_with_and_without_the_network) {
-    for (const char* name : {"web", "WEB", "web.front", "my.ctr", "my.ctr.front"}) EXPECT_TRUE(is_answer(ask(name), Rcode::ok, 1)) << name;
+    for (const char* name : {"web", "WEB", "web.front", "my.ctr", "my.ctr.front"})
+        EXPECT_TRUE(is_answer(ask(name), Rcode::ok, 1)) << name;
     EXPECT_TRUE(is_answer(ask("web", Type::aaaa), Rcode::ok, 0));
     EXPECT_TRUE(is_answer(ask("2.0.18.172.in-addr.arpa", Type::ptr), Rcode::ok, 1));
     EXPECT_EQ(ask("2.0.18.172.in-addr.arpa", Type::ptr).records[0].data, *name_data("web.front"));
@@ -69,13 +75,16 @@ TEST_F(ZonesTest, answer_only_for_networks_the_asker_is_on) {
     EXPECT_TRUE(is_answer(ask("cache"), Rcode::ok, 1)) << "web is on both";
     EXPECT_TRUE(is_answer(ask("cache", Type::a, "172.18.0.3"), Rcode::no_such_name, 0));
     EXPECT_TRUE(is_answer(ask("cache.back", Type::a, "172.18.0.2"), Rcode::ok, 1));
-    EXPECT_TRUE(is_answer(ask("web", Type::a, "172.18.16.9", "one"), Rcode::refused, 0)) << "a container of another network";
+    EXPECT_TRUE(is_answer(ask("web", Type::a, "172.18.16.9", "one"), Rcode::refused, 0))
+        << "a container of another network";
     EXPECT_TRUE(is_answer(ask("web", Type::a, "192.0.2.9"), Rcode::refused, 0)) << "a neighbour of the host";
     EXPECT_TRUE(is_answer(ask("web", Type::a, "172.18.0.1"), Rcode::ok, 1)) << "the host itself";
 }
 
 TEST_F(ZonesTest, see_a_new_file_at_the_first_question) {
-    write("one", R"({"network": "front", "internal": false, "listen": ["172.18.0.1"], "names": {"new": ["172.18.0.8"]}, "addresses": {"172.18.0.8": "new"}})");
+    write(
+        "one",
+        R"({"network": "front", "internal": false, "listen": ["172.18.0.1"], "names": {"new": ["172.18.0.8"]}, "addresses": {"172.18.0.8": "new"}})");
     EXPECT_TRUE(is_answer(ask("new", Type::a, "172.18.0.8"), Rcode::ok, 1));
     write("one", "rubbish");
     zones->read_changes();
@@ -89,7 +98,10 @@ TEST_F(ZonesTest, see_a_new_file_at_the_first_question) {
 }
 
 TEST(ResolvConf, gives_three_nameservers_at_most) {
-    const auto servers = parse_resolv_conf("# c\nsearch example.org\nnameserver 10.0.0.1\nnameserver\t::1 # x\n nameserver 127.0.0.53\nnameserver 9.9.9.9\nnameserver bad\nnameservers 1.1.1.1\n", 53);
+    const auto servers = parse_resolv_conf(
+        "# c\nsearch example.org\nnameserver 10.0.0.1\nnameserver\t::1 # x\n nameserver 127.0.0.53\nnameserver "
+        "9.9.9.9\nnameserver bad\nnameservers 1.1.1.1\n",
+        53);
     ASSERT_EQ(servers.size(), 3u);
     EXPECT_EQ(servers[0].text, "10.0.0.1");
     EXPECT_EQ(servers[1].address.ss_family, AF_INET6);

@@ -71,7 +71,8 @@ TEST(StoreCrash, keeps_everything_it_answered_when_killed_at_a_random_instant) {
         ASSERT_TRUE(store) << store.error().text;
         EXPECT_EQ(reason, "");
         for (int i = 0; i <= last; ++i)
-            ASSERT_TRUE(*(*store)->get("right", std::to_string(round) + "-" + std::to_string(i))) << i << " of " << last;
+            ASSERT_TRUE(*(*store)->get("right", std::to_string(round) + "-" + std::to_string(i)))
+                << i << " of " << last;
         EXPECT_EQ((*store)->list("left")->size(), (*store)->list("right")->size());
     }
 }

@@ -47,7 +47,8 @@ TEST(StoreDamage, moves_a_database_with_broken_pages_aside) {
         auto store = Store::open(scratch / "store.db");
         ASSERT_TRUE(store);
         for (int i = 0; i < 500; ++i)
-            ASSERT_TRUE((*store)->put("k", {std::to_string(i), "n" + std::to_string(i), 0, {{"pad", std::string(500, 'p')}}}));
+            ASSERT_TRUE(
+                (*store)->put("k", {std::to_string(i), "n" + std::to_string(i), 0, {{"pad", std::string(500, 'p')}}}));
     }
     auto content = read_file(scratch / "store.db");
     ASSERT_TRUE(content);
@@ -96,7 +97,8 @@ TEST(StoreDamage, reports_an_object_whose_body_is_not_json_and_keeps_it) {
         auto store = Store::open(scratch / "store.db");
         for (const char* id : {"a", "b", "c"}) ASSERT_TRUE((*store)->put("k", {id, "", 0, Json::object()}));
     }
-    run_sql(scratch / "store.db", "UPDATE objects SET body='{\"x\":' WHERE id='a'; UPDATE objects SET body='[1]' WHERE id='b'");
+    run_sql(scratch / "store.db",
+            "UPDATE objects SET body='{\"x\":' WHERE id='a'; UPDATE objects SET body='[1]' WHERE id='b'");
     auto store = Store::open(scratch / "store.db");
     ASSERT_TRUE(store);
     std::vector<Damage> damage;
@@ -121,7 +123,8 @@ TEST(StoreDamage, makes_nothing_half_on_a_full_disk) {
     Scratch scratch;
     const std::string disk = scratch / "disk";
     ASSERT_TRUE(make_directories(disk));
-    if (::mount("gantry-unit-store", disk.c_str(), "tmpfs", 0, "size=512k") != 0) GTEST_SKIP() << "no tmpfs can be mounted here";
+    if (::mount("gantry-unit-store", disk.c_str(), "tmpfs", 0, "size=512k") != 0)
+        GTEST_SKIP() << "no tmpfs can be mounted here";
     {
         auto store = Store::open(disk + "/store.db");
         ASSERT_TRUE(store) << store.error().text;

@@ -46,7 +46,7 @@ TEST(Store, is_readable_by_its_owner_only) {
     ASSERT_TRUE(store->put("x", {"1", "", 0, Json::object()}));
     ::umask(before);
     for (const char* name : {"store.db", "store.db-wal", "store.db-shm"}) {
-        struct stat info{};
+        struct stat info {};
         ASSERT_EQ(::stat((scratch / name).c_str(), &info), 0) << name;
         EXPECT_EQ(info.st_mode & 07777, 0600u) << name;
     }
@@ -215,6 +215,7 @@ TEST(Store, tells_what_a_put_costs) {
     }
     std::sort(times.begin(), times.end());
     RecordProperty("median_us", std::to_string(times[count / 2]));
-    std::printf("put: median %.1f us, p99 %.1f us, max %.1f us\n", times[count / 2], times[count * 99 / 100], times.back());
+    std::printf("put: median %.1f us, p99 %.1f us, max %.1f us\n", times[count / 2], times[count * 99 / 100],
+                times.back());
     EXPECT_LT(times[count / 2], 2000);
 }

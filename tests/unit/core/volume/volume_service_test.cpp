@@ -85,7 +85,8 @@ TEST_F(Volumes, bad_names_and_options_change_nothing) {
         EXPECT_NE(made.error().text.find("includes invalid characters for a local volume name"), std::string::npos);
     }
     EXPECT_EQ(volumes->create("v", "", {{"tpye", "tmpfs"}}, {}).error().code, Code::invalid);
-    EXPECT_EQ(volumes->create("v", "", {{"type", "nfs"}, {"device", ":/"}, {"o", "addr=x"}}, {}).error().code, Code::unsupported);
+    EXPECT_EQ(volumes->create("v", "", {{"type", "nfs"}, {"device", ":/"}, {"o", "addr=x"}}, {}).error().code,
+              Code::unsupported);
     EXPECT_FALSE(volumes->create("v", "absent", {}, {}));
     EXPECT_TRUE(volumes->list().empty());
     EXPECT_TRUE(store->intents()->empty());
@@ -128,7 +129,8 @@ TEST_F(Volumes, half_made_by_a_killed_engine_are_taken_back) {
     ASSERT_TRUE(store->begin_intent("volume", "half", "create", Json{{"driver", "local"}}));
     ASSERT_TRUE(store->begin_intent("volume", "whole", "remove", Json::object()));
     auto driver = drivers->get(driver::Kind::volume, "local");
-    ASSERT_TRUE((*driver)->call("volume/1", "ensure", Json{{"volume", {{"id", "half"}, {"name", "half"}, {"options", Json::object()}}}}));
+    ASSERT_TRUE((*driver)->call("volume/1", "ensure",
+                                Json{{"volume", {{"id", "half"}, {"name", "half"}, {"options", Json::object()}}}}));
     open();
     volumes->reconcile({});
     EXPECT_TRUE(volumes->list().empty());

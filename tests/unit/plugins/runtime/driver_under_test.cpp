@@ -65,14 +65,17 @@ DriverUnderTest::DriverUnderTest(const std::string& run, const Json& options) {
         Reply& reply = *call->reply;
         reply.status = status;
         reply.body = json.len ? Json::parse(text_of(json)) : Json::object();
-        for (uint32_t i = 0; i < count; ++i) reply.fds[reply.body["fds"][i]] = UniqueFd(::fcntl(fds[i], F_DUPFD_CLOEXEC, 3));
+        for (uint32_t i = 0; i < count; ++i)
+            reply.fds[reply.body["fds"][i]] = UniqueFd(::fcntl(fds[i], F_DUPFD_CLOEXEC, 3));
     };
     host_.cancelled = [](const gantry_call*) -> int32_t { return 0; };
     host_.remaining_ms = [](const gantry_call*) -> int64_t { return 30000; };
     driver_.size = sizeof driver_;
     const std::string config = Json{{"engine", "test"}, {"root", ""}, {"run", run}, {"options", options}}.dump();
     std::string why;
-    const auto status = plugin()->open(&host_, {config.data(), config.size()}, &driver_, [](void* ctx, gantry_str text) { *static_cast<std::string*>(ctx) = text_of(text); }, &why);
+    const auto status = plugin()->open(
+        &host_, {config.data(), config.size()}, &driver_,
+        [](void* ctx, gantry_str text) { *static_cast<std::string*>(ctx) = text_of(text); }, &why);
     if (status != GANTRY_OK) throw std::runtime_error("open: " + why);
 }
 
@@ -93,35 +96,68 @@ Box::Box() {
     id = "rt" + std::to_string(::getpid()) + "-" + std::to_string(count++);
     directory = "/tmp/gantry-" + id;
     root = directory + "/root";
-    for (const char* name : {"bin", "etc", "tmp", "proc", "sys", "dev", "root"}) std::filesystem::create_directories(root + "/" + name);
+    for (const char* name : {"bin", "etc", "tmp", "proc", "sys", "dev", "root"})
+        std::filesystem::create_directories(root + "/" + name);
     std::filesystem::create_directories(directory + "/bundle");
     std::filesystem::copy_file("/bin/busybox", root + "/bin/busybox");
-    for (const char* name : {"sh", "cat", "ls", "id", "sleep", "mount", "ps", "readlink", "stat", "hostname", "tty", "grep", "kill", "touch", "mkdir", "ln", "head", "wc", "env", "mknod", "dd", "chroot", "stty"})
+    for (const char* name :
+         {"sh",   "cat",   "ls",    "id", "sleep", "mount", "ps",  "readlink", "stat", "hostname", "tty", "grep",
+          "kill", "touch", "mkdir", "ln", "head",  "wc",    "env", "mknod",    "dd",   "chroot",   "stty"})
         std::filesystem::create_symlink("busybox", root + "/bin/" + name);
-    const Json caps = {"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_SETGID", "CAP_SETUID", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL"};
-    config = {{"ociVersion", "1.0.2"},
-              {"hostname", "box"},
-              {"root", {{"path", "rootfs"}}},
-              {"process",
-               {{"args", {"/bin/true"}},
-                {"env", {"PATH=/bin:/usr/bin", "HOME=/root"}},
-                {"cwd", "/"},
-                {"user", {{"uid", 0}, {"gid", 0}}},
-                {"capabilities", {{"bounding", caps}, {"effective", caps}, {"permitted", caps}}}}},
-              {"mounts",
-               {{{"destination", "/proc"}, {"type", "proc"}, {"source", "proc"}, {"options", {"nosuid", "noexec", "nodev"}}},
-                {{"destination", "/dev"}, {"type", "tmpfs"}, {"source", "tmpfs"}, {"options", {"nosuid", "strictatime", "mode=755", "size=65536k"}}},
-                {{"destination", "/dev/pts"}, {"type", "devpts"}, {"source", "devpts"}, {"options", {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}}},
-                {{"destination", "/sys"}, {"type", "sysfs"}, {"source", "sysfs"}, {"options", {"nosuid", "noexec", "nodev", "ro"}}},
-                {{"destination", "/sys/fs/cgroup"}, {"type", "cgroup"}, {"source", "cgroup"}, {"options", {"ro", "nosuid", "noexec", "nodev"}}},
-                {{"destination", "/dev/mqueue"}, {"type", "mqueue"}, {"source", "mqueue"}, {"options", {"nosuid", "noexec", "nodev"}}},
-                {{"destination", "/dev/shm"}, {"type", "tmpfs"}, {"source", "shm"}, {"options", {"nosuid", "noexec", "nodev", "mode=1777", "size=65536k"}}}}},
-              {"linux",
-               {{"namespaces", {{{"type", "mount"}}, {{"type", "pid"}}, {{"type", "ipc"}}, {{"type", "uts"}}, {{"type", "network"}}, {{"type", "cgroup"}}}},
-                {"cgroupsPath", cgroup()},
-                {"resources", {{"pids", {{"limit", 100}}}}},
-                {"maskedPaths", {"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap"}},
-                {"readonlyPaths", {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}}}}};
+    const Json caps = {"CAP_CHOWN",  "CAP_DAC_OVERRIDE", "CAP_FSETID",  "CAP_FOWNER",           "CAP_SETGID",
+                       "CAP_SETUID", "CAP_SETFCAP",      "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT",
+                       "CAP_KILL"};
+    config = {
+        {"ociVersion", "1.0.2"},
+        {"hostname", "box"},
+        {"root", {{"path", "rootfs"}}},
+        {"process",
+         {{"args", {"/bin/true"}},
+          {"env", {"PATH=/bin:/usr/bin", "HOME=/root"}},
+          {"cwd", "/"},
+          {"user", {{"uid", 0}, {"gid", 0}}},
+          {"capabilities", {{"bounding", caps}, {"effective", caps}, {"permitted", caps}}}}},
+        {"mounts",
+         {{{"destination", "/proc"}, {"type", "proc"}, {"source", "proc"}, {"options", {"nosuid", "noexec", "nodev"}}},
+          {{"destination", "/dev"},
+           {"type", "tmpfs"},
+           {"source", "tmpfs"},
+           {"options", {"nosuid", "strictatime", "mode=755", "size=65536k"}}},
+          {{"destination", "/dev/pts"},
+           {"type", "devpts"},
+           {"source", "devpts"},
+           {"options", {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}}},
+          {{"destination", "/sys"},
+           {"type", "sysfs"},
+           {"source", "sysfs"},
+           {"options", {"nosuid", "noexec", "nodev", "ro"}}},
+          {{"destination", "/sys/fs/cgroup"},
+           {"type", "cgroup"},
+           {"source", "cgroup"},
+           {"options", {"ro", "nosuid", "noexec", "nodev"}}},
+          {{"destination", "/dev/mqueue"},
+           {"type", "mqueue"},
+           {"source", "mqueue"},
+           {"options", {"nosuid", "noexec", "nodev"}}},
+          {{"destination", "/dev/shm"},
+           {"type", "tmpfs"},
+           {"source", "shm"},
+           {"options", {"nosuid", "noexec", "nodev", "mode=1777", "size=65536k"}}}}},
+        {"linux",
+         {{"namespaces",
+           {{{"type", "mount"}},
+            {{"type", "pid"}},
+            {{"type", "ipc"}},
+            {{"type", "uts"}},
+            {{"type", "network"}},
+            {{"type", "cgroup"}}}},
+          {"cgroupsPath", cgroup()},
+          {"resources", {{"pids", {{"limit", 100}}}}},
+          {"maskedPaths",
+           {"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
+            "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware",
+            "/sys/devices/virtual/powercap"}},
+          {"readonlyPaths", {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}}}}};
     mounts = Json::array({{{"type", "bind"}, {"source", root}, {"options", {"rbind"}}}});
 }
 
@@ -136,12 +172,17 @@ void Box::overlay() {
     for (const char* name : {"upper", "work"}) std::filesystem::create_directories(directory + "/" + name);
     std::filesystem::create_directories(directory + "/lower2/etc");
     std::ofstream(directory + "/lower2/etc/second") << "second layer\n";
-    mounts = Json::array({{{"type", "overlay"}, {"lower", {directory + "/lower2", root}}, {"upper", directory + "/upper"}, {"work", directory + "/work"}}});
+    mounts = Json::array({{{"type", "overlay"},
+                           {"lower", {directory + "/lower2", root}},
+                           {"upper", directory + "/upper"},
+                           {"work", directory + "/work"}}});
 }
 
 Reply Box::create(bool terminal, std::map<std::string, int> extra) {
     std::ofstream(directory + "/bundle/config.json") << config.dump();
-    Json request{{"id", id}, {"bundle", directory + "/bundle"}, {"mounts", mounts}, {"terminal", terminal}, {"seccomp", seccomp}, {"fds", Json::array()}};
+    Json request{{"id", id},           {"bundle", directory + "/bundle"},
+                 {"mounts", mounts},   {"terminal", terminal},
+                 {"seccomp", seccomp}, {"fds", Json::array()}};
     std::vector<int> fds;
     const auto add = [&](const std::string& name, int fd) {
         request["fds"].push_back(name);
@@ -184,7 +225,8 @@ Reply Box::exec(const std::string& shell, bool terminal) {
 }
 
 Reply Box::exec_process(const Json& process, bool terminal) {
-    Json request{{"id", id}, {"process", process}, {"terminal", terminal}, {"seccomp", seccomp}, {"fds", Json::array()}};
+    Json request{
+        {"id", id}, {"process", process}, {"terminal", terminal}, {"seccomp", seccomp}, {"fds", Json::array()}};
     if (terminal) return driver.call(driver.runtime()->exec, request);
     int pipe[2];
     if (::pipe2(pipe, O_CLOEXEC) != 0) throw std::runtime_error("pipe");

@@ -28,7 +28,9 @@ public:
     Reply call(gantry_op op, const Json& request, const std::vector<int>& fds = {});
     const gantry_runtime* runtime() const { return static_cast<const gantry_runtime*>(table(GANTRY_RUNTIME)); }
     template <typename T>
-    const T* ability(const char* id) const { return static_cast<const T*>(table(id)); }
+    const T* ability(const char* id) const {
+        return static_cast<const T*>(table(id));
+    }
     std::vector<std::string> log;
 
 private:

@@ -26,7 +26,9 @@ using ::testing::Not;
 
 namespace {
 
-std::string namespace_of(const std::string& process, const char* kind) { return std::filesystem::read_symlink("/proc/" + process + "/ns/" + kind); }
+std::string namespace_of(const std::string& process, const char* kind) {
+    return std::filesystem::read_symlink("/proc/" + process + "/ns/" + kind);
+}
 
 bool cgroup_exists(const std::string& path) {
     for (const auto& entry : std::filesystem::directory_iterator("/sys/fs/cgroup"))
@@ -63,7 +65,8 @@ TEST(NativeContainer, has_namespaces_of_its_own_and_the_host_sees_no_mount_of_it
     box.command("sleep 60");
     ASSERT_TRUE(box.create().ok());
     ASSERT_TRUE(box.start().ok());
-    for (const char* kind : {"mnt", "pid", "ipc", "uts", "net", "cgroup"}) EXPECT_NE(namespace_of(std::to_string(box.pid), kind), namespace_of("self", kind)) << kind;
+    for (const char* kind : {"mnt", "pid", "ipc", "uts", "net", "cgroup"})
+        EXPECT_NE(namespace_of(std::to_string(box.pid), kind), namespace_of("self", kind)) << kind;
     EXPECT_EQ(namespace_of(std::to_string(box.pid), "user"), namespace_of("self", "user"));
     EXPECT_EQ(host_mounts(), before);
     EXPECT_TRUE(box.remove().ok());
@@ -79,7 +82,8 @@ TEST(NativeContainer, sees_only_its_own_mounts_devices_and_processes) {
     Box box;
     box.command("cat /proc/self/mountinfo | wc -l; ls /dev; ls -d /proc/[0-9]*; ls /sys/fs/cgroup; cat /proc/1/cgroup");
     const std::string out = box.run();
-    EXPECT_THAT(out, HasSubstr("fd\nfull\nmqueue\nnull\nptmx\npts\nrandom\nshm\nstderr\nstdin\nstdout\ntty\nurandom\nzero\n"));
+    EXPECT_THAT(
+        out, HasSubstr("fd\nfull\nmqueue\nnull\nptmx\npts\nrandom\nshm\nstderr\nstdin\nstdout\ntty\nurandom\nzero\n"));
     EXPECT_THAT(out, HasSubstr("zero\n/proc/1\n")) << "one process, itself";
     EXPECT_THAT(out, HasSubstr("cpu\ncpuacct\ndevices\nmemory\npids\n"));
     EXPECT_THAT(out, HasSubstr("memory:/\n")) << "its cgroup is the root of what it sees";
@@ -88,18 +92,24 @@ TEST(NativeContainer, sees_only_its_own_mounts_devices_and_processes) {
 TEST(NativeContainer, joins_the_cgroups_with_its_limits) {
     SKIP_UNLESS_ROOT();
     Box box;
-    box.config["linux"]["resources"] = {{"pids", {{"limit", 33}}}, {"memory", {{"limit", 64 << 20}, {"swap", 64 << 20}}}, {"cpu", {{"shares", 512}, {"quota", 50000}, {"period", 100000}}}};
+    box.config["linux"]["resources"] = {{"pids", {{"limit", 33}}},
+                                        {"memory", {{"limit", 64 << 20}, {"swap", 64 << 20}}},
+                                        {"cpu", {{"shares", 512}, {"quota", 50000}, {"period", 100000}}}};
     box.command("sleep 60");
     ASSERT_TRUE(box.create().ok());
     const std::string groups = read_text("/proc/" + std::to_string(box.pid) + "/cgroup");
-    for (const char* controller : {"cpu:", "memory:", "pids:", "devices:", "cpuacct:"}) EXPECT_THAT(groups, HasSubstr(std::string(controller) + box.cgroup()));
+    for (const char* controller : {"cpu:", "memory:", "pids:", "devices:", "cpuacct:"})
+        EXPECT_THAT(groups, HasSubstr(std::string(controller) + box.cgroup()));
     EXPECT_THAT(groups, HasSubstr("0::" + box.cgroup()));
     EXPECT_EQ(read_text("/sys/fs/cgroup/pids" + box.cgroup() + "/pids.max"), "33\n");
     EXPECT_EQ(read_text("/sys/fs/cgroup/memory" + box.cgroup() + "/memory.limit_in_bytes"), "67108864\n");
     EXPECT_EQ(read_text("/sys/fs/cgroup/cpu" + box.cgroup() + "/cpu.cfs_quota_us"), "50000\n");
     ASSERT_TRUE(box.start().ok());
     auto* update = box.driver.ability<gantry_runtime_update>(GANTRY_RUNTIME_UPDATE);
-    const auto reply = box.driver.call(update->update, {{"id", box.id}, {"resources", {{"pids", {{"limit", 44}}}, {"memory", {{"limit", 128 << 20}, {"swap", 256 << 20}}}}}});
+    const auto reply = box.driver.call(
+        update->update,
+        {{"id", box.id},
+         {"resources", {{"pids", {{"limit", 44}}}, {"memory", {{"limit", 128 << 20}, {"swap", 256 << 20}}}}}});
     EXPECT_TRUE(reply.ok()) << reply.message();
     EXPECT_EQ(read_text("/sys/fs/cgroup/pids" + box.cgroup() + "/pids.max"), "44\n");
     EXPECT_EQ(read_text("/sys/fs/cgroup/memory" + box.cgroup() + "/memory.limit_in_bytes"), "134217728\n");
@@ -144,11 +154,15 @@ TEST(NativeContainer, words_exec_failures_as_docker_does) {
         std::string text;
         int exit;
     };
-    const Case cases[] = {{{"nonesuch"}, GANTRY_NOT_FOUND, "exec: \"nonesuch\": executable file not found in $PATH", 127},
-                          {{"/bin/nonesuch"}, GANTRY_NOT_FOUND, "exec: \"/bin/nonesuch\": stat /bin/nonesuch: no such file or directory", 127},
-                          {{"/etc/plain"}, GANTRY_DENIED, "exec: \"/etc/plain\": permission denied", 126},
-                          {{"/etc"}, GANTRY_DENIED, "exec: \"/etc\": is a directory", 126},
-                          {{"/etc/garbage"}, GANTRY_INVALID, "exec: \"/etc/garbage\": exec format error", 126}};
+    const Case cases[] = {
+        {{"nonesuch"}, GANTRY_NOT_FOUND, "exec: \"nonesuch\": executable file not found in $PATH", 127},
+        {{"/bin/nonesuch"},
+         GANTRY_NOT_FOUND,
+         "exec: \"/bin/nonesuch\": stat /bin/nonesuch: no such file or directory",
+         127},
+        {{"/etc/plain"}, GANTRY_DENIED, "exec: \"/etc/plain\": permission denied", 126},
+        {{"/etc"}, GANTRY_DENIED, "exec: \"/etc\": is a directory", 126},
+        {{"/etc/garbage"}, GANTRY_INVALID, "exec: \"/etc/garbage\": exec format error", 126}};
     for (const Case& c : cases) {
         Box box;
         std::ofstream(box.root + "/etc/plain") << "text";
@@ -184,14 +198,16 @@ TEST(NativeContainer, reaps_and_forwards_as_init) {
     SKIP_UNLESS_ROOT();
     Box box;
     box.config["annotations"] = {{"gantry.init", "1"}};
-    box.command("trap 'echo got; exit 5' TERM; (sleep 0.05 &) ; cat /proc/1/comm; echo $$; while true; do sleep 0.05; done");
+    box.command(
+        "trap 'echo got; exit 5' TERM; (sleep 0.05 &) ; cat /proc/1/comm; echo $$; while true; do sleep 0.05; done");
     ASSERT_TRUE(box.create().ok());
     ASSERT_TRUE(box.start().ok());
     std::this_thread::sleep_for(std::chrono::milliseconds(250));
     auto* stats = box.driver.ability<gantry_runtime_stats>(GANTRY_RUNTIME_STATS);
     for (const int pid : box.driver.call(stats->pids, {{"id", box.id}}).body["pids"])
         EXPECT_THAT(read_text("/proc/" + std::to_string(pid) + "/stat"), Not(HasSubstr(") Z "))) << "no zombie is left";
-    ASSERT_TRUE(box.driver.call(box.driver.runtime()->signal, {{"id", box.id}, {"signal", SIGTERM}, {"all", false}}).ok());
+    ASSERT_TRUE(
+        box.driver.call(box.driver.runtime()->signal, {{"id", box.id}, {"signal", SIGTERM}, {"all", false}}).ok());
     EXPECT_EQ(box.wait(box.pid), 5);
     EXPECT_THAT(box.output(), HasSubstr("gantry-init\n2\n"));
 }
@@ -201,9 +217,14 @@ TEST(NativeContainer, binds_what_a_descriptor_points_to) {
     Box box;
     std::filesystem::create_directories(box.directory + "/volume/below");
     std::ofstream(box.directory + "/hosts") << "127.0.0.1 localhost\n";
-    box.config["mounts"].push_back({{"destination", "/data/deep"}, {"type", "bind"}, {"source", "a volume"}, {"options", {"rbind", "rprivate", "rro"}}});
-    box.config["mounts"].push_back({{"destination", "/etc/hosts"}, {"type", "bind"}, {"source", "hosts"}, {"options", {"bind", "rprivate"}}});
-    const UniqueFd volume(::open((box.directory + "/volume").c_str(), O_PATH | O_CLOEXEC)), hosts(::open((box.directory + "/hosts").c_str(), O_PATH | O_CLOEXEC));
+    box.config["mounts"].push_back({{"destination", "/data/deep"},
+                                    {"type", "bind"},
+                                    {"source", "a volume"},
+                                    {"options", {"rbind", "rprivate", "rro"}}});
+    box.config["mounts"].push_back(
+        {{"destination", "/etc/hosts"}, {"type", "bind"}, {"source", "hosts"}, {"options", {"bind", "rprivate"}}});
+    const UniqueFd volume(::open((box.directory + "/volume").c_str(), O_PATH | O_CLOEXEC)),
+        hosts(::open((box.directory + "/hosts").c_str(), O_PATH | O_CLOEXEC));
     box.command("cat /etc/hosts; ls /data/deep; touch /data/deep/x");
     ASSERT_TRUE(box.create(false, {{"mount:7", volume.get()}, {"mount:8", hosts.get()}}).ok());
     ASSERT_TRUE(box.start().ok());
@@ -242,7 +263,8 @@ TEST(NativeContainer, is_swept_away_by_a_driver_that_did_not_make_it) {
     ASSERT_TRUE(box.create().ok());
     ASSERT_TRUE(box.start().ok());
     gantry::test::DriverUnderTest other(box.directory + "/other");
-    EXPECT_EQ(other.call(other.runtime()->remove, {{"id", box.id}, {"cgroup_path", "/../" + box.id}}).status, GANTRY_INVALID);
+    EXPECT_EQ(other.call(other.runtime()->remove, {{"id", box.id}, {"cgroup_path", "/../" + box.id}}).status,
+              GANTRY_INVALID);
     EXPECT_TRUE(cgroup_exists(box.cgroup()));
     const auto swept = other.call(other.runtime()->remove, {{"id", box.id}, {"cgroup_path", box.cgroup()}});
     EXPECT_TRUE(swept.ok()) << swept.message();
@@ -250,5 +272,6 @@ TEST(NativeContainer, is_swept_away_by_a_driver_that_did_not_make_it) {
     EXPECT_EQ(::waitid(P_PID, static_cast<id_t>(box.pid), &info, WEXITED | WNOHANG | WNOWAIT), 0);
     EXPECT_EQ(info.si_pid, box.pid) << "it still runs";
     EXPECT_FALSE(cgroup_exists(box.cgroup()));
-    EXPECT_TRUE(other.call(other.runtime()->remove, {{"id", box.id}, {"cgroup_path", box.cgroup()}}).ok()) << "nothing left is success";
+    EXPECT_TRUE(other.call(other.runtime()->remove, {{"id", box.id}, {"cgroup_path", box.cgroup()}}).ok())
+        << "nothing left is success";
 }

@@ -33,8 +33,11 @@ TEST(NativeExec, runs_inside_all_namespaces_and_cgroups_of_the_container) {
     ASSERT_TRUE(reply.ok()) << reply.message();
     const int pid = reply.body["pid"];
     for (const char* kind : {"mnt", "pid", "ipc", "uts", "net", "cgroup", "user"})
-        EXPECT_EQ(std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/ns/" + kind), std::filesystem::read_symlink("/proc/" + std::to_string(box.pid) + "/ns/" + kind)) << kind;
-    EXPECT_EQ(read_text("/proc/" + std::to_string(pid) + "/cgroup"), read_text("/proc/" + std::to_string(box.pid) + "/cgroup"));
+        EXPECT_EQ(std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/ns/" + kind),
+                  std::filesystem::read_symlink("/proc/" + std::to_string(box.pid) + "/ns/" + kind))
+            << kind;
+    EXPECT_EQ(read_text("/proc/" + std::to_string(pid) + "/cgroup"),
+              read_text("/proc/" + std::to_string(box.pid) + "/cgroup"));
     ASSERT_EQ(::kill(pid, SIGKILL), 0);
     EXPECT_EQ(box.wait(pid), 128 + SIGKILL) << "it is a child of the monitor";
 }
@@ -44,7 +47,9 @@ TEST(NativeExec, gives_status_output_and_the_processs_own_settings) {
     Box box;
     start_sleeper(box);
     Json process = box.config["process"];
-    process["args"] = {"sh", "-c", "id -u; id -g; id -G; env | grep ONE; cat /proc/self/cmdline > /dev/null; grep -E '^(Cap|NoNew|Seccomp:)' /proc/self/status; exit 9"};
+    process["args"] = {"sh", "-c",
+                       "id -u; id -g; id -G; env | grep ONE; cat /proc/self/cmdline > /dev/null; grep -E "
+                       "'^(Cap|NoNew|Seccomp:)' /proc/self/status; exit 9"};
     process["env"].push_back("ONE=1");
     process["user"] = {{"uid", 1000}, {"gid", 1001}, {"additionalGids", {1002}}};
     process["noNewPrivileges"] = true;
@@ -98,7 +103,8 @@ TEST(NativeExec, is_killed_with_the_container) {
     start_sleeper(box);
     const auto reply = box.exec("sleep 30");
     ASSERT_TRUE(reply.ok());
-    ASSERT_TRUE(box.driver.call(box.driver.runtime()->signal, {{"id", box.id}, {"signal", SIGKILL}, {"all", true}}).ok());
+    ASSERT_TRUE(
+        box.driver.call(box.driver.runtime()->signal, {{"id", box.id}, {"signal", SIGKILL}, {"all", true}}).ok());
     EXPECT_EQ(box.wait(reply.body["pid"]), 128 + SIGKILL);
     EXPECT_EQ(box.wait(box.pid), 128 + SIGKILL);
 }

@@ -35,7 +35,9 @@ TEST(NativeSecurity, s01_init_is_out_of_the_containers_reach) {
     SKIP_UNLESS_ROOT();
     Box box;
     box.config["annotations"] = {{"gantry.init", "1"}};
-    box.command("cat /proc/1/exe > /dev/null && echo readable; echo x >> /proc/1/exe; ls /proc/1/fd; readlink /proc/1/exe; echo done");
+    box.command(
+        "cat /proc/1/exe > /dev/null && echo readable; echo x >> /proc/1/exe; ls /proc/1/fd; readlink /proc/1/exe; "
+        "echo done");
     const std::string out = box.run();
     EXPECT_THAT(out, HasSubstr("done"));
     EXPECT_THAT(out, HasSubstr("/proc/1/exe: Permission denied"));
@@ -72,7 +74,8 @@ TEST(NativeSecurity, s02_workload_and_created_process_hold_no_descriptor_but_std
     for (const auto& entry : std::filesystem::directory_iterator("/proc/" + std::to_string(box.pid) + "/fd")) {
         ++count;
         const std::string target = std::filesystem::read_symlink(entry.path());
-        EXPECT_TRUE(target.starts_with("pipe:") || target.starts_with("socket:") || target.starts_with("/dev/null")) << target;
+        EXPECT_TRUE(target.starts_with("pipe:") || target.starts_with("socket:") || target.starts_with("/dev/null"))
+            << target;
     }
     EXPECT_EQ(count, 4u) << "three streams and the channel";
     ASSERT_TRUE(box.start().ok());
@@ -94,7 +97,8 @@ TEST(NativeSecurity, s05_s09_null_device_of_the_image_is_never_used) {
 
 TEST(NativeSecurity, s07_nothing_is_mounted_over_proc_or_sys) {
     SKIP_UNLESS_ROOT();
-    for (const char* destination : {"/proc", "/proc/self/attr", "/proc/sys", "/proc/../proc", "/proc/sys/kernel", "/sys", "/", "/sneaky"}) {
+    for (const char* destination :
+         {"/proc", "/proc/self/attr", "/proc/sys", "/proc/../proc", "/proc/sys/kernel", "/sys", "/", "/sneaky"}) {
         for (const char* type : {"tmpfs", "bind"}) {
             Box box;
             std::filesystem::create_directories(box.directory + "/volume");
@@ -119,11 +123,15 @@ TEST(NativeSecurity, s07_status_is_what_the_configuration_says) {
     SKIP_UNLESS_ROOT();
     Box box;
     box.config["process"]["noNewPrivileges"] = true;
-    box.config["linux"]["seccomp"] = {{"defaultAction", "SCMP_ACT_ALLOW"}, {"architectures", {"SCMP_ARCH_X86_64"}},
-                                      {"syscalls", {{{"names", {"mkdir", "mkdirat"}}, {"action", "SCMP_ACT_ERRNO"}, {"errnoRet", 13}}}}};
+    box.config["linux"]["seccomp"] = {
+        {"defaultAction", "SCMP_ACT_ALLOW"},
+        {"architectures", {"SCMP_ARCH_X86_64"}},
+        {"syscalls", {{{"names", {"mkdir", "mkdirat"}}, {"action", "SCMP_ACT_ERRNO"}, {"errnoRet", 13}}}}};
     box.command("grep -E '^(Cap|NoNew|Seccomp:)' /proc/self/status; mkdir /tmp/x");
     const std::string out = box.run();
-    EXPECT_THAT(out, HasSubstr("CapInh:\t0000000000000000\nCapPrm:\t00000000800405fb\nCapEff:\t00000000800405fb\nCapBnd:\t00000000800405fb\nCapAmb:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n"));
+    EXPECT_THAT(out,
+                HasSubstr("CapInh:\t0000000000000000\nCapPrm:\t00000000800405fb\nCapEff:\t00000000800405fb\nCapBnd:"
+                          "\t00000000800405fb\nCapAmb:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n"));
     EXPECT_THAT(out, HasSubstr("mkdir: can't create directory '/tmp/x': Permission denied"));
 }
 
@@ -133,7 +141,8 @@ TEST(NativeSecurity, s08_destinations_behind_links_stay_inside_the_root) {
     std::filesystem::create_directories(box.directory + "/marker");
     std::filesystem::create_symlink(box.directory + "/marker", box.root + "/out");
     std::filesystem::create_symlink("../../../../../../.." + box.directory + "/marker", box.root + "/up");
-    for (const char* place : {"/out/a", "/up/b"}) box.config["mounts"].push_back({{"destination", place}, {"type", "tmpfs"}, {"source", "tmpfs"}});
+    for (const char* place : {"/out/a", "/up/b"})
+        box.config["mounts"].push_back({{"destination", place}, {"type", "tmpfs"}, {"source", "tmpfs"}});
     box.command("echo ran");
     (void)box.run();
     EXPECT_TRUE(std::filesystem::is_empty(box.directory + "/marker"));
@@ -160,7 +169,8 @@ TEST(NativeSecurity, s13_s30_user_gets_its_groups_and_no_capability) {
     const std::string out = box.run();
     EXPECT_THAT(out, HasSubstr("1000 44\n"));
     EXPECT_THAT(out, HasSubstr("cat: can't open '/etc/closed': Permission denied"));
-    EXPECT_THAT(out, HasSubstr("CapInh:\t0000000000000000\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\nCapAmb:\t0000000000000000\nout\n"));
+    EXPECT_THAT(out, HasSubstr("CapInh:\t0000000000000000\nCapPrm:\t0000000000000000\nCapEff:"
+                               "\t0000000000000000\nCapAmb:\t0000000000000000\nout\n"));
 }
 
 TEST(NativeSecurity, s14_user_numbers_are_exact_or_refused) {
@@ -179,26 +189,34 @@ TEST(NativeSecurity, s14_user_numbers_are_exact_or_refused) {
 TEST(NativeSecurity, s15_large_configurations_are_exact_or_refused) {
     SKIP_UNLESS_ROOT();
     Box box;
-    for (int i = 0; i < 10000; ++i) box.config["mounts"].push_back({{"destination", "/m" + std::to_string(i)}, {"type", "tmpfs"}, {"source", "x"}});
+    for (int i = 0; i < 10000; ++i)
+        box.config["mounts"].push_back({{"destination", "/m" + std::to_string(i)}, {"type", "tmpfs"}, {"source", "x"}});
     EXPECT_EQ(refused(box), GANTRY_INVALID);
     Box other;
-    other.config["mounts"].push_back({{"destination", "/" + std::string(70000, 'a')}, {"type", "tmpfs"}, {"source", "x"}});
+    other.config["mounts"].push_back(
+        {{"destination", "/" + std::string(70000, 'a')}, {"type", "tmpfs"}, {"source", "x"}});
     EXPECT_EQ(refused(other), GANTRY_INVALID);
 }
 
 TEST(NativeSecurity, s16_only_the_standard_devices_open) {
     SKIP_UNLESS_ROOT();
     Box box;
-    for (const char* set : {"bounding", "effective", "permitted"}) box.config["process"]["capabilities"][set].push_back("CAP_MKNOD");
-    box.command("for d in 'b 8 0' 'c 1 1' 'c 10 229' 'b 254 0'; do mknod /tmp/d $d; head -c 1 /tmp/d; rm /tmp/d 2>/dev/null || busybox rm -f /tmp/d; done; head -c 4 /dev/zero | wc -c; echo x > /dev/null; head -c 4 /dev/urandom | wc -c");
+    for (const char* set : {"bounding", "effective", "permitted"})
+        box.config["process"]["capabilities"][set].push_back("CAP_MKNOD");
+    box.command(
+        "for d in 'b 8 0' 'c 1 1' 'c 10 229' 'b 254 0'; do mknod /tmp/d $d; head -c 1 /tmp/d; rm /tmp/d 2>/dev/null || "
+        "busybox rm -f /tmp/d; done; head -c 4 /dev/zero | wc -c; echo x > /dev/null; head -c 4 /dev/urandom | wc -c");
     const std::string out = box.run();
-    EXPECT_THAT(out, HasSubstr("head: /tmp/d: Operation not permitted\nhead: /tmp/d: Operation not permitted\nhead: /tmp/d: Operation not permitted\nhead: /tmp/d: Operation not permitted\n4\n4\n"));
+    EXPECT_THAT(out, HasSubstr("head: /tmp/d: Operation not permitted\nhead: /tmp/d: Operation not permitted\nhead: "
+                               "/tmp/d: Operation not permitted\nhead: /tmp/d: Operation not permitted\n4\n4\n"));
 }
 
 TEST(NativeSecurity, s17_cgroups_are_read_only) {
     SKIP_UNLESS_ROOT();
     Box box;
-    box.command("for f in memory/memory.limit_in_bytes memory/notify_on_release pids/pids.max; do echo 1 > /sys/fs/cgroup/$f; done; mkdir /sys/fs/cgroup/memory/x; mkdir /sys/fs/cgroup/new; ls /sys/fs/cgroup/memory/release_agent");
+    box.command(
+        "for f in memory/memory.limit_in_bytes memory/notify_on_release pids/pids.max; do echo 1 > /sys/fs/cgroup/$f; "
+        "done; mkdir /sys/fs/cgroup/memory/x; mkdir /sys/fs/cgroup/new; ls /sys/fs/cgroup/memory/release_agent");
     const std::string out = box.run();
     EXPECT_THAT(out, HasSubstr("can't create /sys/fs/cgroup/memory/memory.limit_in_bytes: Read-only file system"));
     EXPECT_THAT(out, HasSubstr("can't create /sys/fs/cgroup/pids/pids.max: Read-only file system"));
@@ -209,8 +227,13 @@ TEST(NativeSecurity, s17_cgroups_are_read_only) {
 
 TEST(NativeSecurity, s18_sysctls_of_namespaces_only) {
     SKIP_UNLESS_ROOT();
-    const std::pair<const char*, const char*> bad[] = {{"kernel.core_pattern", "|/x"}, {"kernel.shm_rmid_forced", "1\n2"}, {"net.ipv4.ip_forward+x=", "1"},
-                                                       {"kernel/../kernel/core_pattern", "x"}, {"vm.swappiness", "1"}, {"net/../kernel/core_pattern", "x"}, {"net.%n", "1"}};
+    const std::pair<const char*, const char*> bad[] = {{"kernel.core_pattern", "|/x"},
+                                                       {"kernel.shm_rmid_forced", "1\n2"},
+                                                       {"net.ipv4.ip_forward+x=", "1"},
+                                                       {"kernel/../kernel/core_pattern", "x"},
+                                                       {"vm.swappiness", "1"},
+                                                       {"net/../kernel/core_pattern", "x"},
+                                                       {"net.%n", "1"}};
     for (const auto& [name, value] : bad) {
         Box box;
         box.config["linux"]["sysctl"] = {{name, value}};
@@ -222,8 +245,11 @@ TEST(NativeSecurity, s18_sysctls_of_namespaces_only) {
     EXPECT_EQ(refused(host), GANTRY_DENIED);
     Box box;
     box.config["linux"]["sysctl"] = {{"net.ipv4.ip_unprivileged_port_start", "7"}, {"kernel.shm_rmid_forced", "1"}};
-    box.command("cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/kernel/shm_rmid_forced; echo 1 > /proc/sys/kernel/shm_rmid_forced");
-    EXPECT_THAT(box.run(), HasSubstr("7\n1\n/bin/sh: can't create /proc/sys/kernel/shm_rmid_forced: Read-only file system"));
+    box.command(
+        "cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/kernel/shm_rmid_forced; echo 1 > "
+        "/proc/sys/kernel/shm_rmid_forced");
+    EXPECT_THAT(box.run(),
+                HasSubstr("7\n1\n/bin/sh: can't create /proc/sys/kernel/shm_rmid_forced: Read-only file system"));
 }
 
 TEST(NativeSecurity, s27_session_keyring_is_the_containers_own) {
@@ -241,7 +267,9 @@ TEST(NativeSecurity, s27_session_keyring_is_the_containers_own) {
 TEST(NativeSecurity, masked_and_read_only_paths_hold) {
     SKIP_UNLESS_ROOT();
     Box box;
-    box.command("ls /sys/firmware | wc -l; cat /proc/timer_list | wc -c; echo x > /proc/sys/kernel/domainname; touch /sys/firmware/x");
+    box.command(
+        "ls /sys/firmware | wc -l; cat /proc/timer_list | wc -c; echo x > /proc/sys/kernel/domainname; touch "
+        "/sys/firmware/x");
     const std::string out = box.run();
     EXPECT_THAT(out, HasSubstr("0\n0\n"));
     EXPECT_THAT(out, HasSubstr("can't create /proc/sys/kernel/domainname: Read-only file system"));
@@ -257,7 +285,7 @@ TEST(NativeSecurity, a_user_namespace_maps_root_to_nobody_of_the_host) {
     box.command("id -u; cat /proc/self/uid_map; echo x > /dev/null && head -c 2 /dev/zero | wc -c; touch /etc/x");
     const auto created = box.create();
     ASSERT_TRUE(created.ok()) << created.message();
-    struct stat about{};
+    struct stat about {};
     ASSERT_EQ(::stat(("/proc/" + std::to_string(box.pid)).c_str(), &about), 0);
     ASSERT_TRUE(box.start().ok());
     const std::string out = box.output();
@@ -298,5 +326,6 @@ TEST(NativeSecurity, dies_with_its_monitor) {
                 ::rmdir(group.path().c_str());
             }
     for (const auto& entry : std::filesystem::directory_iterator("/tmp"))
-        if (entry.path().filename().string().starts_with("gantry-rt" + std::to_string(monitor) + "-")) std::filesystem::remove_all(entry.path());
+        if (entry.path().filename().string().starts_with("gantry-rt" + std::to_string(monitor) + "-"))
+            std::filesystem::remove_all(entry.path());
 }

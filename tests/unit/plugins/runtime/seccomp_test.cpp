@@ -49,7 +49,8 @@ std::uint32_t action_of(const std::string& name, const Json& data) {
 }
 
 bool holds(const Json& condition, const seccomp_data& data) {
-    const std::uint64_t argument = data.args[condition["index"].get<unsigned>()], value = condition["value"].get<std::uint64_t>();
+    const std::uint64_t argument = data.args[condition["index"].get<unsigned>()],
+                        value = condition["value"].get<std::uint64_t>();
     const std::string op = condition["op"];
     if (op == "SCMP_CMP_EQ") return argument == value;
     if (op == "SCMP_CMP_NE") return argument != value;
@@ -74,13 +75,17 @@ int resolve(const Architecture& architecture, const std::string& name) {
     const int number = ::seccomp_syscall_resolve_name_arch(architecture.token, name.c_str());
     if (number >= 0) return number;
     static const std::map<std::string, int> direct{
-        {"socket", 359}, {"socketpair", 360}, {"bind", 361}, {"connect", 362}, {"listen", 363}, {"accept4", 364}, {"getsockopt", 365}, {"setsockopt", 366},
-        {"getsockname", 367}, {"getpeername", 368}, {"sendto", 369}, {"sendmsg", 370}, {"recvfrom", 371}, {"recvmsg", 372}, {"shutdown", 373},
-        {"semget", 393}, {"semctl", 394}, {"shmget", 395}, {"shmctl", 396}, {"shmat", 397}, {"shmdt", 398}, {"msgget", 399}, {"msgsnd", 400}, {"msgrcv", 401}, {"msgctl", 402}};
+        {"socket", 359},  {"socketpair", 360}, {"bind", 361},       {"connect", 362},     {"listen", 363},
+        {"accept4", 364}, {"getsockopt", 365}, {"setsockopt", 366}, {"getsockname", 367}, {"getpeername", 368},
+        {"sendto", 369},  {"sendmsg", 370},    {"recvfrom", 371},   {"recvmsg", 372},     {"shutdown", 373},
+        {"semget", 393},  {"semctl", 394},     {"shmget", 395},     {"shmctl", 396},      {"shmat", 397},
+        {"shmdt", 398},   {"msgget", 399},     {"msgsnd", 400},     {"msgrcv", 401},      {"msgctl", 402}};
     static const std::map<std::string, int> young{
-        {"cachestat", 451}, {"fchmodat2", 452}, {"map_shadow_stack", 453}, {"futex_wake", 454}, {"futex_wait", 455}, {"futex_requeue", 456}, {"statmount", 457},
-        {"listmount", 458}, {"lsm_get_self_attr", 459}, {"lsm_set_self_attr", 460}, {"lsm_list_modules", 461}, {"mseal", 462}, {"setxattrat", 463}, {"getxattrat", 464},
-        {"listxattrat", 465}, {"removexattrat", 466}, {"open_tree_attr", 467}, {"file_getattr", 468}, {"file_setattr", 469}};
+        {"cachestat", 451},         {"fchmodat2", 452},         {"map_shadow_stack", 453}, {"futex_wake", 454},
+        {"futex_wait", 455},        {"futex_requeue", 456},     {"statmount", 457},        {"listmount", 458},
+        {"lsm_get_self_attr", 459}, {"lsm_set_self_attr", 460}, {"lsm_list_modules", 461}, {"mseal", 462},
+        {"setxattrat", 463},        {"getxattrat", 464},        {"listxattrat", 465},      {"removexattrat", 466},
+        {"open_tree_attr", 467},    {"file_getattr", 468},      {"file_setattr", 469}};
     if (architecture.audit == AUDIT_ARCH_I386 && direct.contains(name)) return direct.at(name);
     if (young.contains(name)) return young.at(name) + static_cast<int>(architecture.offset);
     if (architecture.token == SCMP_ARCH_X86_64 && name == "uretprobe") return 335;
@@ -111,7 +116,23 @@ std::uint32_t evaluate(const Json& profile, const Architecture& architecture, co
     return action_of(profile["defaultAction"], profile.value("defaultErrnoRet", Json()));
 }
 
-constexpr std::uint64_t values[] = {0, 1, 2, 8, 37, 38, 39, 40, 41, 0x20000, 0x20008, 0xffffffff, 0x100000000, 0x100000026, 0x7e020000, 0x10000000, 0xffffffffffffffff};
+constexpr std::uint64_t values[] = {0,
+                                    1,
+                                    2,
+                                    8,
+                                    37,
+                                    38,
+                                    39,
+                                    40,
+                                    41,
+                                    0x20000,
+                                    0x20008,
+                                    0xffffffff,
+                                    0x100000000,
+                                    0x100000026,
+                                    0x7e020000,
+                                    0x10000000,
+                                    0xffffffffffffffff};
 
 // Gives the largest number of steps that any call took.
 int compare_all(const Json& profile, std::uint32_t last) {
@@ -132,9 +153,12 @@ int compare_all(const Json& profile, std::uint32_t last) {
                     data.args[0] = first;
                     data.args[1] = second;
                     int steps = 0;
-                    const auto got = interpret(filter->code, data, steps), expected = evaluate(profile, architecture, data);
+                    const auto got = interpret(filter->code, data, steps),
+                               expected = evaluate(profile, architecture, data);
                     most = std::max(most, steps);
-                    if (got != expected && ++wrong < 10) ADD_FAILURE() << architecture.name << " " << number << " (" << std::hex << first << ", " << second << "): " << got << ", not " << expected;
+                    if (got != expected && ++wrong < 10)
+                        ADD_FAILURE() << architecture.name << " " << number << " (" << std::hex << first << ", "
+                                      << second << "): " << got << ", not " << expected;
                     if (number > 460 && first == 0) break;
                 }
     return most;
@@ -144,7 +168,10 @@ Json reference() {
     std::ifstream in(GANTRY_SECCOMP_PROFILE);
     if (!in) return nullptr;
     Json json = Json::parse(in);
-    Json profile{{"defaultAction", json["defaultAction"]}, {"defaultErrnoRet", 38}, {"architectures", {"SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"}}, {"syscalls", Json::array()}};
+    Json profile{{"defaultAction", json["defaultAction"]},
+                 {"defaultErrnoRet", 38},
+                 {"architectures", {"SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"}},
+                 {"syscalls", Json::array()}};
     for (Json entry : json["syscalls"]) {
         const Json includes = entry.value("includes", Json::object());
         if (includes.contains("caps") || includes.contains("arches")) continue;
@@ -164,17 +191,29 @@ TEST(Seccomp, filter_equals_the_reference_profile_in_every_call) {
 }
 
 TEST(Seccomp, filter_equals_a_profile_with_every_operator) {
-    Json profile{{"defaultAction", "SCMP_ACT_ALLOW"}, {"architectures", {"SCMP_ARCH_X86_64", "SCMP_ARCH_AARCH64"}}, {"syscalls", Json::array()}};
+    Json profile{{"defaultAction", "SCMP_ACT_ALLOW"},
+                 {"architectures", {"SCMP_ARCH_X86_64", "SCMP_ARCH_AARCH64"}},
+                 {"syscalls", Json::array()}};
     int errnum = 1;
-    for (const char* op : {"SCMP_CMP_NE", "SCMP_CMP_LT", "SCMP_CMP_LE", "SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_MASKED_EQ"})
+    for (const char* op : {"SCMP_CMP_NE", "SCMP_CMP_LT", "SCMP_CMP_LE", "SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT",
+                           "SCMP_CMP_MASKED_EQ"})
         for (const std::uint64_t value : {std::uint64_t{38}, std::uint64_t{0x100000026}}) {
-            const char* names[] = {"read", "write", "openat", "close", "socket", "personality", "clone", "mmap", "ioctl", "lseek", "dup", "kill", "fcntl", "flock"};
-            profile["syscalls"].push_back({{"names", {names[errnum - 1]}}, {"action", "SCMP_ACT_ERRNO"}, {"errnoRet", errnum},
-                                           {"args", {{{"index", 0}, {"op", op}, {"value", value}, {"valueTwo", 38}}, {{"index", 1}, {"op", "SCMP_CMP_EQ"}, {"value", 7}}}}});
+            const char* names[] = {"read", "write", "openat", "close", "socket", "personality", "clone",
+                                   "mmap", "ioctl", "lseek",  "dup",   "kill",   "fcntl",       "flock"};
+            profile["syscalls"].push_back({{"names", {names[errnum - 1]}},
+                                           {"action", "SCMP_ACT_ERRNO"},
+                                           {"errnoRet", errnum},
+                                           {"args",
+                                            {{{"index", 0}, {"op", op}, {"value", value}, {"valueTwo", 38}},
+                                             {{"index", 1}, {"op", "SCMP_CMP_EQ"}, {"value", 7}}}}});
             ++errnum;
         }
     profile["syscalls"].push_back({{"names", {"socket", "read"}}, {"action", "SCMP_ACT_KILL_PROCESS"}});
-    profile["syscalls"].push_back({{"names", {"getpid"}}, {"action", "SCMP_ACT_TRAP"}, {"args", {{{"index", 0}, {"op", "SCMP_CMP_EQ"}, {"value", 1}}, {{"index", 0}, {"op", "SCMP_CMP_EQ"}, {"value", 2}}}}});
+    profile["syscalls"].push_back(
+        {{"names", {"getpid"}},
+         {"action", "SCMP_ACT_TRAP"},
+         {"args",
+          {{{"index", 0}, {"op", "SCMP_CMP_EQ"}, {"value", 1}}, {{"index", 0}, {"op", "SCMP_CMP_EQ"}, {"value", 2}}}}});
     (void)compare_all(profile, 600);
 }
 
@@ -185,8 +224,10 @@ TEST(Seccomp, s20_vsock_and_alg_sockets_are_refused_on_both_widths) {
     ASSERT_TRUE(policy);
     auto filter = compile_seccomp(*policy);
     ASSERT_TRUE(filter);
-    for (const auto& [audit, number] : {std::pair{static_cast<std::uint32_t>(AUDIT_ARCH_X86_64), 41}, std::pair{static_cast<std::uint32_t>(AUDIT_ARCH_I386), 359}})
-        for (const auto& [family, allowed] : {std::pair{2ul, true}, std::pair{38ul, false}, std::pair{39ul, true}, std::pair{40ul, false}}) {
+    for (const auto& [audit, number] : {std::pair{static_cast<std::uint32_t>(AUDIT_ARCH_X86_64), 41},
+                                        std::pair{static_cast<std::uint32_t>(AUDIT_ARCH_I386), 359}})
+        for (const auto& [family, allowed] :
+             {std::pair{2ul, true}, std::pair{38ul, false}, std::pair{39ul, true}, std::pair{40ul, false}}) {
             seccomp_data data{};
             data.nr = number;
             data.arch = static_cast<std::uint32_t>(audit);
@@ -199,11 +240,18 @@ TEST(Seccomp, s20_vsock_and_alg_sockets_are_refused_on_both_widths) {
 TEST(Seccomp, refuses_what_it_does_not_know) {
     const Json good{{"defaultAction", "SCMP_ACT_ALLOW"}};
     EXPECT_TRUE(parse_seccomp(good));
-    for (const Json& bad : {Json{{"defaultAction", "SCMP_ACT_PERHAPS"}}, Json{{"defaultAction", "SCMP_ACT_NOTIFY"}}, Json{{"defaultAction", "SCMP_ACT_ALLOW"}, {"listenerPath", "/x"}},
-                            Json{{"defaultAction", "SCMP_ACT_ALLOW"}, {"flags", {"X"}}}, Json{{"defaultAction", "SCMP_ACT_ALLOW"}, {"new", 1}}, Json{{"defaultAction", 1}},
-                            Json{{"defaultAction", "SCMP_ACT_ALLOW"}, {"architectures", {"SCMP_ARCH_PDP11"}}}, Json("text"), Json::array()})
+    for (const Json& bad : {Json{{"defaultAction", "SCMP_ACT_PERHAPS"}}, Json{{"defaultAction", "SCMP_ACT_NOTIFY"}},
+                            Json{{"defaultAction", "SCMP_ACT_ALLOW"}, {"listenerPath", "/x"}},
+                            Json{{"defaultAction", "SCMP_ACT_ALLOW"}, {"flags", {"X"}}},
+                            Json{{"defaultAction", "SCMP_ACT_ALLOW"}, {"new", 1}}, Json{{"defaultAction", 1}},
+                            Json{{"defaultAction", "SCMP_ACT_ALLOW"}, {"architectures", {"SCMP_ARCH_PDP11"}}},
+                            Json("text"), Json::array()})
         EXPECT_FALSE(parse_seccomp(bad)) << bad;
-    Json condition{{"defaultAction", "SCMP_ACT_ALLOW"}, {"syscalls", {{{"names", {"read"}}, {"action", "SCMP_ACT_ALLOW"}, {"args", {{{"index", 6}, {"op", "SCMP_CMP_EQ"}, {"value", 1}}}}}}}};
+    Json condition{{"defaultAction", "SCMP_ACT_ALLOW"},
+                   {"syscalls",
+                    {{{"names", {"read"}},
+                      {"action", "SCMP_ACT_ALLOW"},
+                      {"args", {{{"index", 6}, {"op", "SCMP_CMP_EQ"}, {"value", 1}}}}}}}};
     EXPECT_FALSE(parse_seccomp(condition));
     condition["syscalls"][0]["args"][0] = {{"index", 0}, {"op", "SCMP_CMP_LIKE"}, {"value", 1}};
     EXPECT_FALSE(parse_seccomp(condition));

@@ -11,7 +11,9 @@ using namespace gantry::native;
 namespace {
 
 Json minimal() {
-    return {{"ociVersion", "1.0.2"}, {"process", {{"args", {"/x"}}, {"cwd", "/"}}}, {"linux", {{"namespaces", {{{"type", "mount"}}}}}}};
+    return {{"ociVersion", "1.0.2"},
+            {"process", {{"args", {"/x"}}, {"cwd", "/"}}},
+            {"linux", {{"namespaces", {{{"type", "mount"}}}}}}};
 }
 
 }  // namespace
@@ -24,13 +26,29 @@ TEST(NativeSpec, takes_a_minimal_configuration) {
 
 TEST(NativeSpec, refuses_what_it_cannot_do_and_names_it) {
     const std::pair<const char*, Json> changes[] = {
-        {"/hooks", {{"prestart", {{{"path", "/x"}}}}}}, {"/linux/intelRdt", {{"closID", "x"}}}, {"/process/apparmorProfile", "x"}, {"/process/selinuxLabel", "x"},
-        {"/linux/unheard", 1}, {"/linux/resources", {{"rdma", {{"x", 1}}}}}, {"/linux/cgroupsPath", "/a/../../b"}, {"/linux/cgroupsPath", "relative"},
-        {"/linux/resources", {{"memory", {{"kernel", 4096}}}}}, {"/process/cwd", "relative"}, {"/process/args", Json::array()}, {"/process/args", {1}},
-        {"/process/rlimits", {{{"type", "RLIMIT_X"}, {"soft", 1}, {"hard", 1}}}}, {"/process/rlimits", {{{"type", "RLIMIT_CORE"}, {"soft", 2}, {"hard", 1}}}},
-        {"/process/capabilities", {{"bounding", {"CAP_FLY"}}}}, {"/linux/namespaces", {{{"type", "mount"}}, {{"type", "mount"}}}}, {"/linux/namespaces", {{{"type", "pid"}}}},
-        {"/linux/namespaces", {{{"type", "mount"}}, {{"type", "user"}}}}, {"/linux/resources", {{"unified", {{"../x", "1"}}}}}, {"/linux/resources", {{"cpu", {{"cpus", "0;rm"}}}}},
-        {"/process/env", {"=x"}}, {"/hostname", "name"}, {"/linux/maskedPaths", {"relative"}}};
+        {"/hooks", {{"prestart", {{{"path", "/x"}}}}}},
+        {"/linux/intelRdt", {{"closID", "x"}}},
+        {"/process/apparmorProfile", "x"},
+        {"/process/selinuxLabel", "x"},
+        {"/linux/unheard", 1},
+        {"/linux/resources", {{"rdma", {{"x", 1}}}}},
+        {"/linux/cgroupsPath", "/a/../../b"},
+        {"/linux/cgroupsPath", "relative"},
+        {"/linux/resources", {{"memory", {{"kernel", 4096}}}}},
+        {"/process/cwd", "relative"},
+        {"/process/args", Json::array()},
+        {"/process/args", {1}},
+        {"/process/rlimits", {{{"type", "RLIMIT_X"}, {"soft", 1}, {"hard", 1}}}},
+        {"/process/rlimits", {{{"type", "RLIMIT_CORE"}, {"soft", 2}, {"hard", 1}}}},
+        {"/process/capabilities", {{"bounding", {"CAP_FLY"}}}},
+        {"/linux/namespaces", {{{"type", "mount"}}, {{"type", "mount"}}}},
+        {"/linux/namespaces", {{{"type", "pid"}}}},
+        {"/linux/namespaces", {{{"type", "mount"}}, {{"type", "user"}}}},
+        {"/linux/resources", {{"unified", {{"../x", "1"}}}}},
+        {"/linux/resources", {{"cpu", {{"cpus", "0;rm"}}}}},
+        {"/process/env", {"=x"}},
+        {"/hostname", "name"},
+        {"/linux/maskedPaths", {"relative"}}};
     for (const auto& [where, value] : changes) {
         Json config = minimal();
         config[Json::json_pointer(where)] = value;
@@ -41,7 +59,8 @@ TEST(NativeSpec, refuses_what_it_cannot_do_and_names_it) {
 }
 
 TEST(NativeSpec, sorts_mount_options) {
-    const auto options = parse_mount_options({"/x", "tmpfs", "tmpfs", {"nosuid", "ro", "rw", "size=64k", "rslave", "mode=1777"}});
+    const auto options =
+        parse_mount_options({"/x", "tmpfs", "tmpfs", {"nosuid", "ro", "rw", "size=64k", "rslave", "mode=1777"}});
     ASSERT_TRUE(options);
     EXPECT_EQ(options->data, (FsOptions{"size=64k", "mode=1777"}));
     EXPECT_FALSE(parse_mount_options({"/x", "bind", "/y", {"size=1"}}));

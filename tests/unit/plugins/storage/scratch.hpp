@@ -43,12 +43,15 @@ private:
     std::string path_;
 };
 
-inline UniqueFd open_directory(const std::string& path) { return UniqueFd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)); }
+inline UniqueFd open_directory(const std::string& path) {
+    return UniqueFd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
 
 // A descriptor from which `bytes` can be read.
 inline UniqueFd stream_of(const std::string& bytes) {
     UniqueFd fd(::memfd_create("stream", MFD_CLOEXEC));
-    for (std::size_t done = 0; done < bytes.size();) done += static_cast<std::size_t>(::write(fd.get(), bytes.data() + done, bytes.size() - done));
+    for (std::size_t done = 0; done < bytes.size();)
+        done += static_cast<std::size_t>(::write(fd.get(), bytes.data() + done, bytes.size() - done));
     ::lseek(fd.get(), 0, SEEK_SET);
     return fd;
 }
@@ -58,10 +61,12 @@ inline std::string content_of(const std::string& path) {
     return {std::istreambuf_iterator<char>(file), {}};
 }
 
-inline void write_text(const std::string& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
+inline void write_text(const std::string& path, const std::string& text) {
+    std::ofstream(path, std::ios::binary) << text;
+}
 
 inline struct stat info_of(const std::string& path) {
-    struct stat info{};
+    struct stat info {};
     if (::lstat(path.c_str(), &info) != 0) info.st_mode = 0;
     return info;
 }

@@ -68,7 +68,9 @@ TEST_F(TarApply, makes_links_and_nodes) {
     null.major = 1;
     null.minor = 3;
     null.mode = 0666;
-    ASSERT_TRUE(apply(TarMaker().file("a", "1").hardlink("b", "a").symlink("c", "/etc/passwd").add(null).add({"pipe", '6'}).done())) << error;
+    ASSERT_TRUE(apply(
+        TarMaker().file("a", "1").hardlink("b", "a").symlink("c", "/etc/passwd").add(null).add({"pipe", '6'}).done()))
+        << error;
     EXPECT_EQ(info_of(at("a")).st_ino, info_of(at("b")).st_ino);
     EXPECT_EQ(std::filesystem::read_symlink(at("c")), "/etc/passwd");
     EXPECT_TRUE(S_ISCHR(info_of(at("dev/null")).st_mode));
@@ -78,23 +80,32 @@ TEST_F(TarApply, makes_links_and_nodes) {
 }
 
 TEST_F(TarApply, keeps_capabilities_and_user_attributes_only) {
-    const std::string capability("\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", 20);
+    const std::string capability("\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00",
+                                 20);
     TarEntry file{"ping", '0', "x"};
     file.pax = {{"SCHILY.xattr.security.capability", capability}, {"SCHILY.xattr.user.note", "kept"},
                 {"SCHILY.xattr.trusted.overlay.redirect", "/.."}, {"SCHILY.xattr.user.overlay.opaque", "y"},
-                {"SCHILY.xattr.security.selinux", "label"}, {"SCHILY.xattr.trusted.overlay.metacopy", ""}};
+                {"SCHILY.xattr.security.selinux", "label"},       {"SCHILY.xattr.trusted.overlay.metacopy", ""}};
     TarEntry directory{"dir", '5'};
     directory.pax = {{"SCHILY.xattr.trusted.overlay.opaque", "y"}};
     ASSERT_TRUE(apply(TarMaker().add(file).add(directory).done())) << error;
     EXPECT_EQ(xattr(at("ping"), "security.capability"), capability);
     EXPECT_EQ(xattr(at("ping"), "user.note"), "kept");
-    for (const char* dropped : {"trusted.overlay.redirect", "user.overlay.opaque", "trusted.overlay.metacopy"}) EXPECT_EQ(xattr(at("ping"), dropped), "(none)");
+    for (const char* dropped : {"trusted.overlay.redirect", "user.overlay.opaque", "trusted.overlay.metacopy"})
+        EXPECT_EQ(xattr(at("ping"), dropped), "(none)");
     EXPECT_NE(xattr(at("ping"), "security.selinux"), "label");
     EXPECT_FALSE(opaque("dir"));
 }
 
 TEST_F(TarApply, turns_whiteouts_into_overlay_marks) {
-    ASSERT_TRUE(apply(TarMaker().directory("d").file("d/.wh.gone", "").directory("o").file("o/.wh..wh..opq", "").file(".wh.top", "").done())) << error;
+    ASSERT_TRUE(apply(TarMaker()
+                          .directory("d")
+                          .file("d/.wh.gone", "")
+                          .directory("o")
+                          .file("o/.wh..wh..opq", "")
+                          .file(".wh.top", "")
+                          .done()))
+        << error;
     EXPECT_TRUE(whiteout("d/gone"));
     EXPECT_TRUE(whiteout("top"));
     EXPECT_TRUE(opaque("o"));
@@ -102,7 +113,19 @@ TEST_F(TarApply, turns_whiteouts_into_overlay_marks) {
 }
 
 TEST_F(TarApply, a_directory_that_replaces_what_the_layer_deletes_is_opaque_in_either_order) {
-    ASSERT_TRUE(apply(TarMaker().file(".wh.a", "").directory("a").file("a/new").directory("b").file("b/new").file(".wh.b", "").file(".wh.c", "").file("c/new").file("f", "new").file(".wh.f", "").done())) << error;
+    ASSERT_TRUE(apply(TarMaker()
+                          .file(".wh.a", "")
+                          .directory("a")
+                          .file("a/new")
+                          .directory("b")
+                          .file("b/new")
+                          .file(".wh.b", "")
+                          .file(".wh.c", "")
+                          .file("c/new")
+                          .file("f", "new")
+                          .file(".wh.f", "")
+                          .done()))
+        << error;
     EXPECT_TRUE(opaque("a"));
     EXPECT_TRUE(opaque("b"));
     EXPECT_TRUE(opaque("c"));
@@ -111,7 +134,16 @@ TEST_F(TarApply, a_directory_that_replaces_what_the_layer_deletes_is_opaque_in_e
 }
 
 TEST_F(TarApply, a_later_entry_replaces_an_earlier_one) {
-    ASSERT_TRUE(apply(TarMaker().file("x", "one").file("x", "two").directory("d").file("d/in").file("d", "now a file").symlink("s", "x").file("s", "own").done())) << error;
+    ASSERT_TRUE(apply(TarMaker()
+                          .file("x", "one")
+                          .file("x", "two")
+                          .directory("d")
+                          .file("d/in")
+                          .file("d", "now a file")
+                          .symlink("s", "x")
+                          .file("s", "own")
+                          .done()))
+        << error;
     EXPECT_EQ(content_of(at("x")), "two");
     EXPECT_EQ(content_of(at("d")), "now a file");
     EXPECT_EQ(content_of(at("s")), "own");
@@ -129,7 +161,15 @@ TEST_F(TarApply, directories_that_no_entry_lists_look_as_in_the_layers_below) {
 }
 
 TEST_F(TarApply, keeps_names_that_are_not_ascii_or_not_even_utf8) {
-    const std::string utf8 = "gr\xc3\xbc\xc3\x9f" "e", latin = "gr\xfc\xdf" "e", other = "gr\xfd\xde" "e";
+    const std::string utf8 =
+                          "gr\xc3\xbc\xc3\x9f"
+                          "e",
+                      latin =
+                          "gr\xfc\xdf"
+                          "e",
+                      other =
+                          "gr\xfd\xde"
+                          "e";
     TarEntry by_pax{"short", '0', "pax"};
     by_pax.pax = {{"path", "pax-" + utf8}};
     ASSERT_TRUE(apply(TarMaker().file(utf8, "1").file(latin, "2").file(other, "3").add(by_pax).done())) << error;
@@ -140,7 +180,14 @@ TEST_F(TarApply, keeps_names_that_are_not_ascii_or_not_even_utf8) {
 }
 
 TEST_F(TarApply, follows_links_inside_the_layer_as_a_process_there_would) {
-    ASSERT_TRUE(apply(TarMaker().directory("run").symlink("var/run", "/run").file("var/run/pid", "1").symlink("early", "late/deep").file("early/file", "2").done())) << error;
+    ASSERT_TRUE(apply(TarMaker()
+                          .directory("run")
+                          .symlink("var/run", "/run")
+                          .file("var/run/pid", "1")
+                          .symlink("early", "late/deep")
+                          .file("early/file", "2")
+                          .done()))
+        << error;
     EXPECT_EQ(content_of(at("run/pid")), "1");
     EXPECT_EQ(content_of(at("late/deep/file")), "2");
 }
@@ -178,7 +225,10 @@ TEST_F(TarApply, unpacks_sparse_files) {
     std::string map = "1\n1048576\n4\n";
     map.resize(512, '\0');
     TarEntry sparse{"GNUSparseFile.0/sparse", '0', map + "tail"};
-    sparse.pax = {{"GNU.sparse.major", "1"}, {"GNU.sparse.minor", "0"}, {"GNU.sparse.name", "sparse"}, {"GNU.sparse.realsize", "1048580"}};
+    sparse.pax = {{"GNU.sparse.major", "1"},
+                  {"GNU.sparse.minor", "0"},
+                  {"GNU.sparse.name", "sparse"},
+                  {"GNU.sparse.realsize", "1048580"}};
     ASSERT_TRUE(apply(TarMaker().add(sparse).done())) << error;
     EXPECT_EQ(info_of(at("sparse")).st_size, 1048580);
     EXPECT_LT(info_of(at("sparse")).st_blocks, 100);

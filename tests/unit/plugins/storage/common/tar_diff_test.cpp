@@ -41,14 +41,27 @@ TEST(TarDiff, apply_and_diff_are_inverse) {
     test::TarEntry tool{"usr/bin/tool", '0', "content"};
     tool.mode = 06755;
     tool.uid = 100'000;
-    const std::string capability("\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", 20);
+    const std::string capability("\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00",
+                                 20);
     tool.pax = {{"SCHILY.xattr.security.capability", capability}, {"SCHILY.xattr.user.note", "n"}};
     test::TarEntry device{"dev/zero", '3'};
     device.major = 1;
     device.minor = 5;
     const std::string latin = "caf\xe9", utf8 = "caf\xc3\xa9";
-    apply_to(first, test::TarMaker().directory("usr").add(tool).hardlink("usr/bin/same", "usr/bin/tool").symlink("link", "usr/bin/tool").file("usr/.wh.old", "")
-                        .directory("fresh").file("fresh/.wh..wh..opq", "").add(device).add({"fifo", '6'}).file(latin, "l").file(utf8, "u").file(std::string(200, 'n'), "long").done());
+    apply_to(first, test::TarMaker()
+                        .directory("usr")
+                        .add(tool)
+                        .hardlink("usr/bin/same", "usr/bin/tool")
+                        .symlink("link", "usr/bin/tool")
+                        .file("usr/.wh.old", "")
+                        .directory("fresh")
+                        .file("fresh/.wh..wh..opq", "")
+                        .add(device)
+                        .add({"fifo", '6'})
+                        .file(latin, "l")
+                        .file(utf8, "u")
+                        .file(std::string(200, 'n'), "long")
+                        .done());
     const std::string tar = diff_of(first);
     apply_to(second, tar);
     EXPECT_EQ(diff_of(second), tar);

@@ -37,11 +37,18 @@ struct LocalVolume : ::testing::Test {
     }
     void TearDown() override {
         if (!volumes) return;
-        for (const auto& name : call("list", Json::object())->result["volumes"]) ::umount2(data(name.get<std::string>()).c_str(), MNT_DETACH);
+        for (const auto& name : call("list", Json::object())->result["volumes"])
+            ::umount2(data(name.get<std::string>()).c_str(), MNT_DETACH);
     }
-    std::string data(const std::string& name) const { return scratch / ("root/drivers/local/volumes/" + name + "/_data"); }
-    Result<driver::Reply> call(const char* operation, Json request) { return volumes->call("volume/1", operation, std::move(request)); }
-    static Json volume(const std::string& name, Json options = Json::object()) { return {{"volume", {{"id", name}, {"name", name}, {"generation", 1}, {"options", std::move(options)}}}}; }
+    std::string data(const std::string& name) const {
+        return scratch / ("root/drivers/local/volumes/" + name + "/_data");
+    }
+    Result<driver::Reply> call(const char* operation, Json request) {
+        return volumes->call("volume/1", operation, std::move(request));
+    }
+    static Json volume(const std::string& name, Json options = Json::object()) {
+        return {{"volume", {{"id", name}, {"name", name}, {"generation", 1}, {"options", std::move(options)}}}};
+    }
     UniqueFd publish(const std::string& name, const std::string& consumer, bool read_only = false) {
         Json request = volume(name);
         request["consumer"] = consumer;
@@ -98,15 +105,16 @@ TEST_F(LocalVolume, other_options_for_a_volume_that_is_there_are_a_conflict) {
 }
 
 TEST_F(LocalVolume, a_tmpfs_is_shared_while_used_and_gone_after) {
-    ASSERT_TRUE(call("ensure", volume("t", {{"type", "tmpfs"}, {"device", "tmpfs"}, {"o", "size=1m,mode=1770,uid=5,nosuid"}})));
+    ASSERT_TRUE(
+        call("ensure", volume("t", {{"type", "tmpfs"}, {"device", "tmpfs"}, {"o", "size=1m,mode=1770,uid=5,nosuid"}})));
     {
         UniqueFd first = publish("t", "c1"), second = publish("t", "c2", true);
         ASSERT_TRUE(write_into(first, "f", "shared"));
-        struct statfs info{};
+        struct statfs info {};
         ::fstatfs(first.get(), &info);
         EXPECT_EQ(static_cast<std::uint64_t>(info.f_blocks) * static_cast<std::uint64_t>(info.f_bsize), 1u << 20);
         EXPECT_TRUE(info.f_flags & ST_NOSUID);
-        struct stat root{};
+        struct stat root {};
         ::fstat(first.get(), &root);
         EXPECT_EQ(root.st_mode & 07777u, 01770u);
         EXPECT_EQ(root.st_uid, 5u);
@@ -141,11 +149,12 @@ TEST_F(LocalVolume, refuses_what_it_does_not_offer_and_says_what_it_does) {
         Code code;
         const char* says;
     };
-    for (const Case& c : {Case{{{"type", "nfs"}, {"device", ":/x"}, {"o", "addr=10.0.0.1"}}, Code::unsupported, "tmpfs"},
-                          Case{{{"type", "overlay"}, {"device", "overlay"}, {"o", "lowerdir=/"}}, Code::unsupported, "tmpfs"},
-                          Case{{{"type", "tmpfs"}, {"device", "tmpfs"}, {"o", "size=1m,lowerdir=/"}}, Code::unsupported, "lowerdir=/"},
-                          Case{{{"type", "tmpfs"}, {"o", "size=1m"}}, Code::invalid, "device"},
-                          Case{{{"type", "none"}, {"o", "bind"}, {"device", "relative"}}, Code::invalid, "relative"}}) {
+    for (const Case& c :
+         {Case{{{"type", "nfs"}, {"device", ":/x"}, {"o", "addr=10.0.0.1"}}, Code::unsupported, "tmpfs"},
+          Case{{{"type", "overlay"}, {"device", "overlay"}, {"o", "lowerdir=/"}}, Code::unsupported, "tmpfs"},
+          Case{{{"type", "tmpfs"}, {"device", "tmpfs"}, {"o", "size=1m,lowerdir=/"}}, Code::unsupported, "lowerdir=/"},
+          Case{{{"type", "tmpfs"}, {"o", "size=1m"}}, Code::invalid, "device"},
+          Case{{{"type", "none"}, {"o", "bind"}, {"device", "relative"}}, Code::invalid, "relative"}}) {
         auto reply = call("ensure", volume("x", c.options));
         ASSERT_FALSE(reply);
         EXPECT_EQ(reply.error().code, c.code) << reply.error().text;
@@ -157,7 +166,7 @@ TEST_F(LocalVolume, refuses_what_it_does_not_offer_and_says_what_it_does) {
 TEST_F(LocalVolume, a_value_cannot_smuggle_in_a_second_option) {
     ASSERT_TRUE(call("ensure", volume("t", {{"type", "tmpfs"}, {"device", "x,mode=0777"}, {"o", "mode=0700"}})));
     UniqueFd mount = publish("t", "c1");
-    struct stat root{};
+    struct stat root {};
     ::fstat(mount.get(), &root);
     EXPECT_EQ(root.st_mode & 0777u, 0700u);
     unpublish("t", "c1");

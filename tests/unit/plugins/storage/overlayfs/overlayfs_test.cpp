@@ -43,7 +43,9 @@ struct Overlayfs : ::testing::Test {
         ASSERT_TRUE(found) << found.error().text;
         layers = *found;
     }
-    Result<driver::Reply> call(const char* operation, Json request, std::vector<driver::NamedFd> fds = {}) { return layers->call("layer/1", operation, std::move(request), std::move(fds)); }
+    Result<driver::Reply> call(const char* operation, Json request, std::vector<driver::NamedFd> fds = {}) {
+        return layers->call("layer/1", operation, std::move(request), std::move(fds));
+    }
     void ok(const char* operation, Json request, std::vector<driver::NamedFd> fds = {}) {
         auto reply = call(operation, std::move(request), std::move(fds));
         ASSERT_TRUE(reply) << operation << ": " << reply.error().text;
@@ -53,7 +55,9 @@ struct Overlayfs : ::testing::Test {
         EXPECT_FALSE(reply);
         return reply ? Code::internal : reply.error().code;
     }
-    std::string state(const std::string& key) { return member<std::string>(call("stat", {{"key", key}})->result, "state"); }
+    std::string state(const std::string& key) {
+        return member<std::string>(call("stat", {{"key", key}})->result, "state");
+    }
     void commit_layer(const std::string& name, const std::string& parent, const std::string& tar) {
         ok("prepare", {{"key", "work"}, {"parent", parent}});
         UniqueFd stream = test::stream_of(tar);
@@ -70,15 +74,24 @@ struct Overlayfs : ::testing::Test {
             return;
         }
         UniqueFd context(::fsopen("overlay", FSOPEN_CLOEXEC));
-        for (const Json& lower : plan["lower"]) ASSERT_EQ(::fsconfig(context.get(), FSCONFIG_SET_STRING, "lowerdir+", lower.get<std::string>().c_str(), 0), 0);
+        for (const Json& lower : plan["lower"])
+            ASSERT_EQ(::fsconfig(context.get(), FSCONFIG_SET_STRING, "lowerdir+", lower.get<std::string>().c_str(), 0),
+                      0);
         if (!plan["upper"].get<std::string>().empty()) {
-            ASSERT_EQ(::fsconfig(context.get(), FSCONFIG_SET_STRING, "upperdir", plan["upper"].get<std::string>().c_str(), 0), 0);
-            ASSERT_EQ(::fsconfig(context.get(), FSCONFIG_SET_STRING, "workdir", plan["work"].get<std::string>().c_str(), 0), 0);
+            ASSERT_EQ(
+                ::fsconfig(context.get(), FSCONFIG_SET_STRING, "upperdir", plan["upper"].get<std::string>().c_str(), 0),
+                0);
+            ASSERT_EQ(
+                ::fsconfig(context.get(), FSCONFIG_SET_STRING, "workdir", plan["work"].get<std::string>().c_str(), 0),
+                0);
         }
         for (const Json& option : plan["fs_options"]) {
             const std::string text = option.get<std::string>();
             const std::size_t equals = text.find('=');
-            ASSERT_EQ(::fsconfig(context.get(), FSCONFIG_SET_STRING, text.substr(0, equals).c_str(), text.substr(equals + 1).c_str(), 0), 0) << text;
+            ASSERT_EQ(::fsconfig(context.get(), FSCONFIG_SET_STRING, text.substr(0, equals).c_str(),
+                                 text.substr(equals + 1).c_str(), 0),
+                      0)
+                << text;
         }
         ASSERT_EQ(::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0), 0);
         UniqueFd mount(::fsmount(context.get(), FSMOUNT_CLOEXEC, 0));
@@ -95,8 +108,11 @@ struct Mounted {
 }  // namespace
 
 TEST_F(Overlayfs, layers_stack_write_and_diff) {
-    commit_layer("base", "", TarMaker().directory("etc").file("etc/a", "base").file("etc/b", "base").file("etc/c", "base").done());
-    commit_layer("middle", "base", TarMaker().file("etc/a", "middle").file("etc/.wh.b", "").directory("new").file("new/.wh..wh..opq", "").done());
+    commit_layer("base", "",
+                 TarMaker().directory("etc").file("etc/a", "base").file("etc/b", "base").file("etc/c", "base").done());
+    commit_layer(
+        "middle", "base",
+        TarMaker().file("etc/a", "middle").file("etc/.wh.b", "").directory("new").file("new/.wh..wh..opq", "").done());
     auto reply = call("prepare", {{"key", "container/../1"}, {"parent", "middle"}, {"labels", {{"l", "v"}}}});
     ASSERT_TRUE(reply) << reply.error().text;
     Mounted merged{scratch / "merged"};
@@ -109,7 +125,9 @@ TEST_F(Overlayfs, layers_stack_write_and_diff) {
 
     auto changes = call("changes", {{"key", "container/../1"}});
     ASSERT_TRUE(changes);
-    EXPECT_EQ(changes->result["changes"].dump(), R"([{"kind":"modified","path":"/etc"},{"kind":"deleted","path":"/etc/c"},{"kind":"added","path":"/etc/d"}])");
+    EXPECT_EQ(
+        changes->result["changes"].dump(),
+        R"([{"kind":"modified","path":"/etc"},{"kind":"deleted","path":"/etc/c"},{"kind":"added","path":"/etc/d"}])");
     UniqueFd diff(::memfd_create("diff", MFD_CLOEXEC));
     ok("diff", {{"key", "container/../1"}}, {{"tar", diff.get()}});
     ::lseek(diff.get(), 0, SEEK_SET);
@@ -149,7 +167,9 @@ TEST_F(Overlayfs, states_follow_the_contract) {
         for (const char* key : {"c", "child", "base"}) ok("remove", {{"key", key}});
     EXPECT_EQ(call("list", Json::object())->result["keys"].size(), 0u);
     ok("cleanup", Json::object());
-    for (const char* directory : {"active", "committed", "trash"}) EXPECT_TRUE(std::filesystem::is_empty(scratch / ("root/drivers/overlayfs/" + std::string(directory)))) << directory;
+    for (const char* directory : {"active", "committed", "trash"})
+        EXPECT_TRUE(std::filesystem::is_empty(scratch / ("root/drivers/overlayfs/" + std::string(directory))))
+            << directory;
 }
 
 TEST_F(Overlayfs, a_restart_needs_nothing_but_the_files) {
@@ -168,7 +188,8 @@ TEST_F(Overlayfs, a_restart_needs_nothing_but_the_files) {
 TEST_F(Overlayfs, half_made_layers_of_earlier_runs_are_cleaned_up_and_never_in_the_way) {
     ok("prepare", {{"key", "c"}, {"parent", ""}});
     std::string made;
-    for (const auto& entry : std::filesystem::directory_iterator(scratch / "root/drivers/overlayfs/active")) made = entry.path();
+    for (const auto& entry : std::filesystem::directory_iterator(scratch / "root/drivers/overlayfs/active"))
+        made = entry.path();
     test::write_text(made + "/fs/left", "x");
     std::filesystem::remove(made + "/state");
     EXPECT_EQ(state("c"), "absent");
