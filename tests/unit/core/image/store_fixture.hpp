@@ -4,10 +4,9 @@
 
 #include <gantry/driver.hpp>
 
-#include "core/driver/registry.hpp"
 #include "core/image/image_store.hpp"
 #include "tests/unit/core/image/image_archive.hpp"
-#include "tests/unit/plugins/storage/scratch.hpp"
+#include "tests/unit/plugins/storage/one_driver.hpp"
 
 namespace gantry::image {
 
@@ -32,15 +31,7 @@ struct ImageStoreFixture : ::testing::Test {
         auto opened = store::Store::open(scratch / "store.db");
         ASSERT_TRUE(opened) << opened.error().text;
         store = std::move(*opened);
-        driver::Settings settings;
-        settings.engine = "test";
-        settings.path = {GANTRY_DRIVERS};
-        settings.root = scratch / "root";
-        settings.run = scratch / "run";
-        driver::Wanted wanted;
-        wanted.name = "overlayfs";
-        settings.drivers = {wanted};
-        drivers = std::make_unique<driver::Registry>(settings);
+        drivers = test::registry_with(scratch, "overlayfs");
         auto found = drivers->get(driver::Kind::layer, "overlayfs");
         ASSERT_TRUE(found) << found.error().text;
         layers = *found;

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "core/base/ids.hpp"
-#include "tests/unit/plugins/storage/scratch.hpp"
+#include "tests/unit/plugins/storage/one_driver.hpp"
 
 namespace gantry::volume {
 namespace {
@@ -25,15 +25,7 @@ struct Volumes : ::testing::Test {
         auto opened = store::Store::open(scratch / "store.db");
         ASSERT_TRUE(opened) << opened.error().text;
         store = std::move(*opened);
-        driver::Settings settings;
-        settings.engine = "test";
-        settings.path = {GANTRY_DRIVERS};
-        settings.root = scratch / "root";
-        settings.run = scratch / "run";
-        driver::Wanted wanted;
-        wanted.name = "local";
-        settings.drivers = {wanted};
-        drivers = std::make_unique<driver::Registry>(settings);
+        drivers = test::registry_with(scratch, "local");
         auto service = VolumeService::open(*store, *drivers, "local");
         ASSERT_TRUE(service) << service.error().text;
         volumes = std::move(*service);
@@ -136,6 +128,65 @@ TEST_F(Volumes, half_made_by_a_killed_engine_are_taken_back) {
     EXPECT_TRUE(volumes->list().empty());
     EXPECT_TRUE(store->intents()->empty());
     EXPECT_TRUE(std::filesystem::is_empty(scratch / "root/drivers/local/volumes"));
+}
+
+TEST_F(Volumes, half_made_are_taken_back_by_the_default_driver_where_their_intent_is_damaged) {
+    for (const Json& detail : {Json(), Json::array(), Json::object(), Json{{"driver", 5}}, Json{{"driver", nullptr}}}) {
+        ASSERT_TRUE(store->begin_intent("volume", "half", "create", detail));
+        auto driver = drivers->get(driver::Kind::volume, "local");
+        ASSERT_TRUE((*driver)->call("volume/1", "ensure",
+                                    Json{{"volume", {{"id", "half"}, {"name", "half"}, {"options", Json::object()}}}}));
+        open();
+        volumes->reconcile({});
+        EXPECT_TRUE(store->intents()->empty());
+        EXPECT_TRUE(std::filesystem::is_empty(scratch / "root/drivers/local/volumes")) << detail;
+    }
+}
+
+TEST_F(Volumes, that_a_cut_off_creation_made_without_a_name_are_discarded) {
+    ASSERT_TRUE(volumes->create("", "", {}, {}, "cut-off"));
+    auto published = volumes->create("", "", {}, {}, "cut-off");
+    ASSERT_TRUE(published);
+    ASSERT_TRUE(volumes->publish(published->name, "cut-off", false));
+    ASSERT_TRUE(volumes->create("", "", {}, {}, "other"));
+    ASSERT_TRUE(volumes->create("named", "", {}, {}));
+    ASSERT_TRUE(volumes->publish("named", "cut-off", false));
+    open();
+    volumes->discard_anonymous("cut-off");
+    ASSERT_EQ(volumes->list().size(), 2u);
+    EXPECT_TRUE(volumes->inspect("named"));
+    volumes->reconcile({"other"});
+    EXPECT_EQ(volumes->list().size(), 2u);
+    EXPECT_TRUE(volumes->inspect("named")->consumers.empty());
+}
+
+// What a driver has of a volume whose record is lost is the user's: neither a failed creation nor one that was cut off
+// takes it away.
+TEST_F(Volumes, whose_record_is_lost_keep_their_data_when_they_are_made_again) {
+    auto made = volumes->create("v", "", {}, {});
+    ASSERT_TRUE(made);
+    test::write_text(made->path + "/data", "precious");
+    ASSERT_TRUE(store->erase("volume", "v"));
+    ASSERT_TRUE(store->begin_intent("volume", "v", "create", Json{{"driver", "local"}, {"kept", true}}));
+    open();
+    volumes->reconcile({});
+    EXPECT_TRUE(store->intents()->empty());
+    EXPECT_EQ(test::content_of(made->path + "/data"), "precious");
+    auto again = volumes->create("v", "", {}, {});
+    ASSERT_TRUE(again) << again.error().text;
+    EXPECT_EQ(test::content_of(again->path + "/data"), "precious");
+    EXPECT_TRUE(store->intents()->empty());
+}
+
+TEST_F(Volumes, with_a_damaged_record_are_set_aside_and_their_name_is_free) {
+    ASSERT_TRUE(volumes->create("v", "", {}, {}));
+    ASSERT_TRUE(volumes->create("fine", "", {}, {}));
+    ASSERT_TRUE(store->put("volume", {"v", "v", 1, Json{{"driver", "local"}, {"labels", nullptr}}}));
+    open();
+    EXPECT_FALSE(volumes->inspect("v"));
+    EXPECT_TRUE(volumes->inspect("fine"));
+    EXPECT_EQ(store->list("damaged.volume")->size(), 1u);
+    EXPECT_TRUE(volumes->create("v", "", {}, {}));
 }
 
 TEST_F(Volumes, one_volume_can_be_used_from_many_threads) {

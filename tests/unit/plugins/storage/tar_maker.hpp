@@ -47,6 +47,8 @@ public:
         return *this;
     }
     std::string done() const { return bytes_ + std::string(1024, '\0'); }
+    // Without what follows the content of the last file: neither the rest of its block nor an end mark.
+    std::string unpadded() const { return bytes_.substr(0, bytes_.size() - padding_); }
 
 private:
     static std::string record(const std::string& key, const std::string& value) {
@@ -83,9 +85,11 @@ private:
     }
     void data(const std::string& content) {
         bytes_ += content;
-        bytes_.append((512 - content.size() % 512) % 512, '\0');
+        padding_ = (512 - content.size() % 512) % 512;
+        bytes_.append(padding_, '\0');
     }
     std::string bytes_;
+    std::size_t padding_ = 0;
 };
 
 }  // namespace gantry::test

@@ -7,8 +7,7 @@
 
 #include <gantry/driver.hpp>
 
-#include "core/driver/registry.hpp"
-#include "tests/unit/plugins/storage/scratch.hpp"
+#include "tests/unit/plugins/storage/one_driver.hpp"
 
 namespace gantry {
 namespace {
@@ -22,15 +21,7 @@ struct LocalVolume : ::testing::Test {
 
     void SetUp() override {
         REQUIRE_ROOT();
-        driver::Settings settings;
-        settings.engine = "test";
-        settings.path = {GANTRY_DRIVERS};
-        settings.root = scratch / "root";
-        settings.run = scratch / "run";
-        driver::Wanted wanted;
-        wanted.name = "local";
-        settings.drivers = {wanted};
-        registry = std::make_unique<driver::Registry>(settings);
+        registry = test::registry_with(scratch, "local");
         auto found = registry->get(driver::Kind::volume, "local");
         ASSERT_TRUE(found) << found.error().text;
         volumes = *found;

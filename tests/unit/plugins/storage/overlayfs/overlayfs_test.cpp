@@ -7,9 +7,8 @@
 
 #include <gantry/driver.hpp>
 
-#include "core/driver/registry.hpp"
 #include "plugins/storage/common/overlay_marks.hpp"
-#include "tests/unit/plugins/storage/scratch.hpp"
+#include "tests/unit/plugins/storage/one_driver.hpp"
 #include "tests/unit/plugins/storage/tar_maker.hpp"
 
 namespace gantry {
@@ -30,15 +29,7 @@ struct Overlayfs : ::testing::Test {
     void open() {
         layers.reset();
         registry.reset();
-        driver::Settings settings;
-        settings.engine = "test";
-        settings.path = {GANTRY_DRIVERS};
-        settings.root = scratch / "root";
-        settings.run = scratch / "run";
-        driver::Wanted wanted;
-        wanted.name = "overlayfs";
-        settings.drivers = {wanted};
-        registry = std::make_unique<driver::Registry>(settings);
+        registry = test::registry_with(scratch, "overlayfs");
         auto found = registry->get(driver::Kind::layer, "overlayfs");
         ASSERT_TRUE(found) << found.error().text;
         layers = *found;
