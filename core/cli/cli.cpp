@@ -22,13 +22,12 @@ bool has_top(const Command& command, std::string_view word) {
     return false;
 }
 
-int unknown(std::string_view what, std::string_view word, const std::vector<std::string>& known,
-            std::string_view help) {
-    std::string text = "gantry: '" + std::string(word) + "' is not a " + std::string(what) + " command.";
+int unknown(std::string_view what, std::string_view word, const std::vector<std::string>& known) {
+    std::string text = "'" + std::string(word) + "' is not a " + std::string(what) + " command";
     std::string near = nearest(word, known);
     // Short words are near to anything.
-    if (!near.empty() && (near[0] == word[0] || word.size() > 4)) text += " Did you mean '" + near + "'?";
-    print_err(text + "\nSee '" + std::string(help) + "'\n");
+    if (!near.empty() && (near[0] == word[0] || word.size() > 4)) text += " (did you mean '" + near + "'?)";
+    print_error(text);
     return 1;
 }
 
@@ -37,8 +36,8 @@ int run_command(const Command& command, std::vector<std::string> arguments, Clie
     auto code = command.handler(call);
     if (code) return *code;
     if (code.error().code == Code::cancelled) return 128 + SIGPIPE;
-    if (command.failure != 1) return call.refuse(code.error().text, command.failure);
-    print_err(code.error().text + "\n");
+    if (command.failure != 1) return Call::refuse(code.error().text, command.failure);
+    print_error(code.error().text);
     return 1;
 }
 
@@ -57,7 +56,7 @@ int help(const std::vector<std::string>& words, Client& client) {
             (words.size() == 2 && words[0] == command.group && has_name(command, words[1])))
             return run_command(command, {"--help"}, client);
     std::vector<std::string> none;
-    return unknown("gantry", join(words, " "), none, "gantry --help");
+    return unknown("gantry", join(words, " "), none);
 }
 
 int dispatch(std::vector<std::string> words, Client& client) {
@@ -74,14 +73,14 @@ int dispatch(std::vector<std::string> words, Client& client) {
             if (has_name(command, words[1])) return run_command(command, {words.begin() + 2, words.end()}, client);
             known.emplace_back(split(command.name, ',')[0]);
         }
-        return unknown("gantry " + first, words[1], known, "gantry " + first + " --help");
+        return unknown("gantry " + first, words[1], known);
     }
     std::vector<std::string> known = group_names();
     for (const Command& command : commands()) {
         if (has_top(command, first)) return run_command(command, {words.begin() + 1, words.end()}, client);
         if (*command.top) known.emplace_back(split(command.top, ',')[0]);
     }
-    return unknown("gantry", first, known, "gantry --help");
+    return unknown("gantry", first, known);
 }
 
 }  // namespace
@@ -91,6 +90,10 @@ void print_out(std::string_view text) {
     if (!write_all(1, printable(text))) std::exit(128 + SIGPIPE);
 }
 void print_err(std::string_view text) { (void)write_all(2, printable(text)); }
+std::string error_line(std::string_view text) {
+    return (text.starts_with("Error") ? "" : "gantry: ") + std::string(text) + "\n";
+}
+void print_error(std::string_view text) { print_err(error_line(text)); }
 void print_control(int fd, std::string_view text) { (void)write_all(fd, text); }
 
 std::string Call::path() const {
@@ -106,8 +109,7 @@ std::optional<std::vector<std::string>> Call::parse(Flags& flags, Count count) {
         return std::nullopt;
     }
     if (!rest) {
-        print_err("gantry: " + rest.error().text + "\n\nUsage:  " + path() + " " + command_.usage + "\n\nRun '" +
-                  path() + " --help' for more information\n");
+        print_error(rest.error().text);
         exit_code_ = 125;
         return std::nullopt;
     }
@@ -118,14 +120,14 @@ std::optional<std::vector<std::string>> Call::parse(Flags& flags, Count count) {
                        : count.most == any_number   ? "requires at least " + arguments(count.least)
                        : rest->size() < count.least ? "requires at least " + arguments(count.least)
                                                     : "requires at most " + arguments(count.most);
-    print_err("gantry: '" + path() + "' " + want + "\n\nUsage:  " + path() + " " + command_.usage + "\n\nRun '" +
-              path() + " --help' for more information\n");
+    print_error("'" + path() + "' " + want + " (usage: " + path() + (*command_.usage ? " " : "") + command_.usage +
+                ")");
     exit_code_ = command_.failure;
     return std::nullopt;
 }
 
-int Call::refuse(std::string_view text, int code) const {
-    print_err("gantry: " + std::string(text) + "\n\nRun '" + path() + " --help' for more information\n");
+int Call::refuse(std::string_view text, int code) {
+    print_err("gantry: " + std::string(text) + "\n");
     return code;
 }
 
@@ -139,7 +141,7 @@ int run_cli(std::vector<std::string> arguments, const char* host_from_environmen
     flags.boolean(version, 'v', "version", "Print version information and quit");
     auto words = flags.parse(arguments, Options::until_argument);
     if (!words) {
-        print_err("gantry: " + words.error().text + "\nSee 'gantry --help'\n");
+        print_error(words.error().text);
         return 125;
     }
     if (flags.help_asked()) {
@@ -152,7 +154,7 @@ int run_cli(std::vector<std::string> arguments, const char* host_from_environmen
     }
     auto endpoint = Endpoint::parse(host);
     if (!endpoint) {
-        print_err("gantry: " + endpoint.error().text + "\n");
+        print_error(endpoint.error().text);
         return 1;
     }
     Client client(*endpoint);

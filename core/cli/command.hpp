@@ -50,8 +50,9 @@ public:
     // handler returns exit_code().
     std::optional<std::vector<std::string>> parse(Flags& flags, Count count);
     int exit_code() const { return exit_code_; }
-    // "gantry: text", a blank line and where help is; for run, create and exec. Gives `code`.
-    int refuse(std::string_view text, int code) const;
+    // Prints "gantry: text", the daemon's own words too: for commands whose container may say something as well. Gives
+    // `code`.
+    static int refuse(std::string_view text, int code);
 
 private:
     const Command& command_;
@@ -66,6 +67,10 @@ const std::vector<Command>& commands();
 // To standard output and error; control characters of others are shown as escapes (printable.hpp).
 void print_out(std::string_view text);
 void print_err(std::string_view text);
+// A line that says what went wrong. The daemon's words, which begin with "Error", stand as they are, all else behind
+// "gantry: ".
+std::string error_line(std::string_view text);
+void print_error(std::string_view text);
 // The terminal's own escape sequences, ours.
 void print_control(int fd, std::string_view text);
 
@@ -80,7 +85,7 @@ int for_each_name(const std::vector<std::string>& names, Each each) {
             if (!said->empty()) print_out(*said + "\n");
             continue;
         }
-        print_err(said.error().text + "\n");
+        print_error(said.error().text);
         code = 1;
     }
     return code;

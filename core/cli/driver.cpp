@@ -48,7 +48,7 @@ Result<int> driver_inspect(Call& call) {
     for (const std::string& name : *args) {
         auto text = call.client().raw("GET", "/gantry/drivers/" + path_escape(name));
         if (!text) {
-            errors += text.error().text + "\n";
+            errors += error_line(text.error().text);
             continue;
         }
         if (format.empty()) {

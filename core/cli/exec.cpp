@@ -56,14 +56,14 @@ Result<int> exec(Call& call) {
     if (detach) {
         auto started = client.post(base + "/start", &start);
         if (started) return 0;
-        print_err(started.error().text + "\n");
+        print_error(started.error().text);
         return failure_code(started.error());
     }
     SignalCatcher signals;
     GANTRY_CHECK(signals.start(false));
     auto stdio = client.open("POST", base + "/start", &start, Connection::Upgrade::tcp);
     if (!stdio) {
-        print_err(stdio.error().text + "\n");
+        print_error(stdio.error().text);
         return failure_code(stdio.error());
     }
     StreamWish stream;

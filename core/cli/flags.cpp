@@ -123,8 +123,11 @@ Result<std::size_t> Flags::parse_short(std::string_view letters, const std::vect
                 help_asked_ = true;
                 return at + 1;
             }
+            // The nearest letter is the same one in the other case.
+            const char other = static_cast<char>(letters[0] ^ 0x20);
             return fail(Code::invalid,
-                        std::string("unknown shorthand flag: '") + letters[0] + "' in -" + std::string(all));
+                        std::string("unknown shorthand flag: '") + letters[0] + "' in -" + std::string(all) +
+                            (other != 0 && find(other) ? std::string(" (did you mean -") + other + "?)" : ""));
         }
         std::string shown = std::string("-") + flag->letter + ", --" + flag->name;
         letters.remove_prefix(1);

@@ -49,7 +49,7 @@ Result<int> show(Call& call, std::string type, bool type_is_fixed) {
     for (const std::string& name : *args) {
         auto text = fetch(call.client(), type, name, query({{size ? "size" : "verbose", size || verbose ? "1" : "0"}}));
         if (!text) {
-            errors += text.error().text + "\n";
+            errors += error_line(text.error().text);
             continue;
         }
         if (format.empty()) {

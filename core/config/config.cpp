@@ -2,12 +2,13 @@
 
 #include <arpa/inet.h>
 
-#include <cctype>
+#include <tuple>
 
 #include "core/base/files.hpp"
 #include "core/base/ids.hpp"
 #include "core/base/text.hpp"
 #include "core/config/reader.hpp"
+#include "core/driver/kinds.hpp"
 
 namespace gantry::config {
 namespace {
@@ -15,6 +16,9 @@ namespace {
 constexpr std::size_t largest_file = 1u << 20;
 
 using Names = std::vector<std::string>;
+
+constexpr const char* a_name =
+    "a driver's name: a letter of a-z, then a-z, 0-9, \"_\" and \"-\", 32 characters at most";
 
 const Names& top_keys() {
     static const Names keys = {"name",          "drivers",    "default",      "log_level",        "log",
@@ -32,26 +36,22 @@ void read_name(Reader& reader, const Json& json, Config& config) {
 }
 
 void read_driver_path(Reader& reader, const Json& drivers, Config& config) {
-    reader.texts(drivers, "/drivers", "path", &config.driver_path);
-    for (std::size_t i = 0; i < config.driver_path.size(); ++i)
-        if (!config.driver_path[i].starts_with('/'))
-            reader.problem("/drivers/path/" + std::to_string(i),
-                           "found \"" + config.driver_path[i] + "\", must be an absolute path");
+    reader.texts(drivers, "/drivers", "path", &config.driver_path, [](const std::string& path) {
+        return path.starts_with('/') && path.find('\0') == std::string::npos ? "" : "must be an absolute path";
+    });
 }
 
 void read_driver(Reader& reader, const std::string& name, const Json& json, Config& config) {
     static const Names keys = {"use", "options", "isolation"};
     static const Names isolations = {"in-process", "process"};
     const std::string pointer = "/drivers/" + name;
-    if (!valid_name(name))
-        return reader.problem(
-            pointer, "a driver's name begins with a letter or digit and has letters, digits, \"_\", \".\" and \"-\"");
+    if (!driver::valid_driver_name(name)) return reader.problem(pointer, "found \"" + name + "\", must be " + a_name);
     if (!reader.object(json, pointer, keys)) return;
     driver::Wanted wanted;
     wanted.name = name;
     reader.text(json, pointer, "use", &wanted.use);
-    if (!wanted.use.empty() && !valid_name(wanted.use))
-        reader.problem(pointer + "/use", "found \"" + wanted.use + "\", must be the name of a driver");
+    if (!wanted.use.empty() && !driver::valid_driver_name(wanted.use))
+        reader.problem(pointer + "/use", "found \"" + wanted.use + "\", must be " + a_name);
     if (auto options = json.find("options"); options != json.end()) {
         if (reader.object(*options, pointer + "/options", {})) wanted.options = *options;
     }
@@ -82,8 +82,8 @@ void read_defaults(Reader& reader, const Json& json, Config& config) {
                                {"host_network", &d.host_network},
                                {"none_network", &d.none_network}}) {
         reader.text(*found, "/default", key, member);
-        if (!valid_name(*member))
-            reader.problem(std::string("/default/") + key, "found \"" + *member + "\", must be the name of a driver");
+        if (!driver::valid_driver_name(*member))
+            reader.problem(std::string("/default/") + key, "found \"" + *member + "\", must be " + a_name);
     }
 }
 
@@ -148,13 +148,12 @@ void read_pools(Reader& reader, const Json& json, Config& config) {
 }
 
 void read_dns(Reader& reader, const Json& json, Config& config) {
-    reader.texts(json, "", "dns", &config.dns);
-    for (std::size_t i = 0; i < config.dns.size(); ++i) {
+    reader.texts(json, "", "dns", &config.dns, [](const std::string& address) {
         in6_addr ignored{};
-        if (::inet_pton(AF_INET, config.dns[i].c_str(), &ignored) != 1 &&
-            ::inet_pton(AF_INET6, config.dns[i].c_str(), &ignored) != 1)
-            reader.problem("/dns/" + std::to_string(i), "found \"" + config.dns[i] + "\", must be an IP address");
-    }
+        const bool is_one = ::inet_pton(AF_INET, address.c_str(), &ignored) == 1 ||
+                            ::inet_pton(AF_INET6, address.c_str(), &ignored) == 1;
+        return is_one ? "" : "must be an IP address";
+    });
 }
 
 void read_numbers(Reader& reader, const Json& json, Config& config) {
@@ -169,6 +168,36 @@ void read_numbers(Reader& reader, const Json& json, Config& config) {
     reader.number(json, "", "events_kept", 1, 10'000'000, &config.events_kept);
 }
 
+// Names in "default" and "drivers", and drivers' options, against the files there are. Names that are no names at all have
+// been told of.
+void check_drivers(Reader& reader, const Json& json, const Config& config, const Installed& installed) {
+    using driver::Kind;
+    const driver::Settings settings = driver_settings(config, installed.drivers);
+    const Defaults& d = config.defaults;
+    const auto named = json.find("default");
+    for (const auto& [key, kind, name] : {std::tuple{"network", Kind::network, &d.network},
+                                          {"volume", Kind::volume, &d.volume},
+                                          {"layer", Kind::layer, &d.layer},
+                                          {"runtime", Kind::runtime, &d.runtime},
+                                          {"host_network", Kind::network, &d.host_network},
+                                          {"none_network", Kind::network, &d.none_network}}) {
+        // What the file does not name is the installation's matter, not the configuration's.
+        if (named == json.end() || !named->is_object() || !named->contains(key)) continue;
+        if (!(*named)[key].is_string() || !driver::valid_driver_name(*name)) continue;
+        if (std::string wrong = driver::name_mistake(settings, kind, *name); !wrong.empty())
+            reader.problem(std::string("/default/") + key, wrong);
+    }
+    for (const driver::Wanted& wanted : config.drivers) {
+        if (!wanted.use.empty() && !driver::valid_driver_name(wanted.use)) continue;
+        const std::string pointer = "/drivers/" + wanted.name;
+        for (const driver::Mistake& mistake : driver::mistakes(settings, wanted, installed.ask))
+            reader.problem(!mistake.option.empty() ? pointer + "/options/" + mistake.option
+                           : wanted.use.empty()    ? pointer
+                                                   : pointer + "/use",
+                           mistake.text);
+    }
+}
+
 // The parser's own words, without its tags and its place.
 std::string syntax_message(const std::string& what) {
     std::size_t at = what.find("syntax error");
@@ -180,7 +209,8 @@ std::string syntax_message(const std::string& what) {
 
 }  // namespace
 
-std::vector<std::string> check(std::string_view text, const std::string& file, Config* config) {
+std::vector<std::string> check(std::string_view text, const std::string& file, Config* config,
+                               const Installed* installed) {
     *config = Config{};
     if (trim(text).empty()) return {};
     Json json;
@@ -195,8 +225,7 @@ std::vector<std::string> check(std::string_view text, const std::string& file, C
     }
     Reader reader(text, file);
     if (reader.locator().too_deep()) return {file + ":1:1: nested deeper than any configuration is"};
-    if (!reader.locator().twice().empty())
-        reader.problem(reader.locator().twice(), "the key stands twice in one object");
+    for (const std::string& key : reader.locator().twice()) reader.problem(key, "the key stands twice in one object");
     if (!reader.object(json, "", top_keys())) return reader.problems();
     static const Names levels = {"error", "warn", "info", "debug"};
     read_name(reader, json, *config);
@@ -208,22 +237,22 @@ std::vector<std::string> check(std::string_view text, const std::string& file, C
     read_dns(reader, json, *config);
     reader.text(json, "", "socket_group", &config->socket_group);
     read_numbers(reader, json, *config);
+    if (installed) check_drivers(reader, json, *config, *installed);
     return reader.problems();
 }
 
-Result<Config> load(const std::string& path, Missing missing) {
+std::vector<std::string> load(const std::string& path, Missing missing, Config* config, const Installed* installed) {
+    *config = Config{};
     auto text = read_file(path, largest_file);
-    if (!text) {
-        if (text.error().code == Code::not_found && missing == Missing::is_empty) return Config{};
-        return std::move(text).error().context("configuration");
-    }
-    Config config;
-    const std::vector<std::string> problems = check(*text, path, &config);
-    if (problems.empty()) return config;
-    const std::size_t more = problems.size() - 1;
-    return fail(Code::invalid,
-                problems[0] +
-                    (more ? " (and " + std::to_string(more) + (more == 1 ? " more problem)" : " more problems)") : ""));
+    if (text) return check(*text, path, config, installed);
+    if (text.error().code == Code::not_found && missing == Missing::is_empty) return {};
+    return {"configuration: " + text.error().text};
+}
+
+driver::Settings driver_settings(const Config& config, driver::Settings installed) {
+    installed.path.insert(installed.path.end(), config.driver_path.begin(), config.driver_path.end());
+    installed.drivers = config.drivers;
+    return installed;
 }
 
 std::string engine_name(const Config& config, const std::string& root) {

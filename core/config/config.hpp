@@ -8,7 +8,7 @@
 #include <gantry/json.hpp>
 #include <gantry/result.hpp>
 
-#include "core/driver/registry.hpp"
+#include "core/driver/mistakes.hpp"
 
 namespace gantry::config {
 
@@ -16,12 +16,14 @@ namespace gantry::config {
 struct Defaults {
     std::string network = "bridge", volume = "local", layer = "overlayfs", runtime = "native";
     std::string host_network = "host", none_network = "none";
+    bool operator==(const Defaults&) const = default;
 };
 
 struct Log {
     std::string driver = "local";
     std::int64_t max_size = 20 << 20;  // bytes of one file
     int max_file = 5;
+    bool operator==(const Log&) const = default;
 };
 
 struct Config {
@@ -43,11 +45,22 @@ struct Config {
 // Where a file that is not there is a mistake: the one that a user named.
 enum class Missing { is_empty = 1, is_error };
 
-// Reads and checks `path`. The error is its first problem, and says how many more there are.
-Result<Config> load(const std::string& path, Missing missing = Missing::is_empty);
-// Every problem of the text of a file, one line each: "FILE:LINE:COLUMN: KEY: what was found, what is allowed". Fills
+// The drivers that a configuration is held against: those of the installation, and how much is asked of each.
+struct Installed {
+    driver::Settings drivers;
+    driver::Ask ask = driver::Ask::options;
+};
+
+// Every problem of the text of a file, one line each, in the order of the file: "FILE:LINE:COLUMN: KEY: what was found,
+// what is allowed, what was perhaps meant". Without `installed`, drivers' names and options are not looked into. Fills
 // *config with what is sound.
-std::vector<std::string> check(std::string_view text, const std::string& file, Config* config);
+std::vector<std::string> check(std::string_view text, const std::string& file, Config* config,
+                               const Installed* installed = nullptr);
+// The same for the file itself; that it cannot be read is a problem too.
+std::vector<std::string> load(const std::string& path, Missing missing, Config* config,
+                              const Installed* installed = nullptr);
+// The installation's drivers and those of the configuration.
+driver::Settings driver_settings(const Config& config, driver::Settings installed);
 // The prefix of everything this engine makes in the kernel: the configured name, "gantry" for the default root, and
 // otherwise "gantry-" and 8 hex digits of the root's path.
 std::string engine_name(const Config& config, const std::string& root);

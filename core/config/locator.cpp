@@ -1,5 +1,7 @@
 #include "core/config/locator.hpp"
 
+#include <algorithm>
+
 namespace gantry::config {
 
 Place place_of(std::string_view text, std::size_t byte) {
@@ -73,8 +75,8 @@ void Locator::value(const std::string& pointer, int depth) {
                 const std::size_t key_at = at_;
                 const std::string key = string();
                 inner = pointer + "/" + key;
-                if (!places_.emplace(inner, key_at).second && twice_.empty()) {
-                    twice_ = inner;
+                if (!places_.emplace(inner, key_at).second) {
+                    if (std::find(twice_.begin(), twice_.end(), inner) == twice_.end()) twice_.push_back(inner);
                     places_[inner] = key_at;
                 }
                 skip_blanks();

@@ -1,8 +1,10 @@
 // Where in a text of JSON with comments each key and value stands.
 #pragma once
+#include <compare>
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <gantry/json.hpp>
 
@@ -10,6 +12,7 @@ namespace gantry::config {
 
 struct Place {
     std::size_t line = 1, column = 1;
+    auto operator<=>(const Place&) const = default;
 };
 
 // Line and column of a byte.
@@ -21,8 +24,8 @@ public:
     explicit Locator(std::string_view text);
     // Of the key where the path ends with one, of the value in an array. {1, 1} for the unknown.
     Place find(const std::string& pointer) const;
-    // A key that stands twice in one object; "" where none does.
-    const std::string& twice() const { return twice_; }
+    // Keys that stand twice in one object; the second is what find() gives.
+    const std::vector<std::string>& twice() const { return twice_; }
 
     // Nested deeper than 32: places further in are unknown.
     bool too_deep() const { return too_deep_; }
@@ -35,7 +38,7 @@ private:
     std::string_view text_;
     std::size_t at_ = 0;
     std::map<std::string, std::size_t> places_;
-    std::string twice_;
+    std::vector<std::string> twice_;
     bool too_deep_ = false;
 };
 

@@ -18,8 +18,21 @@ void Reader::problem(const std::string& pointer, const std::string& what) {
     const Place place = locator_.find(pointer);
     std::string key = pointer.empty() ? std::string() : pointer.substr(1);
     std::replace(key.begin(), key.end(), '/', '.');
-    problems_.push_back(file_ + ":" + std::to_string(place.line) + ":" + std::to_string(place.column) + ": " +
-                        (key.empty() ? "" : "\"" + key + "\": ") + what);
+    problems_.emplace_back(place, (key.empty() ? "" : "\"" + key + "\": ") + what);
+}
+
+std::vector<std::string> Reader::problems() const {
+    auto sorted = problems_;
+    std::stable_sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::vector<std::string> lines;
+    for (const auto& [place, text] : sorted) {
+        std::string line = file_ + ":" + std::to_string(place.line) + ":" + std::to_string(place.column) + ": " + text;
+        // Names of the file's own making must not break the line.
+        for (char& c : line)
+            if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+        lines.push_back(std::move(line));
+    }
+    return lines;
 }
 
 bool Reader::object(const Json& json, const std::string& pointer, std::span<const std::string> known) {
@@ -30,8 +43,8 @@ bool Reader::object(const Json& json, const std::string& pointer, std::span<cons
     for (const auto& [key, value] : json.items()) {
         if (known.empty() || std::find(known.begin(), known.end(), key) != known.end()) continue;
         const std::string near = nearest(key, known);
-        problem(pointer + "/" + key,
-                "unknown key; " + (near.empty() ? "known are " + join(known, ", ") : "did you mean \"" + near + "\"?"));
+        problem(pointer + "/" + key, "unknown key; known are " + join(known, ", ") +
+                                         (near.empty() ? "" : "; did you mean \"" + near + "\"?"));
     }
     return true;
 }
@@ -70,19 +83,22 @@ void Reader::number(const Json& json, const std::string& pointer, const char* ke
     *out = found->get<std::int64_t>();
 }
 
-void Reader::texts(const Json& json, const std::string& pointer, const char* key, std::vector<std::string>* out) {
+void Reader::texts(const Json& json, const std::string& pointer, const char* key, std::vector<std::string>* out,
+                   const std::function<std::string(const std::string&)>& wrong) {
     auto found = json.find(key);
     if (found == json.end()) return;
     const std::string here = pointer + "/" + key;
     if (!found->is_array()) return problem(here, "found " + found_in_words(*found) + ", must be a list of texts");
-    std::vector<std::string> all;
+    out->clear();
     for (std::size_t i = 0; i < found->size(); ++i) {
         const Json& item = (*found)[i];
-        if (!item.is_string())
-            return problem(here + "/" + std::to_string(i), "found " + found_in_words(item) + ", must be a text");
-        all.push_back(item.get<std::string>());
+        const std::string text = item.is_string() ? item.get<std::string>() : std::string();
+        const std::string what = item.is_string() ? wrong(text) : "must be a text";
+        if (what.empty())
+            out->push_back(text);
+        else
+            problem(here + "/" + std::to_string(i), "found " + found_in_words(item) + ", " + what);
     }
-    *out = std::move(all);
 }
 
 }  // namespace gantry::config

@@ -17,7 +17,8 @@ public:
     Reader(std::string_view text, std::string file) : locator_(text), file_(std::move(file)) {}
 
     void problem(const std::string& pointer, const std::string& what);
-    const std::vector<std::string>& problems() const { return problems_; }
+    // In the order of the file, one line each.
+    std::vector<std::string> problems() const;
     const Locator& locator() const { return locator_; }
 
     // False, and a problem, where `json` is no object; otherwise every member that is not in `known` is a problem.
@@ -29,13 +30,14 @@ public:
                 std::string* out);
     void number(const Json& json, const std::string& pointer, const char* key, std::int64_t least, std::int64_t most,
                 std::int64_t* out);
-    // A list of strings.
-    void texts(const Json& json, const std::string& pointer, const char* key, std::vector<std::string>* out);
+    // A list of strings, of each of which `wrong` says what is wrong, "" for nothing.
+    void texts(const Json& json, const std::string& pointer, const char* key, std::vector<std::string>* out,
+               const std::function<std::string(const std::string&)>& wrong);
 
 private:
     Locator locator_;
     std::string file_;
-    std::vector<std::string> problems_;
+    std::vector<std::pair<Place, std::string>> problems_;
 };
 
 // What a value is, for a message: "the number 3", "the text \"x\"", "a list".

@@ -4,6 +4,8 @@
 #include <sys/utsname.h>
 
 #include "core/base/text.hpp"
+#include "core/container/config_shape.hpp"
+#include "core/store/members.hpp"
 
 namespace gantry::container {
 namespace {
@@ -13,6 +15,54 @@ constexpr std::pair<Status, std::string_view> status_names[] = {
     {Status::removing, "removing"}, {Status::exited, "exited"},
     {Status::dead, "dead"},
 };
+
+Result<MountPoint> read_mount(const Json& body) {
+    MountPoint m;
+    GANTRY_CHECK(store::Members(body)
+                     .required("type", m.type)
+                     .required("name", m.name)
+                     .required("driver", m.driver)
+                     .required("source", m.source)
+                     .required("destination", m.destination)
+                     .required("mode", m.mode)
+                     .required("propagation", m.propagation)
+                     .required("writable", m.writable)
+                     .required("recursive", m.recursive)
+                     .required("create_source", m.create_source)
+                     .required("copy", m.copy)
+                     .required("anonymous", m.anonymous)
+                     .required("subpath", m.subpath)
+                     .required("tmpfs_options", m.tmpfs_options)
+                     .result()
+                     .context("a mount"));
+    if (m.type != "volume" && m.type != "bind" && m.type != "tmpfs")
+        return fail(Code::corrupt, "a mount has the unknown type \"" + m.type + "\"");
+    return m;
+}
+
+Result<State> read_state(const Json& body) {
+    State s;
+    std::string status;
+    GANTRY_CHECK(store::Members(body)
+                     .required("status", status)
+                     .required("pid", s.pid)
+                     .required("exit_code", s.exit_code)
+                     .required("oom_killed", s.oom_killed)
+                     .required("error", s.error)
+                     .required("started", s.started_ns)
+                     .required("finished", s.finished_ns)
+                     .required("restart_count", s.restart_count)
+                     .required("stopped_by_user", s.stopped_by_user)
+                     .required("boot_id", s.boot_id)
+                     .optional("with_volumes", s.with_volumes)
+                     .result()
+                     .context("its state"));
+    auto known = parse_status(status);
+    if (!known) return fail(Code::corrupt, known.error().text);
+    s.status = *known;
+    return s;
+}
+
 }  // namespace
 
 std::string_view name_of(Status status) {
@@ -44,23 +94,6 @@ void to_json(Json& j, const MountPoint& m) {
          {"tmpfs_options", m.tmpfs_options}};
 }
 
-void from_json(const Json& j, MountPoint& m) {
-    m.type = j.at("type");
-    m.name = j.value("name", "");
-    m.driver = j.value("driver", "");
-    m.source = j.value("source", "");
-    m.destination = j.at("destination");
-    m.mode = j.value("mode", "");
-    m.propagation = j.value("propagation", "");
-    m.writable = j.value("writable", true);
-    m.recursive = j.value("recursive", true);
-    m.create_source = j.value("create_source", false);
-    m.copy = j.value("copy", true);
-    m.anonymous = j.value("anonymous", false);
-    m.subpath = j.value("subpath", "");
-    m.tmpfs_options = j.value("tmpfs_options", std::vector<std::string>{});
-}
-
 void to_json(Json& j, const State& s) {
     j = {{"status", name_of(s.status)},
          {"pid", s.pid},
@@ -71,21 +104,8 @@ void to_json(Json& j, const State& s) {
          {"finished", s.finished_ns},
          {"restart_count", s.restart_count},
          {"stopped_by_user", s.stopped_by_user},
-         {"boot_id", s.boot_id}};
-}
-
-void from_json(const Json& j, State& s) {
-    auto status = parse_status(j.value("status", "created"));
-    s.status = status ? *status : Status::dead;
-    s.pid = j.value("pid", 0);
-    s.exit_code = j.value("exit_code", 0);
-    s.oom_killed = j.value("oom_killed", false);
-    s.error = j.value("error", "");
-    s.started_ns = j.value("started", std::int64_t{0});
-    s.finished_ns = j.value("finished", std::int64_t{0});
-    s.restart_count = j.value("restart_count", 0);
-    s.stopped_by_user = j.value("stopped_by_user", false);
-    s.boot_id = j.value("boot_id", "");
+         {"boot_id", s.boot_id},
+         {"with_volumes", s.with_volumes}};
 }
 
 Json Container::to_body() const {
@@ -97,31 +117,41 @@ Json Container::to_body() const {
 }
 
 Result<Container> Container::from_body(const std::string& id, const std::string& name, const Json& body) {
-    try {
-        Container c;
-        c.id = id;
-        c.name = name;
-        c.created_ns = body.at("created");
-        c.image = body.at("image");
-        c.image_id = body.at("image_id");
-        c.platform = body.at("platform");
-        c.config = body.at("config");
-        c.host_config = body.at("host_config");
-        c.endpoints = body.at("endpoints");
-        c.path = body.at("path");
-        c.args = body.at("args");
-        c.mounts = body.at("mounts").get<std::vector<MountPoint>>();
-        c.runtime = body.at("runtime");
-        c.layer_driver = body.at("layer_driver");
-        c.layer = body.at("layer");
-        c.state = body.at("state");
-        c.health = body.value("health", Json::object());
-        if (!c.config.is_object() || !c.host_config.is_object())
-            return fail(Code::corrupt, "its configuration is not an object");
-        return c;
-    } catch (const Json::exception& e) {
-        return fail(Code::corrupt, e.what());
+    Container c;
+    c.id = id;
+    c.name = name;
+    std::vector<Json> mounts;
+    Json state, health = {{"status", "none"}, {"failing_streak", 0}};
+    GANTRY_CHECK(store::Members(body)
+                     .required("created", c.created_ns)
+                     .required("image", c.image)
+                     .required("image_id", c.image_id)
+                     .required("platform", c.platform)
+                     .object("config", c.config)
+                     .object("host_config", c.host_config)
+                     .object("endpoints", c.endpoints)
+                     .required("path", c.path)
+                     .required("args", c.args)
+                     .required("mounts", mounts)
+                     .required("runtime", c.runtime)
+                     .required("layer_driver", c.layer_driver)
+                     .required("layer", c.layer)
+                     .object("state", state)
+                     .optional("health", health)
+                     .result());
+    if (auto shape = check_shape(c.config, c.host_config, c.endpoints); !shape)
+        return fail(Code::corrupt, shape.error().text);
+    for (const Json& mount : mounts) {
+        GANTRY_TRY(MountPoint point, read_mount(mount));
+        c.mounts.push_back(std::move(point));
     }
+    GANTRY_TRY(c.state, read_state(state));
+    GANTRY_CHECK(store::Members(health)
+                     .required("status", c.health.status)
+                     .required("failing_streak", c.health.failing_streak)
+                     .result()
+                     .context("its health"));
+    return c;
 }
 
 std::string Container::stop_signal() const {

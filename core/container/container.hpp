@@ -37,7 +37,6 @@ struct MountPoint {
     std::vector<std::string> tmpfs_options;  // "size=64m", "mode=1777"
 };
 void to_json(Json& j, const MountPoint& m);
-void from_json(const Json& j, MountPoint& m);
 
 // How it stands. Written to the store before anyone is told.
 struct State {
@@ -50,9 +49,9 @@ struct State {
     int restart_count = 0;
     bool stopped_by_user = false;  // the restart policy leaves it alone
     std::string boot_id;           // the boot it was started in
+    bool with_volumes = false;     // removing: its anonymous volumes go, too
 };
 void to_json(Json& j, const State& s);
-void from_json(const Json& j, State& s);
 
 struct Container {
     std::string id, name;
@@ -71,6 +70,7 @@ struct Container {
     Health health;  // "none" where there is no check
 
     Json to_body() const;  // for the store
+    // GANTRY_CORRUPT for what to_body() cannot have written, down to the types inside the configuration.
     static Result<Container> from_body(const std::string& id, const std::string& name, const Json& body);
 
     // Shortcuts into config and host_config.

@@ -38,7 +38,7 @@ Result<Json> ContainerService::create(const std::string& wanted_name, const Json
     std::vector<std::string> warnings;
     Json image_config = image->config.value("config", Json::object());
     if (!image_config.is_object()) image_config = Json::object();
-    GANTRY_TRY(Container record, read_create_request(body, image_config, settings_.defaults, &warnings));
+    GANTRY_TRY(Container record, read_create_request(body, image_config, adjustable()->defaults, &warnings));
     record.id = new_id();
     record.image = image_name;
     record.image_id = image->id;
@@ -119,7 +119,8 @@ Result<Json> ContainerService::create(const std::string& wanted_name, const Json
                                  options == mounts.volume_options.end() || known ? std::map<std::string, std::string>{}
                                                                                  : strings_of(options->second),
                                  labels == mounts.volume_labels.end() || known ? std::map<std::string, std::string>{}
-                                                                               : strings_of(labels->second)));
+                                                                               : strings_of(labels->second),
+                                 point.name.empty() ? record.id : ""));
         if (point.name.empty()) made.push_back(volume.name);
         point.name = volume.name;
         point.driver = volume.driver;
@@ -138,7 +139,7 @@ Result<Json> ContainerService::create(const std::string& wanted_name, const Json
     ScopeGuard drop_directory([&] { (void)remove_tree(directory(record.id)); });
 
     auto entry = std::make_shared<Entry>();
-    entry->record = std::move(record);
+    entry->record = record;  // a copy: the guards above say by it what they take back
     GANTRY_FAILPOINT("container.create.before_commit");
     GANTRY_CHECK(with_.store.transact([&]() -> Result<void> {
         GANTRY_CHECK(save(*entry));

@@ -8,60 +8,16 @@
 
 #include "core/base/text.hpp"
 #include "core/container/capabilities.hpp"
+#include "core/container/config_shape.hpp"
 #include "core/container/port_spec.hpp"
 
 namespace gantry::container {
 namespace {
 
-// Every field of ContainerConfig and HostConfig that a reply must have, with Docker's value for "nothing asked".
-const Json& config_defaults() {
-    static const Json defaults = Json::parse(R"({
-      "Hostname": "", "Domainname": "", "User": "", "AttachStdin": false, "AttachStdout": false, "AttachStderr": false,
-      "ExposedPorts": {}, "Tty": false, "OpenStdin": false, "StdinOnce": false, "Env": [], "Cmd": null, "Image": "",
-      "Volumes": {}, "WorkingDir": "", "Entrypoint": null, "OnBuild": null, "Labels": {}, "StopSignal": "" })");
-    return defaults;
-}
-
-const Json& host_config_defaults() {
-    static const Json defaults = Json::parse(R"({
-      "Binds": null, "ContainerIDFile": "", "LogConfig": {"Type": "", "Config": {}}, "NetworkMode": "default", "PortBindings": {},
-      "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0}, "AutoRemove": false, "VolumeDriver": "", "VolumesFrom": null,
-      "Mounts": [], "ConsoleSize": [0, 0], "Annotations": {}, "CapAdd": null, "CapDrop": null, "CgroupnsMode": "private", "Dns": [],
-      "DnsOptions": [], "DnsSearch": [], "ExtraHosts": null, "GroupAdd": null, "IpcMode": "private", "Cgroup": "", "Links": null,
-      "OomScoreAdj": 0, "PidMode": "", "Privileged": false, "PublishAllPorts": false, "ReadonlyRootfs": false,
-      "SecurityOpt": null, "StorageOpt": {}, "Tmpfs": {}, "UTSMode": "", "UsernsMode": "", "ShmSize": 0, "Sysctls": {},
-      "Runtime": "", "Isolation": "", "Init": null, "CpuShares": 0, "Memory": 0, "NanoCpus": 0, "CgroupParent": "",
-      "BlkioWeight": 0, "BlkioWeightDevice": [], "BlkioDeviceReadBps": [], "BlkioDeviceWriteBps": [], "BlkioDeviceReadIOps": [],
-      "BlkioDeviceWriteIOps": [], "CpuPeriod": 0, "CpuQuota": 0, "CpuRealtimePeriod": 0, "CpuRealtimeRuntime": 0,
-      "CpusetCpus": "", "CpusetMems": "", "Devices": [], "DeviceCgroupRules": null, "DeviceRequests": null,
-      "MemoryReservation": 0, "MemorySwap": 0, "MemorySwappiness": null, "OomKillDisable": false, "PidsLimit": null,
-      "Ulimits": [], "CpuCount": 0, "CpuPercent": 0, "IOMaximumIOps": 0, "IOMaximumBandwidth": 0,
-      "MaskedPaths": null, "ReadonlyPaths": null })");
-    return defaults;
-}
-
 bool empty(const Json& value) {
     return value.is_null() || (value.is_array() && value.empty()) || (value.is_object() && value.empty()) ||
            (value.is_string() && value.get_ref<const std::string&>().empty()) || (value.is_number() && value == 0) ||
            (value.is_boolean() && !value.get<bool>());
-}
-
-// `given` over `defaults`: a field of another type than its default is an error; unknown fields stay unread, as Docker's
-// open schema has it.
-Result<Json> complete(const Json& given, const Json& defaults, const char* what) {
-    Json result = defaults;
-    if (given.is_null()) return result;
-    if (!given.is_object()) return fail(Code::invalid, std::string(what) + " must be an object");
-    for (auto& [key, value] : result.items()) {
-        auto found = given.find(key);
-        if (found == given.end() || found->is_null()) continue;
-        bool same = value.is_null() || found->type() == value.type() || (found->is_number() && value.is_number());
-        if (!same)
-            return fail(Code::invalid, std::string(what) + "." + key + ": expected " + value.type_name() + ", found " +
-                                           found->type_name());
-        value = *found;
-    }
-    return result;
 }
 
 Result<void> refuse_unsupported(const Json& host) {
@@ -248,8 +204,8 @@ Result<Container> read_create_request(const Json& body, const Json& image_config
                                       std::vector<std::string>* warnings) {
     try {
         Container c;
-        GANTRY_TRY(c.config, complete(body, config_defaults(), "Config"));
-        GANTRY_TRY(c.host_config, complete(body.value("HostConfig", Json()), host_config_defaults(), "HostConfig"));
+        GANTRY_TRY(c.config, completed(body, config_defaults(), "Config"));
+        GANTRY_TRY(c.host_config, completed(body.value("HostConfig", Json()), host_config_defaults(), "HostConfig"));
         Json& host = c.host_config;
         // Absent and null stand apart for these.
         if (body.contains("StopTimeout") && body["StopTimeout"].is_number_integer())
@@ -317,6 +273,7 @@ Result<Container> read_create_request(const Json& body, const Json& image_config
                               networking["EndpointsConfig"].is_object()
                           ? networking["EndpointsConfig"]
                           : Json::object();
+        GANTRY_CHECK(check_shape(c.config, c.host_config, c.endpoints));
         return c;
     } catch (const Json::exception& e) {
         return fail(Code::invalid, std::string("invalid create request: ") + e.what());

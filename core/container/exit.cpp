@@ -3,11 +3,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "core/base/clock.hpp"
 #include "core/base/failpoint.hpp"
 #include "core/base/files.hpp"
 #include "core/base/log.hpp"
 #include "core/container/entry.hpp"
+#include "core/container/trace.hpp"
 
 namespace gantry::container {
 namespace {
@@ -21,6 +24,14 @@ void await_gone(int pid, int timeout_ms) {
     while (::poll(&dead, 1, timeout_ms) < 0 && errno == EINTR) continue;
     for (int turn = 0; turn < timeout_ms && ::syscall(SYS_pidfd_send_signal, process.get(), 0, nullptr, 0) == 0; ++turn)
         ::poll(nullptr, 0, 1);
+}
+
+// The kernel takes milliseconds to unmount what a container had. Who waits for one that removes itself need not wait for
+// that, unless something of the host's is in it, which the client may want to unmount next. A start waits in any case: two
+// overlays must not share their upper directory.
+bool needs_mounts_gone(const Container& c) {
+    return !c.auto_remove() ||
+           std::any_of(c.mounts.begin(), c.mounts.end(), [](const MountPoint& m) { return m.type != "tmpfs"; });
 }
 
 }  // namespace
@@ -64,7 +75,9 @@ void ContainerService::on_monitor_event(const std::string& id, const MonitorEven
 }
 
 void ContainerService::handle_exit(const EntryPtr& entry, const MonitorEvent& event) {
+    Trace trace(settings_.trace_start, "end", entry->id());
     std::lock_guard operation(entry->operation);
+    trace.step("operation lock");
     std::shared_ptr<Monitor> monitor;
     {
         std::lock_guard lock(entry->mutex);
@@ -75,6 +88,7 @@ void ContainerService::handle_exit(const EntryPtr& entry, const MonitorEvent& ev
     if (auto detached = with_.networks.detach(entry->id(), true); !detached)
         log::warn("network clean-up after a container's end failed",
                   {{"container", entry->id()}, {"reason", detached.error().text}});
+    trace.step("network");
     // A monitor that was killed could not clean up: its container is killed and its cgroups are swept by a new one.
     if (lost && monitor) {
         sweep(entry->snapshot());
@@ -106,14 +120,22 @@ void ContainerService::handle_exit(const EntryPtr& entry, const MonitorEvent& ev
                        {{"container", entry->id()}, {"reason", saved.error().text}});
     }
     GANTRY_FAILPOINT_VOID("container.exit.after_record");
+    trace.step("record");
     publish(*entry, "die",
             {{"exitCode", std::to_string(entry->record.state.exit_code)},
              {"execDuration",
               std::to_string((entry->record.state.finished_ns - entry->record.state.started_ns) / 1'000'000'000)}});
     notify(*entry, false);
-    if (monitor) monitor->wait_gone();
+    trace.step("told");
+    if (monitor && needs_mounts_gone(entry->record))
+        monitor->wait_gone();
+    else if (monitor)
+        monitor->wait_removed();
+    trace.step("monitor");
     (void)remove_tree(run_directory(entry->id()));
+    trace.step("run directory");
     after_exit(entry, again);
+    if (monitor) monitor->wait_gone();
 }
 
 // The caller holds entry.operation.

@@ -67,9 +67,5 @@ Json Health::to_api() const {
 }
 
 void to_json(Json& j, const Health& h) { j = {{"status", h.status}, {"failing_streak", h.failing_streak}}; }
-void from_json(const Json& j, Health& h) {
-    h.status = j.value("status", "none");
-    h.failing_streak = j.value("failing_streak", 0);
-}
 
 }  // namespace gantry::container

@@ -36,6 +36,5 @@ struct Health {
     Json to_api() const;  // State.Health
 };
 void to_json(Json& j, const Health& h);
-void from_json(const Json& j, Health& h);
 
 }  // namespace gantry::container

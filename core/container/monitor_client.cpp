@@ -54,6 +54,7 @@ Result<Json> MonitorLink::request(Json body, const std::vector<std::pair<std::st
     std::unique_lock lock(mutex_);
     if (closed_) return fail(Code::not_found, "container \"" + identity_.id + "\" has ended");
     std::uint64_t sequence = next_sequence_++;
+    if (body["op"] == "start") start_sequence_ = sequence;
     body["seq"] = sequence;
     waiting_.emplace(sequence, std::nullopt);
     lock.unlock();
@@ -79,7 +80,7 @@ Result<void> MonitorLink::start() {
     auto done = request({{"op", "start"}});
     if (done) return {};
     std::lock_guard lock(mutex_);
-    start_failed_ = true;
+    start_failed_ = true;  // also where no answer came
     return std::move(done).error();
 }
 
@@ -127,11 +128,13 @@ Result<Json> MonitorLink::driver_call(std::string_view table, std::string_view o
     return member<Json>(answer, "result", Json::object());
 }
 
+void MonitorLink::wait_removed() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return closed_; });
+}
+
 void MonitorLink::wait_gone() {
-    {
-        std::unique_lock lock(mutex_);
-        changed_.wait(lock, [&] { return closed_; });
-    }
+    wait_removed();
     if (!identity_.process) return;
     pollfd process{identity_.process.get(), POLLIN, 0};
     while (::poll(&process, 1, -1) < 0 && errno == EINTR) {
@@ -150,6 +153,8 @@ std::optional<MonitorLink::Told> MonitorLink::received(Message message) {
         auto waiting = waiting_.find(member<std::uint64_t>(body, "seq"));
         if (waiting == waiting_.end()) return std::nullopt;
         if (body.contains("error")) {
+            // Known at once: the end of the connection may be read before the one who waits has woken up.
+            start_failed_ = start_failed_ || waiting->first == start_sequence_;
             waiting->second = Result<Json>(monitor::error_from_json(body["error"]));
         } else {
             waiting->second = Result<Json>(std::move(message.body));

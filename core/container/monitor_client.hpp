@@ -45,7 +45,10 @@ public:
     virtual Result<void> resize(std::string_view exec_id, int rows, int columns) = 0;  // exec_id "": the container
     // An operation of an optional table of the runtime driver: ("runtime.pause/1", "pause").
     virtual Result<Json> driver_call(std::string_view table, std::string_view operation, Json request) = 0;
-    // Blocks until the monitor process and all that it held are gone.
+    // Blocks until the container is removed: no process, no cgroup. Its mounts, which nobody sees any more, may still be on
+    // their way out of the kernel.
+    virtual void wait_removed() = 0;
+    // Blocks until the monitor process and all that it held, mounts too, are gone.
     virtual void wait_gone() = 0;
 };
 

@@ -36,6 +36,7 @@ public:
     Result<void> attach(Attachment attachment) override;
     Result<void> resize(std::string_view exec_id, int rows, int columns) override;
     Result<Json> driver_call(std::string_view table, std::string_view operation, Json request) override;
+    void wait_removed() override;
     void wait_gone() override;
 
     // By MonitorLinks, on the reader's thread. What came is to be told to the engine; nullopt: it was an answer.
@@ -61,7 +62,7 @@ private:
     std::uint64_t key_ = 0;
     std::mutex mutex_;
     std::condition_variable changed_;
-    std::uint64_t next_sequence_ = 1;
+    std::uint64_t next_sequence_ = 1, start_sequence_ = 0;  // 0: no start has been asked for
     std::map<std::uint64_t, std::optional<Result<Json>>> waiting_;
     bool closed_ = false, told_end_ = false, start_failed_ = false;
 };

@@ -70,7 +70,7 @@ Result<void> ContainerService::write_network_files(const Container& c, const net
     std::string run = run_directory(c.id);
     // In place: the files are bind mounts already, and a new inode would not be seen.
     GANTRY_CHECK(write_file(run + "/hosts", hosts_text(c, attached), 0644));
-    GANTRY_CHECK(write_file(run + "/resolv.conf", resolv_text(c, attached, settings_.dns), 0644));
+    GANTRY_CHECK(write_file(run + "/resolv.conf", resolv_text(c, attached, adjustable()->dns), 0644));
     return write_file(run + "/hostname", hostname + "\n", 0644);
 }
 

@@ -7,6 +7,7 @@
 #include "core/base/files.hpp"
 #include "core/base/log.hpp"
 #include "core/container/entry.hpp"
+#include "core/store/members.hpp"
 
 namespace gantry::container {
 
@@ -41,7 +42,11 @@ void ContainerService::recover(std::unique_ptr<Launcher> launcher) {
         std::lock_guard lock(index_mutex_);
         if (found && found->is_array()) runtimes_ = *found;
     }
-    auto intents = with_.store.intents();
+    std::vector<store::Damage> damage;
+    auto intents = with_.store.intents(&damage);
+    for (const auto& item : damage)
+        if (item.kind == "container")
+            log::error("a container's intent is damaged", {{"container", item.id}, {"reason", item.reason}});
     std::set<std::string> unfinished;
     if (intents) {
         for (const auto& intent : *intents)
@@ -67,7 +72,8 @@ void ContainerService::recover(std::unique_ptr<Launcher> launcher) {
     recovered_changed_.notify_all();
     if (intents)
         for (const auto& intent : *intents)
-            if (intent.kind == "container") (void)with_.store.end_intent(intent.seq);
+            if (intent.kind == "container" && (intent.operation != "sweep" || sweep_again(intent, running)))
+                (void)with_.store.end_intent(intent.seq);
     if (auto reconciled = with_.networks.reconcile(running); !reconciled)
         log::error("networks could not be brought in order", {{"reason", reconciled.error().text}});
     GANTRY_FAILPOINT_VOID("container.recover.after_networks");
@@ -115,8 +121,14 @@ void ContainerService::finish_unfinished_creates(const std::vector<store::Intent
             std::lock_guard lock(index_mutex_);
             if (entries_.contains(intent.id)) continue;
         }
-        discard_layer(intent.detail.value("layer_driver", settings_.defaults.layer_driver),
-                      intent.detail.value("layer", "container-" + intent.id));
+        std::string driver = settings_.adjustable.defaults.layer_driver, layer = "container-" + intent.id;
+        if (auto read =
+                store::Members(intent.detail).required("layer_driver", driver).required("layer", layer).result();
+            !read)
+            log::error("the intent of a container's creation is damaged; the usual layer is removed",
+                       {{"container", intent.id}, {"reason", read.error().text}});
+        discard_layer(driver, layer);
+        with_.volumes.discard_anonymous(intent.id);
         (void)remove_tree(directory(intent.id));
         log::info("an unfinished create was undone", {{"container", intent.id}});
     }
@@ -140,8 +152,27 @@ void ContainerService::adopt_strays(const std::set<std::string>& existing, std::
 
 // What a monitor leaves behind that was killed: processes and cgroups. Another monitor's driver removes them.
 void ContainerService::sweep(const Container& c) {
-    if (auto swept = launcher_->sweep(c.runtime, c.id, cgroup_path(c)); !swept)
-        log::warn("a lost container could not be swept away", {{"container", c.id}, {"reason", swept.error().text}});
+    auto swept = launcher_->sweep(c.runtime, c.id, cgroup_path(c));
+    if (swept) return;
+    log::warn("a lost container could not be swept away; the next start tries again",
+              {{"container", c.id}, {"reason", swept.error().text}});
+    (void)with_.store.begin_intent("container", c.id, "sweep", {{"runtime", c.runtime}, {"cgroup", cgroup_path(c)}});
+}
+
+// Sweeps that failed are tried again; true when that is done with. The container may run again since, or be removed.
+bool ContainerService::sweep_again(const store::Intent& intent, const std::set<std::string>& running) {
+    if (running.contains(intent.id)) return true;
+    std::string runtime, cgroup;
+    if (auto read = store::Members(intent.detail).required("runtime", runtime).required("cgroup", cgroup).result();
+        !read) {
+        log::error("the intent of a sweep is damaged", {{"container", intent.id}, {"reason", read.error().text}});
+        return true;
+    }
+    auto swept = launcher_->sweep(runtime, intent.id, cgroup);
+    if (!swept)
+        log::warn("a lost container could not be swept away",
+                  {{"container", intent.id}, {"reason", swept.error().text}});
+    return bool(swept);
 }
 
 // Nobody was told that it started: after its end nothing of the start is left.
@@ -165,7 +196,7 @@ void ContainerService::take_down_unfinished(Entry& entry) {
 void ContainerService::recover_one(const EntryPtr& entry, bool unfinished_start) {
     Container c = entry->snapshot();
     if (c.state.status == Status::removing) {
-        if (auto removed = remove_locked(*entry, c.auto_remove()); !removed)
+        if (auto removed = remove_locked(*entry, c.auto_remove() || c.state.with_volumes); !removed)
             log::warn("an unfinished removal fails again", {{"container", c.id}, {"reason", removed.error().text}});
         return;
     }

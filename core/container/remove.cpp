@@ -3,6 +3,7 @@
 #include "core/base/files.hpp"
 #include "core/base/log.hpp"
 #include "core/container/entry.hpp"
+#include "core/container/trace.hpp"
 
 namespace gantry::container {
 
@@ -18,22 +19,29 @@ void ContainerService::discard_layer(const std::string& driver_name, const std::
 // The caller holds entry.operation; the container does not run.
 Result<void> ContainerService::remove_locked(Entry& entry, bool volumes) {
     const Container c = entry.snapshot();
+    Trace trace(settings_.trace_start, "removal", c.id);
     {
         std::lock_guard lock(entry.mutex);
         const Status before = std::exchange(entry.record.state.status, Status::removing);
-        auto saved = save(entry);
+        entry.record.state.with_volumes = volumes;
+        // Of a container that removes itself, the end on record is mark enough: recovery goes on from it.
+        const bool marked = before == Status::exited && c.auto_remove() && c.state.started_ns != 0;
+        auto saved = marked ? Result<void>() : save(entry);
         // On a full disk the removal is what makes room: a crash in its middle leaves a container that can be removed again.
         if (!saved && saved.error().code != Code::exhausted) {
             entry.record.state.status = before;
             return saved;
         }
     }
+    trace.step("mark");
     GANTRY_FAILPOINT("container.remove.after_mark");
     // Whatever fails from here on is reported and gone on from: the container shall not stay half removed.
     (void)with_.networks.detach(c.id, true);
+    trace.step("network");
     auto layers = with_.drivers.get(driver::Kind::layer, c.layer_driver);
     if (!layers) return std::move(layers).error();
     GANTRY_CHECK((*layers)->call("layer/1", "remove", {{"key", c.layer}}, {}, driver::Deadline::longer));
+    trace.step("layer");
     GANTRY_FAILPOINT("container.remove.after_layer");
     for (const MountPoint& point : c.mounts) {
         if (point.type != "volume") continue;
@@ -45,10 +53,13 @@ Result<void> ContainerService::remove_locked(Entry& entry, bool volumes) {
                 log::warn("an anonymous volume could not be removed",
                           {{"volume", point.name}, {"reason", removed.error().text}});
     }
+    trace.step("volumes");
     GANTRY_FAILPOINT("container.remove.after_volumes");
     GANTRY_CHECK(remove_tree(directory(c.id)));
     GANTRY_CHECK(remove_tree(run_directory(c.id)));
+    trace.step("files");
     GANTRY_CHECK(with_.store.erase("container", c.id));
+    trace.step("record");
     GANTRY_FAILPOINT_VOID("container.remove.after_erase");
     {
         std::lock_guard index(index_mutex_);

@@ -54,11 +54,25 @@ void ContainerService::Timers::run() {
 }
 
 ContainerService::ContainerService(ServiceSettings settings, Collaborators collaborators)
-    : settings_(std::move(settings)), with_(std::move(collaborators)), timers_(std::make_unique<Timers>(with_.post)) {
+    : settings_(std::move(settings)),
+      adjustable_(std::make_shared<const Adjustable>(settings_.adjustable)),
+      with_(std::move(collaborators)),
+      timers_(std::make_unique<Timers>(with_.post)) {
     patience_ = std::chrono::steady_clock::now() + std::chrono::seconds(5);
 }
 
 ContainerService::~ContainerService() = default;
+
+void ContainerService::adjust(Adjustable adjustable) {
+    auto next = std::make_shared<const Adjustable>(std::move(adjustable));
+    std::lock_guard lock(adjustable_mutex_);
+    adjustable_ = std::move(next);
+}
+
+std::shared_ptr<const Adjustable> ContainerService::adjustable() const {
+    std::lock_guard lock(adjustable_mutex_);
+    return adjustable_;
+}
 
 Result<void> ContainerService::load() {
     GANTRY_CHECK(make_directories(settings_.root + "/containers"));
@@ -117,6 +131,12 @@ std::vector<ContainerService::EntryPtr> ContainerService::all() {
 Result<std::string> ContainerService::id_of(const std::string& ref) {
     GANTRY_TRY(EntryPtr entry, find(ref));
     return entry->record.id;
+}
+
+Result<bool> ContainerService::has_terminal(const std::string& ref) {
+    GANTRY_TRY(EntryPtr entry, find(ref));
+    std::lock_guard lock(entry->mutex);
+    return entry->record.terminal();
 }
 
 // The caller holds entry.mutex.

@@ -32,13 +32,19 @@
 
 namespace gantry::container {
 
+// What may change while the engine runs: it holds for what is created, started and stopped from then on.
+struct Adjustable {
+    CreateDefaults defaults;
+    int stop_timeout_s = 10;
+    int shutdown_timeout_s = 15;   // for all containers together when the whole engine ends
+    std::vector<std::string> dns;  // of the configuration; empty: the host's
+};
+
 struct ServiceSettings {
     std::string engine;     // prefix of cgroups
     std::string root, run;  // root/containers/ID, run/containers/ID
-    CreateDefaults defaults;
-    int stop_timeout_s = 10;
-    std::vector<std::string> dns;  // of the configuration; empty: the host's
-    bool trace_start = false;      // one log line a step of each start, in microseconds
+    Adjustable adjustable;
+    bool trace_start = false;  // one log line a step of each start, end and removal, in microseconds
 };
 
 struct Collaborators {
@@ -73,8 +79,10 @@ public:
     void on_monitor_event(const std::string& id, const MonitorEvent& event);
     // The launcher, once recovery has ended; waits for that.
     Result<Launcher*> ready_launcher();
-    // Stops every container, eight at a time, each with its own grace.
+    // Stops every container, eight at a time, each with its own grace, but no longer than all have together.
     void stop_all();
+    // Exchanges what may change. Thread-safe; blocks for nothing.
+    void adjust(Adjustable adjustable);
     // The engine is ending: nothing new is begun. wait_closing waits for that, milliseconds at most, and says whether it
     // is so.
     void begin_closing();
@@ -85,7 +93,7 @@ public:
     // Waits for what runs on threads of its own. The last call before destruction; containers go on.
     void close();
 
-    // --- what the API offers; `ref` is a name, an id or an unambiguous prefix
+    // --- what the API offers; `ref` is a name, an id or an unambiguous prefix; the members of a body have the API's types
     Result<Json> create(const std::string& name, const Json& body);
     Result<Done> start(const std::string& ref);
     Result<Done> stop(const std::string& ref, const std::string& signal, std::optional<int> timeout_s);
@@ -138,6 +146,8 @@ public:
     };
     Counts counts();
     Result<std::string> id_of(const std::string& ref);
+    // Whether its process has a terminal (Config.Tty).
+    Result<bool> has_terminal(const std::string& ref);
 
 private:
     struct Entry;
@@ -205,13 +215,18 @@ private:
     void take_down_unfinished(Entry& entry);
     void adopt_strays(const std::set<std::string>& existing, std::set<std::string>& running);
     void sweep(const Container& container);
+    bool sweep_again(const store::Intent& intent, const std::set<std::string>& running);
     void finish_unfinished_creates(const std::vector<store::Intent>& intents);
 
     std::string directory(const std::string& id) const { return settings_.root + "/containers/" + id; }
     std::string cgroup_path(const Container& container) const;
     std::string run_directory(const std::string& id) const { return settings_.run + "/containers/" + id; }
 
-    ServiceSettings settings_;
+    std::shared_ptr<const Adjustable> adjustable() const;
+
+    const ServiceSettings settings_;
+    mutable std::mutex adjustable_mutex_;
+    std::shared_ptr<const Adjustable> adjustable_;
     Collaborators with_;
     std::unique_ptr<Launcher> launcher_;
     std::unique_ptr<Timers> timers_;

@@ -4,31 +4,12 @@
 
 #include <future>
 
-#include "core/base/clock.hpp"
-#include "core/base/log.hpp"
 #include "core/container/entry.hpp"
 #include "core/container/network_wishes.hpp"
 #include "core/container/spec.hpp"
+#include "core/container/trace.hpp"
 
 namespace gantry::container {
-
-// Times of the steps of one start, for --trace-start.
-class Trace {
-public:
-    Trace(bool on, std::string_view id) : on_(on), id_(id.substr(0, 12)), last_(monotonic_ns()) {}
-    void step(std::string_view name) {
-        if (!on_) return;
-        std::int64_t now = monotonic_ns();
-        log::info("trace-start",
-                  {{"container", id_}, {"step", std::string(name)}, {"us", std::to_string((now - last_) / 1000)}});
-        last_ = now;
-    }
-
-private:
-    bool on_;
-    std::string id_;
-    std::int64_t last_;
-};
 
 // The network, made on another worker while the runtime makes the rest. The namespace comes first, so that the runtime
 // can join it before it has interfaces.
@@ -70,7 +51,7 @@ private:
 };
 
 struct StartAttempt {
-    StartAttempt(Container container, bool traced) : c(std::move(container)), trace(traced, c.id) {}
+    StartAttempt(Container container, bool traced) : c(std::move(container)), trace(traced, "start", c.id) {}
     const Container c;  // as it was before
     Trace trace;
     std::string run, data, hostname, seccomp;

@@ -30,7 +30,7 @@ Result<Done> ContainerService::stop(const std::string& ref, const std::string& s
         std::lock_guard lock(entry->mutex);
         Container& c = entry->record;
         if (word.empty()) word = c.stop_signal();
-        seconds = timeout_s ? *timeout_s : c.config.value("StopTimeout", settings_.stop_timeout_s);
+        seconds = timeout_s ? *timeout_s : c.config.value("StopTimeout", adjustable()->stop_timeout_s);
         if (c.state.status == Status::restarting) {
             // Between two starts there is nothing to signal; the next one is called off.
             c.state.status = Status::exited;
@@ -145,11 +145,21 @@ void ContainerService::stop_all() {
     std::vector<std::thread> workers;
     std::atomic<std::size_t> next{0};
     auto entries = all();
+    const auto settings = adjustable();
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(settings->shutdown_timeout_s);
+    // Its own grace, but no more than is left of everyone's.
+    auto grace_of = [&](Entry& entry) {
+        const auto left = std::chrono::duration_cast<std::chrono::seconds>(end - std::chrono::steady_clock::now());
+        const int most = static_cast<int>(std::max<std::int64_t>(left.count(), 0));
+        std::lock_guard lock(entry.mutex);
+        const int own = entry.record.config.value("StopTimeout", settings->stop_timeout_s);
+        return own < 0 ? most : std::min(own, most);
+    };
     // Eight at a time: one that takes its whole grace does not hold up the rest.
     for (int i = 0; i < 8; ++i)
         workers.emplace_back([&] {
             for (std::size_t at; (at = next++) < entries.size();) {
-                (void)stop(entries[at]->id(), "", std::nullopt);
+                (void)stop(entries[at]->id(), "", grace_of(*entries[at]));
                 std::lock_guard operation(entries[at]->operation);  // its end has been handled
             }
         });

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "core/config/config.hpp"
+#include "core/config/live.hpp"
 #include "core/container/monitor_client.hpp"
 #include "core/daemon/events.hpp"
 #include "core/daemon/http/http.hpp"
@@ -26,7 +26,7 @@ struct ContainerCounts {
 };
 
 struct Deps {
-    const config::Config& config;
+    const config::Live& config;
     store::Store& store;
     driver::Registry& drivers;
     driver::Settings driver_settings;  // for `driver check`

@@ -21,15 +21,31 @@ Result<std::string> engine_id(store::Store& store) {
 }
 
 // What gantry-launcher is told: the runtime drivers of the configuration, the default one among them.
-Json launcher_settings(const config::Config& config, const std::string& engine, const driver::Settings& drivers) {
+Json launcher_settings(const config::Config& config, const driver::Registry& registry,
+                       const driver::Settings& drivers) {
     Json runtimes{{config.defaults.runtime, {{"use", ""}, {"options", Json::object()}}}};
-    for (const driver::Wanted& wanted : config.drivers)
+    for (const driver::Wanted& wanted : registry.configured(driver::Kind::runtime))
         runtimes[wanted.name] = {{"use", wanted.use}, {"options", wanted.options}};
-    return {{"engine", engine},
+    return {{"engine", drivers.engine},
             {"path", drivers.path},
             {"root", drivers.root},
             {"runtimes", runtimes},
             {"log_level", config.log_level}};
+}
+
+container::Adjustable adjustable(const config::Config& config) {
+    container::Adjustable settings;
+    settings.defaults.runtime = config.defaults.runtime;
+    settings.defaults.layer_driver = config.defaults.layer;
+    settings.defaults.log_driver = config.log.driver;
+    if (config.log.driver != "none")
+        settings.defaults.log_options = {{"max-size", std::to_string(config.log.max_size)},
+                                         {"max-file", std::to_string(config.log.max_file)}};
+    settings.defaults.pids_limit = config.pids_limit;
+    settings.stop_timeout_s = config.stop_timeout;
+    settings.shutdown_timeout_s = config.shutdown_timeout;
+    settings.dns = config.dns;
+    return settings;
 }
 
 }  // namespace
@@ -50,7 +66,9 @@ Result<std::unique_ptr<Engine>> Engine::create(config::Config config, Paths path
 }
 
 Result<void> Engine::open(TraceStart trace) {
-    name_ = config::engine_name(config_, paths_.root);
+    const auto in_force = config_.get();
+    const config::Config& config = *in_force;
+    name_ = config::engine_name(config, paths_.root);
     // 0711: a user namespace's root passes through to its own layers, and can list nothing.
     GANTRY_CHECK(make_directories(paths_.root, 0711));
     GANTRY_CHECK(make_directories(paths_.run, 0711));
@@ -59,44 +77,30 @@ Result<void> Engine::open(TraceStart trace) {
     GANTRY_TRY(store_, store::Store::open(paths_.root + "/state.db", &quarantined));
     if (!quarantined.empty()) log::error("the state was damaged", {{"reason", quarantined}});
 
-    driver::Settings drivers;
+    driver::Settings drivers = config::driver_settings(config, paths_.installed_drivers());
     drivers.engine = name_;
-    drivers.path = paths_.drivers;
-    drivers.path.insert(drivers.path.end(), config_.driver_path.begin(), config_.driver_path.end());
-    drivers.root = paths_.root;
-    drivers.run = paths_.run;
-    drivers.host_program = paths_.program("gantry-driver-host");
-    drivers.drivers = config_.drivers;
     registry_ = std::make_unique<driver::Registry>(drivers);
 
-    GANTRY_TRY(auto layers, registry_->get(driver::Kind::layer, config_.defaults.layer));
+    GANTRY_TRY(auto layers, registry_->get(driver::Kind::layer, config.defaults.layer));
     GANTRY_TRY(images_, image::ImageStore::open(paths_.root + "/images", *store_, layers));
     for (const auto& damage : images_->damage())
         log::error("an image is damaged and set aside", {{"id", damage.id}, {"reason", damage.reason}});
-    GANTRY_TRY(volumes_, volume::VolumeService::open(*store_, *registry_, config_.defaults.volume));
+    GANTRY_TRY(volumes_, volume::VolumeService::open(*store_, *registry_, config.defaults.volume));
     network::Settings networks;
     networks.engine = name_;
     networks.run = paths_.run;
-    networks.default_driver = config_.defaults.network;
-    networks.host_driver = config_.defaults.host_network;
-    networks.none_driver = config_.defaults.none_network;
-    networks.address_pools = config_.address_pools;
+    networks.default_driver = config.defaults.network;
+    networks.host_driver = config.defaults.host_network;
+    networks.none_driver = config.defaults.none_network;
+    networks.address_pools = config.address_pools;
     GANTRY_TRY(networks_, network::NetworkService::open(networks, *store_, *registry_));
-    events_ = std::make_unique<EventBus>(*store_, config_.events_kept);
+    events_ = std::make_unique<EventBus>(*store_, config.events_kept);
 
     container::ServiceSettings settings;
     settings.engine = name_;
     settings.root = paths_.root;
     settings.run = paths_.run;
-    settings.defaults.runtime = config_.defaults.runtime;
-    settings.defaults.layer_driver = config_.defaults.layer;
-    settings.defaults.log_driver = config_.log.driver;
-    if (config_.log.driver != "none")
-        settings.defaults.log_options = {{"max-size", std::to_string(config_.log.max_size)},
-                                         {"max-file", std::to_string(config_.log.max_file)}};
-    settings.defaults.pids_limit = config_.pids_limit;
-    settings.stop_timeout_s = config_.stop_timeout;
-    settings.dns = config_.dns;
+    settings.adjustable = adjustable(config);
     settings.trace_start = trace == TraceStart::yes;
     containers_ = std::make_unique<container::ContainerService>(
         settings, container::Collaborators{*store_, *registry_, *images_, *volumes_, *networks_,
@@ -124,7 +128,7 @@ Result<void> Engine::open(TraceStart trace) {
     register_missing(router_);
     http::ServerSettings server;
     server.socket_path = paths_.socket;
-    server.socket_group = config_.socket_group;
+    server.socket_group = config.socket_group;
     GANTRY_TRY(server_, http::Server::create(server, router_));
     deps_->server = server_.get();
     return {};
@@ -174,7 +178,7 @@ void Engine::collect_garbage() {
 }
 
 void Engine::recover() {
-    Json settings = launcher_settings(config_, name_, deps_->driver_settings);
+    Json settings = launcher_settings(*config_.get(), *registry_, deps_->driver_settings);
     // Without a launcher no container can be started, but images, volumes and networks can be used: so it is tried again.
     for (int pause_ms = 100;; pause_ms = std::min(pause_ms * 2, 10'000)) {
         auto launcher =
@@ -205,6 +209,24 @@ void Engine::run() {
 }
 
 void Engine::stop() { server_->stop(); }
+
+void Engine::reload(const ConfigSource& source) {
+    server_->post([this, source] {
+        std::lock_guard lock(reload_mutex_);
+        auto reload = reload_config(source, *config_.get());
+        if (!reload) return;
+        put_in_force(reload->config);
+        log_reload(source, *reload);
+    });
+}
+
+void Engine::put_in_force(const config::Config& config) {
+    config_.set(config);
+    log::set_level(config.log_level);
+    containers_->adjust(adjustable(config));
+    events_->set_keep(config.events_kept);
+    events_->publish("daemon", "reload", deps_->id, reload_attributes(config));
+}
 
 void Engine::shut_down(bool containers) {
     if (containers) {

@@ -5,12 +5,13 @@
 #include <string>
 #include <thread>
 
-#include "core/config/config.hpp"
+#include "core/config/live.hpp"
 #include "core/container/service.hpp"
 #include "core/daemon/deps.hpp"
 #include "core/daemon/events.hpp"
 #include "core/daemon/http/http.hpp"
 #include "core/daemon/paths.hpp"
+#include "core/daemon/reload.hpp"
 #include "core/daemon/resolver_keeper.hpp"
 
 namespace gantry::daemon {
@@ -28,17 +29,21 @@ public:
     void run();
     // Ends run(). Containers go on. Any thread.
     void stop();
+    // Reads the configuration anew, on a worker thread, and puts into force what can change while the engine runs; the
+    // event "reload" tells of it. A bad one changes nothing. Any thread; returns at once.
+    void reload(const ConfigSource& source);
 
 private:
     Engine(config::Config config, Paths paths);
     Result<void> open(TraceStart trace);
     void fill_deps(driver::Settings driver_settings);
+    void put_in_force(const config::Config& config);
     void recover();
     void collect_garbage();
     // POST /gantry/shutdown.
     void shut_down(bool containers);
 
-    config::Config config_;
+    config::Live config_;
     Paths paths_;
     std::string name_;
     UniqueFd lock_;
@@ -52,6 +57,7 @@ private:
     std::unique_ptr<Deps> deps_;
     http::Router router_;
     std::unique_ptr<http::Server> server_;
+    std::mutex reload_mutex_;  // one reload at a time
     std::mutex resolver_mutex_;
     std::unique_ptr<ResolverKeeper> resolver_;
     std::thread recovery_;

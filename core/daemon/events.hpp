@@ -1,5 +1,6 @@
 // What happens, told to those who listen and kept for those who ask later. Thread-safe.
 #pragma once
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -52,6 +53,8 @@ public:
         bool old_fields = true;
     };
     Result<void> subscribe(std::shared_ptr<http::Stream> stream, Subscription subscription);
+    // How many events the store holds from the next one on.
+    void set_keep(std::int64_t keep) { keep_ = keep; }
     std::size_t subscribers() const;
     // Waits until everything published so far is in the store.
     void flush();
@@ -64,7 +67,7 @@ private:
     bool serve(Subscriber& subscriber);
 
     store::Store& store_;
-    const std::int64_t keep_;
+    std::atomic<std::int64_t> keep_;
     mutable std::mutex mutex_;
     std::condition_variable wake_, stored_changed_;
     std::deque<std::shared_ptr<const Event>> queue_;

@@ -10,12 +10,14 @@
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 
 #include "core/base/failpoint.hpp"
 #include "core/base/files.hpp"
 #include "core/base/log.hpp"
 #include "core/daemon/detach.hpp"
 #include "core/daemon/engine.hpp"
+#include "core/daemon/reload.hpp"
 #include "core/daemon/signals.hpp"
 
 using namespace gantry;
@@ -63,20 +65,38 @@ void settle() {
     ::signal(SIGPIPE, SIG_IGN);
 }
 
+Result<ConfigSource> source_of(const Options& options, const Paths& paths) {
+    ConfigSource source;
+    source.file = "/etc/gantry/gantry.json";
+    if (!options.config_file.empty()) {
+        std::error_code wrong;
+        source.file = std::filesystem::absolute(options.config_file, wrong);
+        if (wrong) return fail(Code::invalid, "--config \"" + options.config_file + "\": " + wrong.message());
+        source.missing = config::Missing::is_error;
+    }
+    source.log_level = options.debug ? "debug" : options.log_level;
+    if (!source.log_level.empty() && !log::set_level(source.log_level))
+        return fail(Code::invalid, "log level \"" + source.log_level + "\": error, warn, info or debug");
+    source.drivers = paths.installed_drivers();
+    return source;
+}
+
 int serve(const Options& options) {
-    auto config = config::load(options.config_file.empty() ? "/etc/gantry/gantry.json" : options.config_file,
-                               options.config_file.empty() ? config::Missing::is_empty : config::Missing::is_error);
-    if (!config) return refuse(config.error());
+    auto paths = paths_of(options);
+    if (!paths) return refuse(paths.error());
+    auto source = source_of(options, *paths);
+    if (!source) return refuse(source.error());
+    config::Config config;
+    // Before anything is begun, and all at once: a file is mended in one go.
+    const auto problems =
+        read_config(*source, options.validate ? driver::Ask::everything : driver::Ask::options, &config);
+    for (const std::string& problem : problems) std::fprintf(stderr, "gantryd: %s\n", problem.c_str());
+    if (!problems.empty()) return 1;
     if (options.validate) {
         std::printf("configuration is valid\n");
         return 0;
     }
-    if (!options.log_level.empty()) config->log_level = options.log_level;
-    if (options.debug) config->log_level = "debug";
-    if (!log::set_level(config->log_level))
-        return refuse(fail(Code::invalid, "log level \"" + config->log_level + "\": error, warn, info or debug"));
-    auto paths = paths_of(options);
-    if (!paths) return refuse(paths.error());
+    log::set_level(config.log_level);
     if (::geteuid() != 0) return refuse(fail(Code::denied, "gantryd must run as root"));
     // Before any thread is made: the only fork of this program, and only with --detach.
     Detached detached;
@@ -87,13 +107,13 @@ int serve(const Options& options) {
         detached = std::move(*result);
     }
     settle();
-    StopSignals signals;
-    auto engine = Engine::create(*config, *paths, options.trace_start ? TraceStart::yes : TraceStart::no);
+    Signals signals;
+    auto engine = Engine::create(config, *paths, options.trace_start ? TraceStart::yes : TraceStart::no);
     if (!engine) {
         detached.failed(engine.error().text);
         return refuse(engine.error());
     }
-    signals.watch([&] { (*engine)->stop(); });
+    signals.watch([&] { (*engine)->stop(); }, [&] { (*engine)->reload(*source); });
     detached.ready();
     log::info("gantryd serves", {{"socket", paths->socket}, {"root", paths->root}, {"run", paths->run}});
     (*engine)->run();

@@ -20,4 +20,13 @@ Result<Paths> Paths::find() {
     return paths;
 }
 
+driver::Settings Paths::installed_drivers() const {
+    driver::Settings settings;
+    settings.path = drivers;
+    settings.root = root;
+    settings.run = run;
+    settings.host_program = program("gantry-driver-host");
+    return settings;
+}
+
 }  // namespace gantry::daemon

@@ -6,6 +6,8 @@
 
 #include <gantry/result.hpp>
 
+#include "core/driver/registry.hpp"
+
 namespace gantry::daemon {
 
 struct Paths {
@@ -19,6 +21,8 @@ struct Paths {
     // PREFIX/lib/gantry/drivers in an installation.
     static Result<Paths> find();
     std::string program(const std::string& name) const { return programs + "/" + name; }
+    // The drivers of the installation, before any configuration; the engine's name is missing.
+    driver::Settings installed_drivers() const;
 };
 
 }  // namespace gantry::daemon

@@ -10,7 +10,7 @@
 
 namespace gantry::daemon {
 
-StopSignals::StopSignals() : wake_(::eventfd(0, EFD_CLOEXEC)) {
+Signals::Signals() : wake_(::eventfd(0, EFD_CLOEXEC)) {
     sigset_t set;
     ::sigemptyset(&set);
     for (int number : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&set, number);
@@ -18,17 +18,21 @@ StopSignals::StopSignals() : wake_(::eventfd(0, EFD_CLOEXEC)) {
     signals_ = UniqueFd(::signalfd(-1, &set, SFD_CLOEXEC));
 }
 
-StopSignals::~StopSignals() { end(); }
+Signals::~Signals() { end(); }
 
-void StopSignals::watch(std::function<void()> stop) {
-    thread_ = std::thread([this, stop = std::move(stop)] {
+void Signals::watch(std::function<void()> stop, std::function<void()> reload) {
+    thread_ = std::thread([this, stop = std::move(stop), reload = std::move(reload)] {
         int seen = 0;
         for (;;) {
             pollfd waiting[2] = {{signals_.get(), POLLIN, 0}, {wake_.get(), POLLIN, 0}};
             if (::poll(waiting, 2, -1) < 0) continue;
             if (waiting[1].revents) return;
             signalfd_siginfo info{};
-            if (::read(signals_.get(), &info, sizeof info) != sizeof info || info.ssi_signo == SIGHUP) continue;
+            if (::read(signals_.get(), &info, sizeof info) != sizeof info) continue;
+            if (info.ssi_signo == SIGHUP) {
+                if (seen == 0) reload();
+                continue;
+            }
             if (++seen == 1)
                 stop();
             else
@@ -37,7 +41,7 @@ void StopSignals::watch(std::function<void()> stop) {
     });
 }
 
-void StopSignals::end() {
+void Signals::end() {
     if (!thread_.joinable()) return;
     std::uint64_t one = 1;
     (void)!::write(wake_.get(), &one, sizeof one);

@@ -1,4 +1,4 @@
-// SIGTERM and SIGINT as a call on a thread of their own; SIGHUP is ignored until there is something to reload.
+// SIGTERM, SIGINT and SIGHUP as calls on a thread of their own.
 #pragma once
 #include <functional>
 #include <thread>
@@ -7,13 +7,16 @@
 
 namespace gantry::daemon {
 
-class StopSignals {
+class Signals {
 public:
-    // Blocks the signals in this thread and all that come from it; before any other thread is made.
-    StopSignals();
-    ~StopSignals();
-    // `stop` is called once for the first signal.
-    void watch(std::function<void()> stop);
+    // Blocks the signals in this thread and all that come from it; before any other thread is made. What comes before
+    // watch() is kept.
+    Signals();
+    ~Signals();
+    // `stop` is called once, for the first SIGTERM or SIGINT; the second ends the process at once. `reload` is called for
+    // SIGHUP until then. Both on this object's thread, which takes no further signal before they return.
+    void watch(std::function<void()> stop, std::function<void()> reload);
+    // No call is under way when it returns, and none comes.
     void end();
 
 private:

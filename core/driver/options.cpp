@@ -77,14 +77,14 @@ std::optional<std::int64_t> bound(const Json& option, const char* key, std::stri
     return value->get<std::int64_t>();
 }
 
-Result<Json> check_value(const std::string& name, const Json& option, const Json& given, std::string_view where) {
+// The error is what was found and what is needed, without the option's name.
+Result<Json> read_value(const Json& option, const Json& given) {
     const auto type = member<std::string>(option, "type", "string");
     auto value = typed(type, given);
     auto refuse = [&](const std::string& needed) {
         bool secret = member<bool>(option, "secret");
-        return fail(Code::invalid, std::string(where) + ": option \"" + name + "\" is " +
-                                       (secret ? std::string("not valid") : shown_text(given)) + "; " + needed +
-                                       " is needed");
+        return fail(Code::invalid,
+                    "is " + (secret ? std::string("not valid") : shown_text(given)) + "; " + needed + " is needed");
     };
     if (!value) return refuse(article(type));
     if (auto values = option.find("values"); values != option.end() && values->is_array()) {
@@ -103,6 +103,23 @@ Result<Json> check_value(const std::string& name, const Json& option, const Json
         if (maximum && number > *maximum) return refuse("at most " + shown_text(option["maximum"]));
     }
     return std::move(*value);
+}
+
+Result<Json> check_value(const std::string& name, const Json& option, const Json& given, std::string_view where) {
+    auto value = read_value(option, given);
+    if (value) return value;
+    return fail(Code::invalid, std::string(where) + ": option \"" + name + "\" " + value.error().text);
+}
+
+// What may stand where an unknown option stands.
+std::string known_options(const Json& schema, const std::string& name) {
+    std::vector<std::string> known;
+    if (schema.is_object())
+        for (auto one = schema.begin(); one != schema.end(); ++one) known.push_back(one.key());
+    if (known.empty()) return "it has no options";
+    const std::string near = nearest(name, known);
+    for (auto& one : known) one = "\"" + one + "\"";
+    return "known: " + join(known, ", ") + (near.empty() ? "" : "; did you mean \"" + near + "\"?");
 }
 
 // The schema's entry for `name`: the exact one, or a prefix "x.*".
@@ -143,24 +160,27 @@ Result<void> check_schema(const Json& schema, std::string_view where) {
     return {};
 }
 
+std::vector<OptionProblem> option_problems(const Json& schema, const Json& given) {
+    std::vector<OptionProblem> problems;
+    for (const auto& [name, value] : given.items()) {
+        const Json* option = schema.is_object() ? find_option(schema, name) : nullptr;
+        if (!option)
+            problems.push_back({name, "unknown option; " + known_options(schema, name)});
+        else if (auto read = read_value(*option, value); !read)
+            problems.push_back({name, read.error().text});
+    }
+    return problems;
+}
+
 Result<Json> validate_options(const Json& schema, const Json& given, std::string_view where) {
     if (!given.is_object() && !given.is_null())
         return fail(Code::invalid, std::string(where) + ": the options are not an object");
     Json result = Json::object();
     for (auto entry = given.begin(); entry != given.end(); ++entry) {
         const Json* option = schema.is_object() ? find_option(schema, entry.key()) : nullptr;
-        if (!option) {
-            std::vector<std::string> known;
-            if (schema.is_object())
-                for (auto one = schema.begin(); one != schema.end(); ++one) known.push_back(one.key());
-            std::string text = std::string(where) + ": unknown option \"" + entry.key() + "\"; ";
-            if (known.empty()) return fail(Code::invalid, text + "it has no options");
-            std::string near = nearest(entry.key(), known);
-            for (auto& one : known) one = "\"" + one + "\"";
-            text += "known: " + join(known, ", ");
-            if (!near.empty()) text += "; did you mean \"" + near + "\"?";
-            return fail(Code::invalid, text);
-        }
+        if (!option)
+            return fail(Code::invalid, std::string(where) + ": unknown option \"" + entry.key() + "\"; " +
+                                           known_options(schema, entry.key()));
         GANTRY_TRY(result[entry.key()], check_value(entry.key(), *option, *entry, where));
     }
     if (schema.is_object())

@@ -5,6 +5,7 @@
 #include <array>
 #include <condition_variable>
 #include <mutex>
+#include <set>
 
 #include <gantry/driver.hpp>
 
@@ -173,7 +174,7 @@ Found Registry::Impl::describe(const Wanted& wanted, Kind kind, const std::strin
     return found;
 }
 
-std::vector<Found> Registry::list() {
+std::vector<Found> Registry::list(std::optional<Kind> only) {
     std::vector<Found> all;
     std::set<std::pair<Kind, std::string>> seen;
     for (const Wanted& wanted : impl_->settings.drivers) {
@@ -182,21 +183,30 @@ std::vector<Found> Registry::list() {
             auto located = locate(impl_->settings, kind, wanted.name);
             if (!located) continue;
             any = true;
+            if (only && kind != *only) continue;
             seen.insert({kind, wanted.name});
             all.push_back(impl_->describe(wanted, kind, located->file));
         }
         if (any) continue;
         Found missing;
         missing.name = wanted.name;
+        if (only) missing.kind = name_of(*only);
         missing.problem = "no file KIND-" + (wanted.use.empty() ? wanted.name : wanted.use) + ".so is in the path";
         all.push_back(std::move(missing));
     }
     for (const Candidate& one : candidates(impl_->settings)) {
-        if (!seen.insert({one.kind, one.name}).second) continue;
+        if ((only && one.kind != *only) || !seen.insert({one.kind, one.name}).second) continue;
         Wanted plain;
         plain.name = one.name;
         all.push_back(impl_->describe(plain, one.kind, one.file));
     }
+    return all;
+}
+
+std::vector<Wanted> Registry::configured(Kind kind) const {
+    std::vector<Wanted> all;
+    for (const Wanted& wanted : impl_->settings.drivers)
+        if (locate(impl_->settings, kind, wanted.name)) all.push_back(wanted);
     return all;
 }
 

@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,7 @@ struct Wanted {
     std::string use;   // which shared object: "oci"; "" is the name itself
     Json options = Json::object();
     Isolation isolation = Isolation::automatic;
+    bool operator==(const Wanted&) const = default;
 };
 
 struct Settings {
@@ -64,8 +66,11 @@ public:
     Result<std::shared_ptr<Driver>> get(Kind kind, std::string_view name);
 
     // Every driver file in the path and every configured name, opened ones and refused ones. Does not open anything
-    // that was not opened before, but verifies and describes it. Thread-safe.
-    std::vector<Found> list();
+    // that was not opened before, but verifies and describes it. `only`: no file of another kind is looked at. Thread-safe.
+    std::vector<Found> list(std::optional<Kind> only = std::nullopt);
+    // The configured drivers that are of this kind: a file of it stands for their name, or for the one they use.
+    // Thread-safe.
+    std::vector<Wanted> configured(Kind kind) const;
 
     // Until set, drivers that want a program run get GANTRY_UNSUPPORTED, and events are dropped. Thread-safe.
     void set_spawner(Spawner spawner);

@@ -16,9 +16,15 @@ constexpr std::size_t max_members = 20'000;
 constexpr std::size_t max_name = 1024;
 
 struct Reader {
+    static constexpr std::int64_t tar_block = 512;
+
     ByteSource* from;
     std::vector<char> buffer = std::vector<char>(256u << 10);
     std::optional<Error> failed = std::nullopt;
+    std::int64_t total = 0;
+    // Some writers end the archive right behind the content of its last member. Docker accepts that, so the rest of the
+    // last block is made up; never where content is missing, or where the stream was cut within that rest.
+    std::int64_t may_end_at = 0;  // within a block; 0: nowhere
 
     static la_ssize_t next(struct archive* archive, void* self, const void** block) {
         auto* reader = static_cast<Reader*>(self);
@@ -28,8 +34,14 @@ struct Reader {
             archive_set_error(archive, EIO, "read the stream");
             return -1;
         }
+        std::size_t length = *n;
+        if (length == 0 && reader->may_end_at != 0 && reader->total % tar_block == reader->may_end_at) {
+            length = static_cast<std::size_t>(tar_block - reader->may_end_at);
+            std::fill_n(reader->buffer.begin(), length, '\0');
+        }
+        reader->total += static_cast<std::int64_t>(length);
         *block = reader->buffer.data();
-        return static_cast<la_ssize_t>(*n);
+        return static_cast<la_ssize_t>(length);
     }
 };
 
@@ -47,7 +59,7 @@ std::optional<std::string> member_name(std::string_view name) {
     return clean_relative(name);
 }
 
-Result<void> store_member(struct archive* archive, const Reader& reader, BlobWriter& file) {
+Result<void> store_member(struct archive* archive, std::int64_t size, Reader& reader, BlobWriter& file) {
     const void* block = nullptr;
     std::size_t length = 0;
     la_int64_t offset = 0;
@@ -58,6 +70,8 @@ Result<void> store_member(struct archive* archive, const Reader& reader, BlobWri
         if (offset != file.size() && length > 0)
             return fail(Code::invalid, "an image archive cannot hold sparse files");
         GANTRY_CHECK(file.write({static_cast<const char*>(block), length}));
+        // libarchive passes over the rest of the last block as soon as it is asked for more of this member.
+        reader.may_end_at = file.size() == size ? size % Reader::tar_block : 0;
     }
 }
 
@@ -73,6 +87,7 @@ Result<Spool> Spool::read(ByteSource& from, const BlobStore& blobs) {
     struct archive_entry* entry = nullptr;
     for (;;) {
         int status = archive_read_next_header(archive.get(), &entry);
+        reader.may_end_at = 0;
         if (status == ARCHIVE_EOF) break;
         if (status < ARCHIVE_WARN) return problem(archive.get(), reader);
         const char* given = archive_entry_pathname(entry);
@@ -101,7 +116,7 @@ Result<Spool> Spool::read(ByteSource& from, const BlobStore& blobs) {
             return fail(Code::invalid,
                         "the image archive has " + quote_json(*name) + ", which is neither a file nor a link");
         GANTRY_TRY(BlobWriter file, blobs.writer());
-        GANTRY_CHECK(store_member(archive.get(), reader, file));
+        GANTRY_CHECK(store_member(archive.get(), archive_entry_size(entry), reader, file));
         file.finish();
         if (name->starts_with("blobs/") && "sha256:" + name->substr(name->rfind('/') + 1) != file.digest())
             return fail(Code::invalid, quote_json(*name) + " has the digest \"" + file.digest() + "\"");

@@ -15,12 +15,9 @@ Result<Needed> needed_by_records(store::Store& store) {
     GANTRY_TRY(auto objects, store.list(store_kind));
     Needed needed;
     for (const store::Object& object : objects) {
-        needed.blobs.insert(object.id);
-        auto record = from_object(object, Json::object());
-        if (!record) continue;
-        needed.layers.insert(record->image->layers.begin(), record->image->layers.end());
-        needed.blobs.insert(record->manifest);
-        for (const LayerBlob& blob : record->blobs) needed.blobs.insert(blob.digest);
+        const References references = references_of(object);
+        needed.layers.insert(references.layers.begin(), references.layers.end());
+        needed.blobs.insert(references.blobs.begin(), references.blobs.end());
     }
     return needed;
 }

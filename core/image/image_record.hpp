@@ -19,7 +19,13 @@ struct Record {
 };
 
 store::Object to_object(const Record& record);
-// Everything but the config. GANTRY_CORRUPT for what is not such a record.
+// Everything but the config. GANTRY_CORRUPT for what is not such a record, whole and of these types.
 Result<Record> from_object(const store::Object& object, Json config);
+
+// What an image's record names of layers and blobs, as far as it can be read: also that of a damaged one.
+struct References {
+    std::vector<std::string> layers, blobs;
+};
+References references_of(const store::Object& object);
 
 }  // namespace gantry::image

@@ -21,6 +21,11 @@
 #include "core/monitor/wire.hpp"
 
 namespace gantry::monitor {
+namespace {
+
+constexpr int spare_pause_ms = 20;
+
+}  // namespace
 
 Result<LauncherSettings> read_settings(const Json& json) {
     LauncherSettings settings;
@@ -69,8 +74,7 @@ Result<std::unique_ptr<Launcher>> Launcher::create(LauncherSettings settings) {
             signalfd_siginfo info;
             while (::read(raw->signals_.get(), &info, sizeof info) > 0) {
             }
-            while (::waitpid(-1, nullptr, WNOHANG) > 0) {
-            }
+            raw->collect_children();
         });
     GANTRY_TRY(launcher->listener_, listen_unix(launcher->settings_.run + "/launcher.sock", SOCK_SEQPACKET, 0600));
     if (int flags = ::fcntl(launcher->listener_.get(), F_GETFL); flags >= 0)
@@ -86,10 +90,34 @@ Result<std::unique_ptr<Launcher>> Launcher::create(LauncherSettings settings) {
 Result<void> Launcher::run() {
     ::malloc_trim(0);
     while (!stopping_) {
-        GANTRY_TRY([[maybe_unused]] bool any, loop_.run_once(-1));
+        // Not at once after a launch: the container that is just being made needs the processors more.
+        const bool wanted = !spare_ && !spares_fail_;
+        GANTRY_TRY(const bool any, loop_.run_once(wanted ? spare_pause_ms : -1));
         std::erase_if(connections_, [](const auto& connection) { return connection->dead; });
+        if (wanted && (!any || std::exchange(child_ended_, false)) && !stopping_) make_spare();
     }
     return {};
+}
+
+void Launcher::collect_children() {
+    pid_t pid = 0;
+    while ((pid = ::waitpid(-1, nullptr, WNOHANG)) > 0) {
+        child_ended_ = true;
+        if (!spare_ || pid != spare_->pid()) continue;
+        // Ended unused: whatever ends it might end the next one as well.
+        log::warn("a spare monitor has ended", {{"pid", std::to_string(pid)}});
+        spare_.reset();
+        spares_fail_ = true;
+    }
+}
+
+void Launcher::make_spare() {
+    auto made = Spare::make(registry_, [this] { close_own_descriptors(); });
+    if (made)
+        spare_ = std::move(*made);
+    else
+        log::warn("no monitor is made ahead", {{"reason", made.error().text}});
+    spares_fail_ = !made;
 }
 
 void Launcher::accept_connection() {
@@ -157,13 +185,14 @@ Result<Json> Launcher::warm(const Json& body) {
         GANTRY_TRY([[maybe_unused]] driver::Reply reply, (*loaded)->call(GANTRY_RUNTIME_WARM, "seccomp", request));
         warmed.push_back(wanted.name);
     }
+    spare_.reset();  // it has not what the drivers have now
     ::malloc_trim(0);
     return Json{{"drivers", std::move(warmed)}};
 }
 
 Json Launcher::list_drivers() {
     Json all = Json::array();
-    for (const driver::Found& found : registry_.list())
+    for (const driver::Found& found : registry_.list(driver::Kind::runtime))
         all.push_back({{"name", found.name},
                        {"file", found.file},
                        {"kind", found.kind},
@@ -178,7 +207,8 @@ Json Launcher::list_drivers() {
 
 // In a forked child: by number, as the launcher's objects are not destroyed there. Descriptors of the drivers stay open.
 void Launcher::close_own_descriptors() {
-    for (int fd : {listener_.get(), signals_.get(), loop_.fd()}) ::close(fd);
+    for (int fd : {listener_.get(), signals_.get(), loop_.fd(), spare_ ? spare_->channel() : -1})
+        if (fd >= 0) ::close(fd);
     for (const auto& connection : connections_)
         if (connection->fd) ::close(connection->fd.get());
 }
@@ -187,10 +217,16 @@ Result<void> Launcher::launch(Message message, UniqueFd& connection) {
     std::string name = member<std::string>(message.body, "driver");
     GANTRY_TRY(auto driver, registry_.get(driver::Kind::runtime, name));
     GANTRY_FAILPOINT("launcher.before_fork");
+    spares_fail_ = child_ended_ = false;
+    if (auto spare = std::move(spare_); spare && spare->hand_over(message, connection.get())) {
+        GANTRY_FAILPOINT("launcher.after_fork");
+        return {};
+    }
     pid_t child = ::fork();
     if (child < 0) return fail_errno("fork a monitor");
     if (child == 0) {
         close_own_descriptors();
+        settle_monitor();
         run_monitor(std::move(message), std::move(connection), std::move(driver), registry_);
         ::_exit(0);
     }

@@ -8,6 +8,7 @@
 #include "core/base/unix_socket.hpp"
 #include "core/driver/registry.hpp"
 #include "core/monitor/loop.hpp"
+#include "core/monitor/spare.hpp"
 
 namespace gantry::monitor {
 
@@ -43,6 +44,8 @@ private:
     Result<void> spawn(Message message, UniqueFd& connection);
     Result<void> sweep(Message message, UniqueFd& connection);
     void close_own_descriptors();
+    void collect_children();
+    void make_spare();
 
     LauncherSettings settings_;
     Loop loop_;
@@ -50,7 +53,8 @@ private:
     UniqueFd listener_, signals_;
     std::unique_ptr<Watch> listener_watch_, signals_watch_;
     std::list<std::unique_ptr<Connection>> connections_;
-    bool stopping_ = false;
+    std::unique_ptr<Spare> spare_;
+    bool stopping_ = false, child_ended_ = false, spares_fail_ = false;
 };
 
 }  // namespace gantry::monitor

@@ -219,12 +219,15 @@ void Monitor::reap() {
     }
 }
 
-void run_monitor(Message launch, UniqueFd connection, std::shared_ptr<driver::Driver> driver,
-                 driver::Registry& registry) {
+void settle_monitor() {
     ::setsid();
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     outlive_signals();
     log::set_program("gantry-monitor");
+}
+
+void run_monitor(Message launch, UniqueFd connection, std::shared_ptr<driver::Driver> driver,
+                 driver::Registry& registry) {
     auto refuse = [&](const Error& error) { (void)send_message(connection.get(), {{"error", error_to_json(error)}}); };
     auto spec = read_launch(launch.body);
     if (!spec) return refuse(spec.error());

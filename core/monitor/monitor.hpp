@@ -96,7 +96,10 @@ private:
     std::uint64_t events_told_ = 0;
 };
 
-// The whole life of a monitor in a process just forked for it.
+// In a process just forked: a session of its own, children adopted, the signals outlived that would end it before its
+// container. May be repeated.
+void settle_monitor();
+// The whole life of a monitor in a process of its own.
 void run_monitor(Message launch, UniqueFd connection, std::shared_ptr<driver::Driver> driver,
                  driver::Registry& registry);
 

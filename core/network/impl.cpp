@@ -64,6 +64,8 @@ Result<void> NetworkService::Impl::load() {
     GANTRY_TRY(auto stored_networks, store.list("network", &damage));
     for (const store::Object& object : stored_networks) {
         auto record = NetworkRecord::from_store(object.body);
+        if (record && (record->id != object.id || record->name != object.name))
+            record = fail(Code::corrupt, "it is the record of network \"" + record->name + "\"");
         if (!record) {
             damage.push_back({"network", object.id, record.error().text});
             continue;
@@ -76,6 +78,8 @@ Result<void> NetworkService::Impl::load() {
     GANTRY_TRY(auto stored_endpoints, store.list("endpoint", &damage));
     for (const store::Object& object : stored_endpoints) {
         auto record = EndpointRecord::from_store(object.body);
+        if (record && record->id != object.id)
+            record = fail(Code::corrupt, "it is the record of endpoint \"" + record->id + "\"");
         auto network = record ? networks.find(record->network) : networks.end();
         if (network == networks.end()) {
             damage.push_back({"endpoint", object.id,
@@ -90,8 +94,11 @@ Result<void> NetworkService::Impl::load() {
     for (const store::Damage& d : damage) {
         log::error("a network's or endpoint's record is damaged; it is set aside",
                    {{"kind", d.kind}, {"id", d.id}, {"reason", d.reason}});
-        GANTRY_CHECK(store.quarantine(d.kind, d.id));
-        if (d.kind == "endpoint") GANTRY_CHECK(store.release_all("port", d.id));
+        GANTRY_CHECK(store.transact([&]() -> Result<void> {
+            // What it had claimed would be refused to everyone for ever: which network's address, its record may not say.
+            if (d.kind == "endpoint") GANTRY_CHECK(store.release_owner(d.id));
+            return store.quarantine(d.kind, d.id);
+        }));
     }
     return {};
 }
@@ -163,7 +170,7 @@ Result<void> NetworkService::Impl::choose_subnet(const NetworkPtr& network) {
 Result<void> NetworkService::Impl::ensure_in_kernel(const NetworkPtr& network) {
     GANTRY_TRY(auto driver, driver_of(network));
     NetworkRecord record;
-    bool unused = false;
+    bool unused = false, tried_before = false;
     {
         std::unique_lock lock(mutex);
         changed.wait(lock, [&] { return network->kernel != NetworkState::Kernel::making; });
@@ -171,7 +178,7 @@ Result<void> NetworkService::Impl::ensure_in_kernel(const NetworkPtr& network) {
         if (network->kernel == NetworkState::Kernel::removing)
             return fail(Code::not_found, "network " + network->record.name + " not found");
         network->kernel = NetworkState::Kernel::making;
-        network->record.made = true;
+        tried_before = std::exchange(network->record.made, true);
         record = network->record;
         unused = endpoints_of_network(record.id).empty();
     }
@@ -183,6 +190,11 @@ Result<void> NetworkService::Impl::ensure_in_kernel(const NetworkPtr& network) {
     ScopeGuard failed([&] { finish(NetworkState::Kernel::absent); });
     GANTRY_FAILPOINT("network.ensure.begin");
     GANTRY_CHECK(save(record));
+    // A try that was cut off did not come to record what it had made: its own subnet is not in the network's way.
+    if (tried_before && record.interface.empty())
+        if (auto seen = driver->call("network/1", "inspect", {{"network", network_for_driver(record)}}, {},
+                                     driver::Deadline::fast))
+            record.interface = member<std::string>(seen->result, "interface");
     for (int attempt = 1;; ++attempt) {
         // Another engine or a VPN may have taken the subnet since it was chosen, or takes it at this very moment.
         auto meets_the_host = [&] {

@@ -2,16 +2,36 @@
 
 #include <algorithm>
 
-#include <gantry/driver.hpp>
-
 #include "core/base/ids.hpp"
+#include "core/store/members.hpp"
 
 namespace gantry::network {
 namespace {
 
-std::optional<Prefix> stored_prefix(const Json& body, const char* key) {
-    const std::string text = member<std::string>(body, key);
-    return text.empty() ? std::nullopt : parse_prefix(text);
+// "" is none; what is no address is damage.
+Result<void> read_address(const std::string& text, const char* what, Ipv4& address) {
+    auto parsed = text.empty() ? Ipv4{0} : parse_ipv4(text);
+    if (!parsed) return fail(Code::corrupt, std::string("its ") + what + " cannot be \"" + text + "\"");
+    address = *parsed;
+    return {};
+}
+
+Result<void> read_prefix(const std::string& text, const char* what, std::optional<Prefix>& prefix) {
+    if (text.empty()) return {};
+    prefix = parse_prefix(text);
+    if (!prefix) return fail(Code::corrupt, std::string("its ") + what + " cannot be \"" + text + "\"");
+    return {};
+}
+
+Result<Port> read_port(const Json& body) {
+    Port port;
+    GANTRY_CHECK(store::Members(body)
+                     .required("protocol", port.protocol)
+                     .required("container_port", port.container_port)
+                     .required("host_address", port.host_address)
+                     .required("host_port", port.host_port)
+                     .result());
+    return port;
 }
 
 }  // namespace
@@ -39,28 +59,36 @@ Json NetworkRecord::to_store() const {
 
 Result<NetworkRecord> NetworkRecord::from_store(const Json& body) {
     NetworkRecord r;
-    r.id = member<std::string>(body, "id");
-    r.name = member<std::string>(body, "name");
-    r.driver = member<std::string>(body, "driver");
-    r.created_ns = member<std::int64_t>(body, "created");
-    r.internal = member<bool>(body, "internal");
-    r.attachable = member<bool>(body, "attachable");
-    r.built_in = member<bool>(body, "built_in");
-    r.labels = member<std::map<std::string, std::string>>(body, "labels");
-    r.given_options = member<Json>(body, "given_options", Json::object());
-    r.options = member<Json>(body, "options", Json::object());
-    r.subnet = stored_prefix(body, "subnet");
-    r.range = stored_prefix(body, "range");
-    r.gateway = parse_ipv4(member<std::string>(body, "gateway")).value_or(0);
-    r.auxiliary = member<std::map<std::string, std::string>>(body, "auxiliary");
-    r.chosen_subnet = member<bool>(body, "chosen_subnet");
-    r.made = member<bool>(body, "made");
-    r.creating = member<bool>(body, "creating");
-    r.interface = member<std::string>(body, "interface");
+    std::string subnet, range, gateway;
+    GANTRY_CHECK(store::Members(body)
+                     .required("id", r.id)
+                     .required("name", r.name)
+                     .required("driver", r.driver)
+                     .required("created", r.created_ns)
+                     .required("internal", r.internal)
+                     .required("attachable", r.attachable)
+                     .required("built_in", r.built_in)
+                     .required("labels", r.labels)
+                     .object("given_options", r.given_options)
+                     .object("options", r.options)
+                     .required("subnet", subnet)
+                     .required("range", range)
+                     .required("gateway", gateway)
+                     .required("auxiliary", r.auxiliary)
+                     .required("chosen_subnet", r.chosen_subnet)
+                     .required("made", r.made)
+                     .required("creating", r.creating)
+                     .required("interface", r.interface)
+                     .result());
+    GANTRY_CHECK(read_prefix(subnet, "subnet", r.subnet));
+    GANTRY_CHECK(read_prefix(range, "range", r.range));
+    GANTRY_CHECK(read_address(gateway, "gateway", r.gateway));
     if (r.id.empty() || r.name.empty() || r.driver.empty())
         return fail(Code::corrupt, "a stored network has no id, name or driver");
     if (r.subnet && !r.subnet->contains(r.gateway))
         return fail(Code::corrupt, "the gateway of stored network \"" + r.name + "\" is outside its subnet");
+    if (r.range && (!r.subnet || !r.subnet->contains(*r.range)))
+        return fail(Code::corrupt, "the range of stored network \"" + r.name + "\" is outside its subnet");
     return r;
 }
 
@@ -94,24 +122,31 @@ Json EndpointRecord::to_store() const {
 
 Result<EndpointRecord> EndpointRecord::from_store(const Json& body) {
     EndpointRecord r;
-    r.id = member<std::string>(body, "id");
-    r.network = member<std::string>(body, "network");
-    r.container = member<std::string>(body, "container");
-    r.container_name = member<std::string>(body, "container_name");
-    r.hostname = member<std::string>(body, "hostname");
-    r.aliases = member<std::vector<std::string>>(body, "aliases");
-    r.mac = member<std::string>(body, "mac");
-    r.interface = member<std::string>(body, "interface");
-    r.address = parse_ipv4(member<std::string>(body, "address")).value_or(0);
-    r.prefix_length = member<int>(body, "prefix_length");
-    r.fixed_ipv4 = member<std::string>(body, "fixed_ipv4");
-    r.fixed_mac = member<std::string>(body, "fixed_mac");
-    r.driver_options = member<std::map<std::string, std::string>>(body, "driver_options");
-    r.gateway_priority = member<int>(body, "gateway_priority");
-    r.default_gateway = member<bool>(body, "default_gateway");
-    for (const Json& port : member<std::vector<Json>>(body, "ports"))
-        r.ports.push_back({member<std::string>(port, "protocol"), member<std::uint16_t>(port, "container_port"),
-                           member<std::string>(port, "host_address"), member<std::uint16_t>(port, "host_port")});
+    std::string address;
+    std::vector<Json> ports;
+    GANTRY_CHECK(store::Members(body)
+                     .required("id", r.id)
+                     .required("network", r.network)
+                     .required("container", r.container)
+                     .required("container_name", r.container_name)
+                     .required("hostname", r.hostname)
+                     .required("aliases", r.aliases)
+                     .required("mac", r.mac)
+                     .required("interface", r.interface)
+                     .required("address", address)
+                     .required("prefix_length", r.prefix_length)
+                     .required("fixed_ipv4", r.fixed_ipv4)
+                     .required("fixed_mac", r.fixed_mac)
+                     .required("driver_options", r.driver_options)
+                     .required("gateway_priority", r.gateway_priority)
+                     .required("default_gateway", r.default_gateway)
+                     .required("ports", ports)
+                     .result());
+    GANTRY_CHECK(read_address(address, "address", r.address));
+    for (const Json& port : ports) {
+        GANTRY_TRY(Port read, read_port(port));
+        r.ports.push_back(std::move(read));
+    }
     if (r.id.empty() || r.network.empty() || r.container.empty())
         return fail(Code::corrupt, "a stored endpoint has no id, network or container");
     return r;

@@ -30,6 +30,7 @@ struct NetworkRecord {
     std::string interface;       // what the driver called it
 
     Json to_store() const;
+    // GANTRY_CORRUPT for what to_store() cannot have written.
     static Result<NetworkRecord> from_store(const Json& body);
 };
 
@@ -46,6 +47,7 @@ struct EndpointRecord {
     std::vector<Port> ports;
 
     Json to_store() const;
+    // GANTRY_CORRUPT for what to_store() cannot have written.
     static Result<EndpointRecord> from_store(const Json& body);
     // Every name it answers to, the container's own first; no duplicates.
     std::vector<std::string> names() const;

@@ -36,8 +36,9 @@ Result<void> NamesDirectory::remove(const std::string& network_id) {
 Result<void> NamesDirectory::keep_only(const std::vector<std::string>& network_ids) {
     GANTRY_TRY(auto files, list_directory(directory_));
     for (const std::string& file : files) {
-        const std::string id = file.substr(0, file.find('.'));
-        if (std::find(network_ids.begin(), network_ids.end(), id) == network_ids.end())
+        // Among the others: what an engine that was killed had begun to write.
+        auto is_of = [&](const std::string& id) { return file == id + ".json"; };
+        if (std::none_of(network_ids.begin(), network_ids.end(), is_of))
             if (::unlink((directory_ + "/" + file).c_str()) != 0 && errno != ENOENT)
                 return fail_errno("remove \"" + file + "\"");
     }

@@ -19,6 +19,8 @@ namespace gantry::network {
 namespace {
 
 constexpr std::chrono::seconds pause_after_failure{1};
+// Longer than a start takes: making a namespace costs as much as all else in it, on a processor that it may need.
+constexpr std::chrono::milliseconds calm{20};
 
 struct Setting {
     const char* name;
@@ -96,6 +98,7 @@ Result<ReadyNetns> NetnsPool::take() {
         if (!ready_.empty()) {
             ReadyNetns netns = std::move(ready_.front());
             ready_.pop_front();
+            ++taken_;
             changed_.notify_one();
             return netns;
         }
@@ -125,6 +128,9 @@ void NetnsPool::refill() {
             changed_.wait(lock);
             continue;
         }
+        const bool many = ready_.size() > size_ / 2;
+        const std::uint64_t before = taken_;
+        if (many && changed_.wait_for(lock, calm, [&] { return stopping_ || taken_ != before; })) continue;
         lock.unlock();
         auto made = make_here();
         // Back again, or this thread would keep alive the namespace of a container that has ended.

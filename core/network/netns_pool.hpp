@@ -1,6 +1,7 @@
 // Network namespaces made ahead, so that a container's start does not wait for one.
 #pragma once
 #include <condition_variable>
+#include <cstdint>
 #include <deque>
 #include <mutex>
 #include <thread>
@@ -19,7 +20,8 @@ struct ReadyNetns {
     UniqueFd netns, netlink;
 };
 
-// Keeps `size` of them ready on a thread of its own. Thread-safe.
+// Keeps `size` of them ready on a thread of its own, which makes new ones when nobody takes any for a moment, or at once
+// when few are left. Thread-safe.
 class NetnsPool {
 public:
     explicit NetnsPool(std::size_t size);
@@ -38,6 +40,7 @@ private:
     std::mutex mutex_;
     std::condition_variable changed_;
     std::deque<ReadyNetns> ready_;
+    std::uint64_t taken_ = 0;
     bool stopping_ = false;
     std::thread thread_;
 };

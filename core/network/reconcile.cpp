@@ -98,7 +98,10 @@ Result<void> NetworkService::reconcile(const std::set<std::string>& running) {
 
     std::vector<std::string> ids;
     for (const NetworkPtr& network : all) ids.push_back(network->record.id);
-    note(impl.names.keep_only(ids));
+    {
+        std::lock_guard one_writer(impl.names_mutex);
+        note(impl.names.keep_only(ids));
+    }
     note(impl.write_names({ids.begin(), ids.end()}));
     return first;
 }

@@ -35,6 +35,12 @@ Result<void> Store::release_all(std::string_view space, std::string_view owner) 
     });
 }
 
+Result<void> Store::release_owner(std::string_view owner) {
+    std::lock_guard lock(impl_->mutex);
+    return impl_->commit(Impl::Steps::single,
+                         [&] { return Query(*impl_->database, "DELETE FROM claims WHERE owner=?").bind(owner).run(); });
+}
+
 Result<std::vector<Store::Claim>> Store::claims(std::string_view space) {
     std::lock_guard lock(impl_->mutex);
     Query query(*impl_->database, "SELECT key, owner FROM claims WHERE space=? ORDER BY key");

@@ -8,12 +8,6 @@ namespace {
 
 std::string entry_text(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
-// A damaged document must not hide the record it belongs to.
-Json parse_or_empty(std::string_view text) {
-    Json json = Json::parse(text, nullptr, false);
-    return json.is_discarded() ? Json::object() : json;
-}
-
 }  // namespace
 
 Result<std::int64_t> Store::begin_intent(std::string_view kind, std::string_view id, std::string_view operation,
@@ -52,15 +46,23 @@ Result<void> Store::end_intents(std::string_view kind, std::string_view id, std:
     });
 }
 
-Result<std::vector<Intent>> Store::intents() {
+Result<std::vector<Intent>> Store::intents(std::vector<Damage>* damage) {
     std::lock_guard lock(impl_->mutex);
     Query query(*impl_->database, "SELECT seq, kind, id, operation, detail FROM intents ORDER BY seq");
     std::vector<Intent> found;
     for (;;) {
         GANTRY_TRY(bool more, query.step());
         if (!more) return found;
-        found.push_back({query.integer(0), std::string(query.text(1)), std::string(query.text(2)),
-                         std::string(query.text(3)), parse_or_empty(query.text(4))});
+        Intent intent{query.integer(0), std::string(query.text(1)), std::string(query.text(2)),
+                      std::string(query.text(3)), Json::parse(query.text(4), nullptr, false)};
+        // A damaged detail must not hide that something was begun.
+        if (!intent.detail.is_object()) {
+            intent.detail = Json::object();
+            if (damage)
+                damage->push_back({intent.kind, intent.id,
+                                   "the detail of its unfinished " + intent.operation + " is not a JSON object"});
+        }
+        found.push_back(std::move(intent));
     }
 }
 

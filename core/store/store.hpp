@@ -32,7 +32,7 @@ struct Damage {
 struct Intent {
     std::int64_t seq = 0;
     std::string kind, id, operation;
-    Json detail;
+    Json detail;  // a JSON object of the owner's own form
 };
 
 class Store {
@@ -59,6 +59,8 @@ public:
     Result<void> claim(std::string_view space, std::string_view key, std::string_view owner);
     Result<void> release(std::string_view space, std::string_view key, std::string_view owner);
     Result<void> release_all(std::string_view space, std::string_view owner);
+    // In every space.
+    Result<void> release_owner(std::string_view owner);
     struct Claim {
         std::string key, owner;
     };
@@ -70,7 +72,8 @@ public:
     Result<void> end_intent(std::int64_t seq);
     // All of one operation on one object, also those that an earlier end could not be recorded of.
     Result<void> end_intents(std::string_view kind, std::string_view id, std::string_view operation);
-    Result<std::vector<Intent>> intents();
+    // Oldest first. One whose detail cannot be read is among them, with an empty one, and its object goes to *damage.
+    Result<std::vector<Intent>> intents(std::vector<Damage>* damage = nullptr);
 
     // Events, numbered without gaps; the newest `keep` stay.
     Result<std::int64_t> append_event(std::int64_t time_ns, const Json& body, std::int64_t keep = 10'000);

@@ -1,12 +1,9 @@
 #include "core/volume/volume_record.hpp"
 
-#include <gantry/driver.hpp>
-
 #include "core/base/clock.hpp"
+#include "core/store/members.hpp"
 
 namespace gantry::volume {
-
-using Texts = std::map<std::string, std::string>;
 
 store::Object to_object(const Volume& volume) {
     return {volume.name, volume.name, 1,
@@ -19,18 +16,19 @@ store::Object to_object(const Volume& volume) {
                  {"consumers", volume.consumers}}};
 }
 
-std::optional<Volume> from_object(const store::Object& object) {
-    if (!object.body.is_object() || object.id.empty()) return std::nullopt;
+Result<Volume> from_object(const store::Object& object) {
     Volume volume;
     volume.name = object.id;
-    volume.driver = member<std::string>(object.body, "driver");
-    volume.path = member<std::string>(object.body, "path");
-    volume.labels = member<Texts>(object.body, "labels");
-    volume.options = member<Texts>(object.body, "options");
-    volume.created_ns = member<std::int64_t>(object.body, "created_ns");
-    volume.anonymous = member<bool>(object.body, "anonymous");
-    volume.consumers = member<std::set<std::string>>(object.body, "consumers");
-    if (volume.driver.empty()) return std::nullopt;
+    GANTRY_CHECK(store::Members(object.body)
+                     .required("driver", volume.driver)
+                     .required("path", volume.path)
+                     .required("labels", volume.labels)
+                     .required("options", volume.options)
+                     .required("created_ns", volume.created_ns)
+                     .required("anonymous", volume.anonymous)
+                     .required("consumers", volume.consumers)
+                     .result());
+    if (volume.driver.empty()) return fail(Code::corrupt, "it has no driver");
     return volume;
 }
 

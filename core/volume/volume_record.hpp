@@ -8,8 +8,8 @@ namespace gantry::volume {
 inline constexpr std::string_view store_kind = "volume";
 
 store::Object to_object(const Volume& volume);
-// nullopt: not such a record.
-std::optional<Volume> from_object(const store::Object& object);
+// GANTRY_CORRUPT for what to_object() cannot have written.
+Result<Volume> from_object(const store::Object& object);
 // VOLUME of abi/volume.h.
 Json to_spec(const Volume& volume);
 

@@ -7,6 +7,7 @@
 #include "core/base/ids.hpp"
 #include "core/base/log.hpp"
 #include "core/base/text.hpp"
+#include "core/store/members.hpp"
 #include "core/volume/object_gate.hpp"
 #include "core/volume/volume_record.hpp"
 
@@ -25,6 +26,11 @@ Result<void> after_made() {
 }
 
 bool is_uncertain(const Error& error) { return error.code == Code::deadline || error.code == Code::cancelled; }
+
+// A driver that refuses has made nothing; one that fails in the middle, or whose answer is lost, may have.
+bool may_have_made(const Error& error) {
+    return is_uncertain(error) || error.code == Code::internal || error.code == Code::exhausted;
+}
 
 }  // namespace
 
@@ -62,10 +68,31 @@ struct VolumeService::Impl {
     Result<void> keep(const Volume& volume, std::int64_t intent) {
         GANTRY_CHECK(store.transact([&]() -> Result<void> {
             GANTRY_CHECK(store.put(store_kind, to_object(volume)));
-            return store.end_intent(intent);
+            GANTRY_CHECK(store.end_intent(intent));
+            // Nor does an earlier try that could not be taken back concern this one.
+            return store.end_intents(store_kind, volume.name, "create");
         }));
         remember(volume);
         return {};
+    }
+
+    // Data of a volume whose record is lost: the driver has it, and nobody here knows.
+    Result<bool> has_data(const Volume& volume) {
+        GANTRY_TRY(auto seen, call(volume, "inspect"));
+        return member<std::string>(seen.result, "state", "ready") != "absent";
+    }
+
+    // A creation that failed; where that fails, too, recovery tries again. `kept`: data that were there before stay.
+    void take_back(const Volume& volume, std::int64_t intent, bool kept) {
+        if (kept || call(volume, "remove")) (void)store.end_intent(intent);
+    }
+
+    // Whoever used it is gone, too. The caller holds the volume's gate and has recorded the intent.
+    Result<void> take_down(const Volume& volume, std::int64_t intent) {
+        for (const std::string& consumer : volume.consumers)
+            GANTRY_CHECK(call(volume, "unpublish", Json{{"consumer", consumer}}));
+        GANTRY_CHECK(call(volume, "remove"));
+        return forget(volume.name, intent);
     }
 
     Result<driver::Reply> make(const Volume& volume) {
@@ -108,14 +135,20 @@ struct VolumeService::Impl {
             if (intent.operation == "create" && !volume) {
                 Volume half;
                 half.name = intent.id;
-                half.driver = member<std::string>(intent.detail, "driver", default_driver);
-                if (auto removed = call(half, "remove"); !removed)
-                    log::warn("a half-made volume could not be removed",
+                half.driver = default_driver;
+                bool kept = false;
+                if (auto read =
+                        store::Members(intent.detail).required("driver", half.driver).optional("kept", kept).result();
+                    !read)
+                    log::error("the intent of a volume's creation is damaged; the default driver removes it",
+                               {{"volume", intent.id}, {"reason", read.error().text}});
+                if (auto removed = kept ? Result<driver::Reply>(driver::Reply()) : call(half, "remove"); !removed) {
+                    log::warn("a half-made volume could not be removed; the next start tries again",
                               {{"volume", intent.id}, {"reason", removed.error().text}});
+                    continue;
+                }
             } else if (intent.operation == "remove" && volume) {
-                if (auto removed = call(*volume, "remove"); removed)
-                    (void)forget(intent.id, intent.seq);
-                else
+                if (auto removed = take_down(*volume, intent.seq); !removed)
                     log::warn("a volume could not be removed",
                               {{"volume", intent.id}, {"reason", removed.error().text}});
             }
@@ -136,13 +169,17 @@ Result<std::unique_ptr<VolumeService>> VolumeService::open(store::Store& store, 
         if (auto volume = from_object(object))
             impl->volumes[volume->name] = *volume;
         else
-            damage.push_back({std::string(store_kind), object.id, "it is not a volume's record"});
+            damage.push_back({std::string(store_kind), object.id, volume.error().text});
     }
     for (const store::Damage& item : damage) {
         log::error("a volume's record is damaged; it is set aside", {{"volume", item.id}, {"reason", item.reason}});
         GANTRY_CHECK(store.quarantine(store_kind, item.id));
     }
-    GANTRY_TRY(auto intents, store.intents());
+    damage.clear();
+    GANTRY_TRY(auto intents, store.intents(&damage));
+    for (const store::Damage& item : damage)
+        if (item.kind == store_kind)
+            log::error("a volume's intent is damaged", {{"volume", item.id}, {"reason", item.reason}});
     for (store::Intent& intent : intents)
         if (intent.kind == store_kind) impl->unfinished.push_back(std::move(intent));
     return std::unique_ptr<VolumeService>(new VolumeService(std::move(impl)));
@@ -150,7 +187,7 @@ Result<std::unique_ptr<VolumeService>> VolumeService::open(store::Store& store, 
 
 Result<Volume> VolumeService::create(std::string name, std::string_view driver,
                                      std::map<std::string, std::string> options,
-                                     std::map<std::string, std::string> labels) {
+                                     std::map<std::string, std::string> labels, std::string_view consumer) {
     Volume volume;
     volume.anonymous = name.empty();
     volume.name = name.empty() ? new_id() : std::move(name);
@@ -163,6 +200,7 @@ Result<Volume> VolumeService::create(std::string name, std::string_view driver,
     volume.options = std::move(options);
     volume.labels = std::move(labels);
     volume.created_ns = wall_clock_ns();
+    if (!consumer.empty()) volume.consumers.insert(std::string(consumer));
 
     GANTRY_TRY(auto pass, impl_->gate.enter(volume.name));
     if (auto there = impl_->find(volume.name)) {
@@ -175,23 +213,23 @@ Result<Volume> VolumeService::create(std::string name, std::string_view driver,
         return *there;
     }
     GANTRY_CHECK(impl_->check_options(volume).context("create " + volume.name));
-    GANTRY_TRY(std::int64_t intent,
-               impl_->store.begin_intent(store_kind, volume.name, "create", Json{{"driver", volume.driver}}));
+    auto found = impl_->has_data(volume);
+    if (!found) return std::move(found).error().context("create " + volume.name);
+    const bool there = *found;
+    GANTRY_TRY(std::int64_t intent, impl_->store.begin_intent(store_kind, volume.name, "create",
+                                                              Json{{"driver", volume.driver}, {"kept", there}}));
     auto made = impl_->make(volume);
     if (!made) {
-        if (is_uncertain(made.error())) (void)impl_->call(volume, "remove");
-        (void)impl_->store.end_intent(intent);
+        impl_->take_back(volume, intent, there || !may_have_made(made.error()));
         return std::move(made).error().context("create " + volume.name);
     }
     volume.path = member<std::string>(made->result, "path");
     if (auto hook = after_made(); !hook) {
-        (void)impl_->call(volume, "remove");
-        (void)impl_->store.end_intent(intent);
+        impl_->take_back(volume, intent, there);
         return std::move(hook).error().context("create " + volume.name);
     }
     if (auto kept = impl_->keep(volume, intent); !kept) {
-        (void)impl_->call(volume, "remove");
-        (void)impl_->store.end_intent(intent);
+        impl_->take_back(volume, intent, there);
         return std::move(kept).error().context("create " + volume.name);
     }
     GANTRY_FAILPOINT_VOID("volume.create.recorded");
@@ -273,6 +311,23 @@ Result<void> VolumeService::unpublish(std::string_view name, std::string_view co
     if (!kept) impl_->remember(*volume);
     GANTRY_FAILPOINT("volume.unpublish.done");
     return kept;
+}
+
+void VolumeService::discard_anonymous(std::string_view consumer) {
+    const std::set<std::string> alone{std::string(consumer)};
+    for (const Volume& volume : list()) {
+        if (!volume.anonymous || volume.consumers != alone) continue;
+        // The intent comes before the consumer goes: an end in the middle does not leave a volume that nobody looks for.
+        auto done = [&]() -> Result<void> {
+            GANTRY_TRY(auto pass, impl_->gate.enter(volume.name));
+            GANTRY_TRY(std::int64_t intent,
+                       impl_->store.begin_intent(store_kind, volume.name, "remove", Json::object()));
+            return impl_->take_down(volume, intent);
+        }();
+        if (!done)
+            log::warn("an anonymous volume of an unfinished create could not be removed",
+                      {{"volume", volume.name}, {"reason", done.error().text}});
+    }
 }
 
 void VolumeService::reconcile(const std::set<std::string>& containers) {

@@ -33,8 +33,10 @@ public:
 
     // name "": anonymous, 64 hex digits. driver "": the default. The same again gives the volume that is there; with
     // another driver or other options: GANTRY_CONFLICT. Options are validated against the driver's description.
+    // `consumer`: a container whose creation makes the volume is its consumer from the first moment, so that it can be
+    // found where that creation is cut off; it still has to publish() it.
     Result<Volume> create(std::string name, std::string_view driver, std::map<std::string, std::string> options,
-                          std::map<std::string, std::string> labels);
+                          std::map<std::string, std::string> labels, std::string_view consumer = {});
     Result<Volume> inspect(std::string_view name);
     std::vector<Volume> list();
     // GANTRY_CONFLICT while used: "remove NAME: volume is in use - [ids]". Not there: GANTRY_NOT_FOUND, or success
@@ -49,6 +51,8 @@ public:
     Result<Published> publish(std::string_view name, std::string_view consumer, bool read_only);
     // Gone is success.
     Result<void> unpublish(std::string_view name, std::string_view consumer);
+    // A container's creation was cut off: the anonymous volumes that it had made go.
+    void discard_anonymous(std::string_view consumer);
     // After a restart: exactly these containers exist; the consumers of others are dropped.
     void reconcile(const std::set<std::string>& containers);
 

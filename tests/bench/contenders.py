@@ -11,6 +11,7 @@ from harness import archives, census
 from harness.engine import Engine
 
 IMAGE = "test/busybox"
+RUN = "run"  # below the scratch directory, a tmpfs as /run is: where every engine keeps what a reboot may take
 
 
 def unpack(directory):
@@ -35,7 +36,7 @@ class Gantry(Contender):
 
     def __init__(self, scratch):
         super().__init__()
-        self.engine = Engine()
+        self.engine = Engine(run_dir=os.path.join(scratch, RUN, "gantry"))
         self.engine.start()
         self.engine.load(archives.make_busybox_image(IMAGE + ":latest"))
         self.environment = self.engine.environment()
@@ -71,7 +72,7 @@ class Runtime(Contender):
             config["root"] = {"path": rootfs, "readonly": False}
             with open(os.path.join(path, "config.json"), "w") as f:
                 json.dump(config, f)
-        base = [name, "--root", os.path.join(self.state, "run")]
+        base = [name, "--root", os.path.join(scratch, RUN, name)]
         if name == "crun":
             # It refuses the mixed layout of control groups.
             self.prefix = ["unshare", "-m", "--propagation", "private", "sh", "-c", "umount -l /sys/fs/cgroup/unified; exec \"$@\"", "sh"]
@@ -79,7 +80,7 @@ class Runtime(Contender):
         once = ["run", "--bundle", os.path.join(self.state, "once"), "bench-once-%d"]
         self.runs = {f"{name} run, no network": [*base, *once]}
         if name == "crun":
-            self.runs["crun run, no network, no cgroups"] = [name, "--root", os.path.join(self.state, "run"), "--cgroup-manager", "disabled", *once]
+            self.runs["crun run, no network, no cgroups"] = [name, "--root", os.path.join(scratch, RUN, name), "--cgroup-manager", "disabled", *once]
         self.base = base
         # Not through a pipe: the container would hold it open.
         with open(os.devnull, "r+b") as null, open(os.path.join(self.state, "error"), "w+") as error:
@@ -102,7 +103,8 @@ class Podman(Contender):
     def __init__(self, scratch):
         super().__init__()
         state = os.path.join(scratch, "podman")
-        self.base = ["podman", "--root", os.path.join(state, "root"), "--runroot", os.path.join(state, "run"), "--tmpdir", os.path.join(state, "tmp"),
+        self.base = ["podman", "--root", os.path.join(state, "root"), "--runroot", os.path.join(scratch, RUN, "podman"), "--tmpdir",
+                     os.path.join(scratch, RUN, "podman-tmp"),
                      "--cgroup-manager=cgroupfs", "--runtime", "runc", "--events-backend", "file"]
         archive = os.path.join(scratch, "image.tar")
         with open(archive, "wb") as f:
@@ -137,7 +139,7 @@ class Docker(Contender):
         self.log = open(os.path.join(state, "log"), "wb")
         self.daemon = subprocess.Popen(
             ["unshare", "--net", "sh", "-c", "ip link set lo up; exec \"$@\"", "sh", "dockerd", "--data-root", os.path.join(state, "root"), "--exec-root",
-             os.path.join(state, "run"), "--pidfile", os.path.join(state, "pid"), "--host", self.environment["DOCKER_HOST"], "--exec-opt",
+             os.path.join(scratch, RUN, "docker"), "--pidfile", os.path.join(state, "pid"), "--host", self.environment["DOCKER_HOST"], "--exec-opt",
              "native.cgroupdriver=cgroupfs"], stdout=self.log, stderr=self.log, start_new_session=True)
         for _ in range(200):
             if self.daemon.poll() is not None:

@@ -88,10 +88,11 @@ def engine(shared_engine, request):
 
 
 def settled(e):
-    """The engine's census without what it may keep at its liking: files of its store, spare groups and namespaces."""
+    """The engine's census without what it may keep at its liking: files of its store, spare groups, namespaces
+    and monitors."""
     now = census.own(e)
     return {"mounts": now["mounts"], "links": now["links"], "tables": now["tables"],
-            "processes": [p for p in now["processes"]],
+            "processes": [p for p in now["processes"] if p[1].strip() != census.SPARE_MONITOR],
             "files": [f for f in now["files"] if "/containers/" in f or "/volumes/" in f]}
 
 

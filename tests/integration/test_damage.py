@@ -122,13 +122,46 @@ def test_what_a_damaged_store_still_has_is_saved(engine):
     works(engine)
 
 
-@pytest.mark.parametrize("body", ["", "{", "[]", '{"name": 5}', "null", '{"config": [], "host_config": "x"}'])
+def make_one_of_each(e):
+    e.ok("volume", "create", "v")
+    e.ok("network", "create", "n")
+    e.ok("run", "-d", "--name", "c", "--network", "n", "-p", "127.0.0.1:24851:80", "-v", "v:/mnt", IMAGE, "sleep", "1000")
+    e.ok("create", "--name", "other", IMAGE)
+
+
+def set_aside(e, kind, mark):
+    """The damage is told of, the object is gone, the others are there, and all can be made anew."""
+    def is_told():
+        records = [json.loads(line) for line in e.log_text()[mark:].splitlines() if line.startswith("{")]
+        return [r for r in records if "damaged" in r["message"] and "set aside" in r["message"]]
+    eventually(is_told, timeout=5)
+    names = e.ok("ps", "-a", "--format", "{{.Names}}").split()
+    assert sorted(names) == (["other"] if kind == "container" else ["c", "other"])
+    assert ("v" in e.ok("volume", "ls", "-q").split()) == (kind != "volume")
+    assert (e.api("GET", "/networks/n").status == 200) == (kind != "network")
+    assert (IMAGE in e.ok("images")) == (kind != "image")
+    works(e)
+    assert {"bridge", "host", "none"} <= {n["Name"] for n in e.api("GET", "/networks").json}
+    if kind == "container":
+        # The one without a record goes on, with its network; its name is free.
+        e.ok("create", "--name", "c", IMAGE)
+    else:
+        e.ok("rm", "-f", "c")
+        if kind != "network":
+            e.ok("network", "rm", "n")
+        if kind != "volume":
+            e.ok("volume", "rm", "v")
+        e.ok("volume", "create", "v")
+        e.ok("network", "create", "n")
+        e.ok("run", "-d", "--name", "c", "--network", "n", "-p", "127.0.0.1:24851:80", "-v", "v:/mnt", IMAGE, "sleep", "1000")
+    e.ok("rm", "-f", "c", "other")
+
+
+@pytest.mark.parametrize("body", ["", "{", "[]", '{"name": 5}', "null", '{"config": [], "host_config": "x"}', '[{"tags": null}]',
+                                  '{"tags": [null], "layers": {"a": [null]}, "config": {"a": null}, "labels": [[]], "id": {}}'])
 @pytest.mark.parametrize("kind", ["container", "volume", "network", "endpoint", "image"])
 def test_a_damaged_object_is_set_aside(engine, kind, body):
-    engine.ok("volume", "create", "v")
-    engine.ok("network", "create", "n")
-    engine.ok("run", "-d", "--name", "c", "--network", "n", "-v", "v:/mnt", IMAGE, "sleep", "1000")
-    engine.ok("create", "--name", "other", IMAGE)
+    make_one_of_each(engine)
     engine.kill()
     db = fold(engine)
     changed = db.execute("UPDATE objects SET body=? WHERE kind=? AND (name<>'other')", (body, kind)).rowcount
@@ -137,11 +170,64 @@ def test_a_damaged_object_is_set_aside(engine, kind, body):
     assert changed
     mark = len(engine.log_text())
     engine.start()
-    text = engine.log_text
-    eventually(lambda: any(w in text()[mark:].lower() for w in ("damage", "cannot be used", "set aside")), timeout=5)
+    set_aside(engine, kind, mark)
+
+
+@pytest.mark.parametrize("kind,path,value", [
+    ("container", ("config", "Labels"), None), ("container", ("config", "Env"), [None]), ("container", ("state", "status"), "asleep"),
+    ("container", ("host_config", "RestartPolicy"), None), ("container", ("host_config", "RestartPolicy", "Name"), None),
+    ("container", ("host_config", "LogConfig"), []), ("container", ("mounts",), [None]), ("container", ("endpoints",), None),
+    ("container", ("host_config", "PortBindings"), {"80/tcp": [None]}), ("container", ("args",), {"0": "x"}),
+    ("volume", ("consumers",), [None]), ("volume", ("labels",), {"a": None}), ("volume", ("path",), 5),
+    ("network", ("subnet",), "somewhere"), ("network", ("options",), None), ("network", ("gateway",), "10.0.0.0.1"),
+    ("endpoint", ("ports",), [{"protocol": "tcp", "container_port": 99999, "host_address": "", "host_port": -1}]),
+    ("endpoint", ("address",), 5), ("endpoint", ("aliases",), None), ("image", ("tags",), None), ("image", ("layers",), [5]),
+    ("image", ("blobs",), [None]), ("image", ("layer_sizes",), {}), ("image", ("manifest",), "../../x"),
+])
+def test_one_wrong_value_inside_a_record_is_damage(engine, kind, path, value):
+    make_one_of_each(engine)
+    engine.kill()
+    db = fold(engine)
+    rows = db.execute("SELECT seq, body FROM objects WHERE kind=? AND name<>'other'", (kind,)).fetchall()
+    assert rows
+    for seq, text in rows:
+        body = json.loads(text)
+        at = body
+        for key in path[:-1]:
+            at = at[key]
+        assert path[-1] in at
+        at[path[-1]] = value
+        db.execute("UPDATE objects SET body=? WHERE seq=?", (json.dumps(body), seq))
+    db.commit()
+    db.close()
+    mark = len(engine.log_text())
+    engine.start()
+    set_aside(engine, kind, mark)
+
+
+@pytest.mark.parametrize("detail", ["", "[]", "null", '{"layer": 5, "layer_driver": null, "driver": [null]}'])
+def test_a_damaged_intent_hides_nothing_that_was_begun(engine, detail):
+    engine.ok("create", "--name", "c", IMAGE)
+    engine.kill()
+    db = fold(engine)
+    for kind, name, operation in (("container", "0" * 64, "create"), ("container", "1" * 64, "start"), ("volume", "half", "create"),
+                                  ("volume", "half", "remove"), ("unknown", "x", "y")):
+        db.execute("INSERT INTO intents (kind, id, operation, detail) VALUES (?,?,?,?)", (kind, name, operation, detail))
+    db.commit()
+    db.close()
+    mark = len(engine.log_text())
+    engine.start()
     works(engine)
-    for name in ("c", "other"):
-        engine("rm", "-f", name)
+    assert told(engine, mark), engine.log_text()[mark:]
+    assert engine.process.poll() is None
+    engine.ok("volume", "create", "half")
+    engine.ok("start", "c")
+    engine.ok("rm", "-f", "c")
+    # They are done with.
+    mark = len(engine.log_text())
+    engine.restart()
+    works(engine)
+    assert not told(engine, mark), engine.log_text()[mark:]
 
 
 def test_a_running_container_without_a_record_goes_on(engine):

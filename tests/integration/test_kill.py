@@ -1,5 +1,6 @@
 """kill -9 of every process of ours while containers run, and at every failpoint: nothing a client was told is lost, what it
 was not told is wholly there or wholly gone, and nothing is left behind."""
+import http.client
 import os
 import signal
 import subprocess
@@ -8,7 +9,7 @@ import time
 import pytest
 
 from conftest import IMAGE
-from harness import census
+from harness import census, http_unix
 from harness.engine import binaries
 from harness.waiting import eventually
 from test_networks import SERVE, get, published
@@ -221,8 +222,8 @@ def dev_engine():
 
 STEPS = [
     ("volume", ("volume", "create", "fv")), ("network", ("network", "create", "fn")),
-    ("run", ("run", "-d", "--name", "f", "-v", "fv:/mnt", "--network", "fn", "-p", "127.0.0.1:24818:80", IMAGE, "sleep", "1000")),
-    ("exec", ("exec", "f", "true")), ("stop", ("stop", "-t", "0", "f")), ("rm", ("rm", "f")),
+    ("run", ("run", "-d", "--name", "f", "-v", "fv:/mnt", "-v", "/anonymous", "--network", "fn", "-p", "127.0.0.1:24818:80", IMAGE, "sleep", "1000")),
+    ("exec", ("exec", "f", "true")), ("stop", ("stop", "-t", "0", "f")), ("rm", ("rm", "-v", "f")),
 ]
 
 
@@ -240,14 +241,24 @@ def is_true(e, step):
     }[step]()
 
 
+def recovers(e):
+    """Waits until the daemon has recovered, or has ended in the middle of it; whether it goes on."""
+    end = time.monotonic() + 60
+    while e.process.poll() is None:
+        assert time.monotonic() < end, e.log_text()[-3000:]
+        try:
+            # A create waits for the recovery before it looks at anything else.
+            if http_unix.request(e.socket, "POST", "/containers/create", {}).status == 400:
+                return True
+        except (OSError, http.client.HTTPException):
+            time.sleep(0.01)
+    return False
+
+
 def start_with(e, failpoint):
     """Starts the daemon with a failpoint, which may end it at once: then it is started again without."""
     e.start(env={"GANTRY_FAILPOINT": failpoint}, wait=False)
-    try:
-        e.wait_ready(10)
-    except AssertionError:
-        if e.process.poll() is None:
-            e.kill()
+    if not recovers(e):
         e.start()
 
 
@@ -255,13 +266,16 @@ def start_with(e, failpoint):
 @pytest.mark.parametrize("point", NAMES)
 def test_failpoint(dev_engine, point, action):
     e = dev_engine
-    if e.process.poll() is None:
-        e.kill()
-    before = census.own(e)
+    if e.process.poll() is not None:
+        e.start()
+    before, volumes = census.standing(e), set(e.ok("volume", "ls", "-q").split())
+    e.kill()
     start_with(e, f"{point}={action}")
     for step, command in STEPS:
         done = e(*command, timeout=60)
         assert done.code == 0 or done.err.strip(), (step, done)
+        if "closed the connection" in done.err:
+            e.process.wait(10)  # a process lets go of its sockets a moment before it has ended
         if e.process.poll() is not None:
             e.start()  # without the failpoint
         # What the client was told is true, also after the restart.
@@ -270,41 +284,75 @@ def test_failpoint(dev_engine, point, action):
         e.kill()
     e.start()
     # What is wholly there is removed, what is not is wholly gone: name, port, volume and network are free at once.
-    e("rm", "-f", "f")
+    e("rm", "-f", "-v", "f")
     e.ok("run", "-d", "--name", "f", "-p", "127.0.0.1:24818:80", IMAGE, "sleep", "1000")
     e.ok("rm", "-f", "f")
     e("network", "rm", "fn")
     assert e.api("GET", "/networks/fn").status == 404
     e("volume", "rm", "fv")
-    assert "fv" not in e.ok("volume", "ls", "-q").split()
-
-    def left():
-        now = census.own(e)
-        kinds = ("mounts", "links", "tables")
-        return [x for x in census.difference({k: before[k] for k in kinds}, now) if ": new " in x] + \
-            [str(p) for p in now["processes"] if "monitor" in p[1]]
-    try:
-        eventually(lambda: not left(), timeout=15, interval=0.2)
-    except AssertionError:
-        pytest.fail(f"left after {point}={action}: {left()}")
+    volumes = set(e.ok("volume", "ls", "-q").split()) - volumes
+    # A driver that failed to remove a container's own volume leaves it to be seen, and to be removed by name.
+    assert "fv" not in volumes and (not volumes or action != "kill")
+    if volumes:
+        e.ok("volume", "rm", *volumes)
+    left = census.left_over(e, before)
+    assert not left, f"after {point}={action}:\n" + "\n".join(left)
 
 
-@pytest.mark.parametrize("point", [n for n in NAMES if n.startswith(("container.recover.", "network.reconcile.", "network.detach.", "container.remove.", "volume.", "store."))])
+# Those that every recovery passes, and those that it may pass with what it undoes and finishes.
+RECOVERY = [n for n in NAMES if n.startswith(("container.recover.", "network.reconcile."))]
+ON_ITS_WAY = [n for n in NAMES if n.startswith(("driver.", "network.detach.", "network.ensure.", "container.remove.", "volume.", "store.", "launcher."))]
+
+CUT_OFF = [
+    ("start", "container.start.after_exec", ("run", "-d", "--name", "start", IMAGE, "sleep", "1000")),
+    ("made", "container.create.before_commit", ("create", "--name", "made", "-v", "rv:/mnt", "-v", "/anonymous", IMAGE)),
+    ("removed", "container.remove.after_layer", ("rm", "removed")),
+    ("network", "network.create.made", ("network", "create", "rn")),
+    ("volume", "volume.create.made", ("volume", "create", "rw")),
+]
+
+
+def test_recovery_has_failpoints():
+    assert {"container.recover.after_creates", "container.recover.after_states", "container.recover.after_networks",
+            "container.recover.after_volumes", "network.reconcile.begin", "network.reconcile.mended"} <= set(RECOVERY)
+
+
+def test_a_sweep_that_is_cut_off_is_done_at_the_next_start(dev_engine):
+    """The monitor is gone, and the launcher ends whenever it is to clean up after it."""
+    e = dev_engine
+    if e.process.poll() is not None:
+        e.start()
+    before = census.standing(e)
+    e.ok("run", "-d", "--name", "lost", IMAGE, *COUNT)
+    monitor, pid = monitor_of(e, "lost"), e.init_pid("lost")
+    e.kill()
+    for ended in (monitor, *helpers(e, "gantry-launcher")):
+        os.kill(ended, signal.SIGKILL)
+    e.start(env={"GANTRY_FAILPOINT": "launcher.before_sweep=kill"})
+    assert e.wait_exited("lost")["Error"]
+    e.kill()
+    for launcher in helpers(e, "gantry-launcher"):
+        os.kill(launcher, signal.SIGKILL)
+    e.start()
+    e.ok("start", "lost")
+    e.ok("rm", "-f", "lost")
+    eventually(lambda: not os.path.exists(f"/proc/{pid}"))
+    left = census.left_over(e, before)
+    assert not left, "\n".join(left)
+
+
+@pytest.mark.parametrize("point", RECOVERY + ON_ITS_WAY)
 def test_recovery_that_is_killed_itself(dev_engine, point):
     """Whatever it was about to undo or to finish: after any number of ends in its middle the result is the same."""
     e = dev_engine
     if e.process.poll() is not None:
         e.start()
-    before = census.own(e)
+    before = census.standing(e)
     e.ok("run", "-d", "--name", "runs", "-p", "127.0.0.1:24819:80", IMAGE, "sleep", "1000")
     e.ok("run", "-d", "--name", "ends", IMAGE, "sh", "-c", "sleep 0.3; exit 3")
     pid = e.init_pid("runs")
-    # A start, a create and a removal that are cut off.
-    for name, failpoint, command in (("start", "container.start.after_exec", ("run", "-d", "--name", "start", IMAGE, "sleep", "1000")),
-                                     ("made", "container.create.before_commit", ("create", "--name", "made", "-v", "rv:/mnt", IMAGE)),
-                                     ("removed", "container.remove.after_layer", ("rm", "removed"))):
-        e.kill()
-        e.start()
+    for name, failpoint, command in CUT_OFF:
+        e.restart()
         if name == "removed":
             e.ok("create", "--name", "removed", IMAGE)
         e.restart(env={"GANTRY_FAILPOINT": f"{failpoint}=kill"})
@@ -312,23 +360,22 @@ def test_recovery_that_is_killed_itself(dev_engine, point):
         e.process.wait(10)
         for _ in range(3):
             e.start(env={"GANTRY_FAILPOINT": f"{point}=kill"}, wait=False)
-            time.sleep(0.4)
-            if e.process.poll() is None:
+            goes_on = recovers(e)
+            assert not goes_on or point not in RECOVERY, f"{point} was not passed"
+            if goes_on:
                 e.kill()
+            else:
+                assert e.process.returncode == -signal.SIGKILL, e.log_text()[-3000:]
         e.start()
     assert e.init_pid("runs") == pid
     assert e.state("ends")["ExitCode"] == 3
     assert sorted(e.ok("ps", "-a", "--format", "{{.Names}}").split()) == ["ends", "runs", "start"]
     assert not e.state("start")["Running"]
+    assert e.api("GET", "/networks/rn").status == 404
+    assert "rw" not in e.ok("volume", "ls", "-q").split()
     e.ok("start", "start")
     e.ok("rm", "-f", "runs", "ends", "start")
     e("volume", "rm", "rv")
     e.ok("run", "--rm", "-p", "127.0.0.1:24819:80", IMAGE, "true")
-
-    def left():
-        now = census.own(e)
-        kinds = ("mounts", "links", "tables")
-        return [x for x in census.difference({k: before[k] for k in kinds}, now) if ": new " in x] + \
-            [str(p) for p in now["processes"] if "monitor" in p[1]] + \
-            [f for f in now["files"] if f.startswith((e.root + "/containers/", e.run_dir + "/containers/"))]
-    eventually(lambda: not left(), timeout=15, interval=0.2, what=f"nothing is left: {left()}")
+    left = census.left_over(e, before)
+    assert not left, "\n".join(left)

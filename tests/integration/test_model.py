@@ -9,7 +9,6 @@ import pytest
 
 from conftest import IMAGE
 from harness import census, http_unix
-from harness.waiting import eventually
 
 SECONDS = float(os.environ.get("GANTRY_MODEL_SECONDS", "25"))
 
@@ -79,7 +78,7 @@ class Client(threading.Thread):
 def test_eight_clients_and_a_daemon_that_is_killed(fresh):
     e = fresh()
     e.ok("run", "--rm", IMAGE, "true")
-    before = census.own(e)
+    before = census.standing(e)
     until = time.monotonic() + SECONDS
     clients = [Client(e, n, until) for n in range(8)]
     for c in clients:
@@ -110,12 +109,5 @@ def test_eight_clients_and_a_daemon_that_is_killed(fresh):
         if x["State"] == "running":
             os.kill(e.init_pid(n), 0)
     e.remove_all()
-    kinds = ("mounts", "links", "tables")
-
-    def left():
-        now = census.own(e)
-        return [x for x in census.difference({k: before[k] for k in kinds}, now) if ": new " in x] + \
-            [p for p in now["processes"] if "monitor" in p[1] or "sleep" in p[1]] + \
-            [f for f in now["files"] if f.startswith((e.root + "/containers/", e.run_dir + "/containers/"))]
-    eventually(lambda: not left(), timeout=15, interval=0.2, what="nothing is left") if left() else None
-    assert not left(), left()
+    left = census.left_over(e, before)
+    assert not left, "\n".join(left)

@@ -58,14 +58,15 @@ void wait_for(ContainerService& service, const http::Request& request, const Rep
 
 void attach(ContainerService& service, const http::Request& request, const Reply& reply) {
     const std::string& ref = request.parameter("id");
-    auto inspected = service.inspect(ref, false);
-    if (!inspected) return reply->error(inspected.error());
+    auto id = service.id_of(ref);
+    auto has_terminal = id ? service.has_terminal(*id) : Result<bool>(id.error());
+    if (!has_terminal) return reply->error(has_terminal.error());
     if (request.query_flag("logs"))
         return reply->error(
             fail(Code::unsupported, "attach with logs=1 is not supported: read the logs first, then attach"));
     auto keys = read_detach_keys(request.query_value("detachKeys"));
     if (!keys) return reply->error(keys.error());
-    bool terminal = (*inspected)["Config"]["Tty"];
+    const bool terminal = *has_terminal;
     container::Monitor::Attachment attachment;
     attachment.in = request.query_flag("stdin") && request.query_flag("stream");
     attachment.out = request.query_flag("stdout");
@@ -73,13 +74,13 @@ void attach(ContainerService& service, const http::Request& request, const Reply
     if (terminal) attachment.detach_keys = *keys;
     if (!request.query_flag("stream"))
         return reply->error(fail(Code::unsupported, "attach without stream=1 is not supported"));
-    if (auto begun = service.begin_attach(ref); !begun) return reply->error(begun.error());
+    if (auto begun = service.begin_attach(*id); !begun) return reply->error(begun.error());
     auto connection =
         reply->hijack(terminal ? "application/vnd.docker.raw-stream" : "application/vnd.docker.multiplexed-stream");
-    if (!connection) return service.abandon_attach(ref);
+    if (!connection) return service.abandon_attach(*id);
     attachment.client = std::move(connection->socket);
     attachment.early = std::move(connection->early);
-    (void)service.attach((*inspected)["Id"], std::move(attachment));
+    (void)service.attach(*id, std::move(attachment));
 }
 
 // One figure a second until the client or the container goes.

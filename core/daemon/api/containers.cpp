@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "core/base/text.hpp"
+#include "core/daemon/api/body.hpp"
 #include "core/daemon/api/parameters.hpp"
 
 namespace gantry::daemon {
@@ -44,7 +45,7 @@ void register_containers(http::Router& router, ContainerService& service) {
         http::Body::none);
 
     router.add("POST", "/containers/create", [&](http::Request request, Reply reply) {
-        auto body = request.json();
+        auto body = read_body(request, create_shape());
         if (!body) return reply->error(body.error());
         std::string platform = request.query_value("platform");
         if (!platform.empty() && platform != "linux" && platform != "linux/amd64")
@@ -84,7 +85,7 @@ void register_containers(http::Router& router, ContainerService& service) {
         answer(reply, service.rename(request.parameter("id"), request.query_value("name")));
     });
     router.add("POST", "/containers/{id}/update", [&](http::Request request, Reply reply) {
-        auto body = request.json();
+        auto body = read_body(request, update_shape());
         if (!body) return reply->error(body.error());
         answer(reply, service.update(request.parameter("id"), *body));
     });
@@ -115,7 +116,7 @@ void register_containers(http::Router& router, ContainerService& service) {
 
 void register_exec(http::Router& router, ContainerService& service) {
     router.add("POST", "/containers/{id}/exec", [&](http::Request request, Reply reply) {
-        auto body = request.json();
+        auto body = read_body(request, exec_shape());
         if (!body) return reply->error(body.error());
         auto id = service.exec_create(request.parameter("id"), *body);
         if (!id) return reply->error(id.error());
@@ -123,7 +124,7 @@ void register_exec(http::Router& router, ContainerService& service) {
     });
 
     router.add("POST", "/exec/{id}/start", [&](http::Request request, Reply reply) {
-        auto body = request.json();
+        auto body = read_body(request, exec_start_shape());
         if (!body) return reply->error(body.error());
         const std::string& id = request.parameter("id");
         auto inspected = service.exec_inspect(id);

@@ -25,7 +25,7 @@ Result<Json> inspect(Deps& deps, const http::Request& request) {
         return fail(Code::unsupported, "\"manifests\" of an image is not supported yet");
     GANTRY_TRY(auto image, deps.images.find(request.parameter("name")));
     Json json = image::to_inspect(*image);
-    json["GraphDriver"] = {{"Name", deps.config.defaults.layer}, {"Data", nullptr}};
+    json["GraphDriver"] = {{"Name", deps.config.get()->defaults.layer}, {"Data", nullptr}};
     return json;
 }
 

@@ -72,26 +72,27 @@ void add_host(Json& info, const HostFacts& facts) {
         facts.seccomp ? Json{"name=seccomp,profile=builtin", "name=cgroupns"} : Json{"name=cgroupns"};
 }
 
-void add_drivers(Json& info, Deps& deps) {
+void add_drivers(Json& info, Deps& deps, const config::Config& config) {
     const std::vector<driver::Found> found = deps.drivers.list();
     info["Plugins"] = {{"Volume", driver_names(found, "volume")},
                        {"Network", driver_names(found, "network")},
                        {"Authorization", nullptr},
                        {"Log", {"json-file", "local", "none"}}};
-    info["Driver"] = deps.config.defaults.layer;
+    info["Driver"] = config.defaults.layer;
     info["DriverStatus"] = Json::array();
-    info["DefaultRuntime"] = deps.config.defaults.runtime;
+    info["DefaultRuntime"] = config.defaults.runtime;
     info["Runtimes"] = runtimes(deps);
-    info["LoggingDriver"] = deps.config.log.driver;
+    info["LoggingDriver"] = config.log.driver;
 }
 
 }  // namespace
 
 Json system_info(Deps& deps) {
     const ContainerCounts counts = deps.container_counts();
-    const bool debug = deps.config.log_level == "debug";
+    const auto config = deps.config.get();
+    const bool debug = config->log_level == "debug";
     Json pools = Json::array();
-    for (const auto& [base, size] : deps.config.address_pools) pools.push_back({{"Base", base}, {"Size", size}});
+    for (const auto& [base, size] : config->address_pools) pools.push_back({{"Base", base}, {"Size", size}});
     Json info{
         {"ID", deps.id},
         {"Containers", counts.total},
@@ -131,7 +132,7 @@ Json system_info(Deps& deps) {
     if (debug)
         if (auto open = list_directory("/proc/self/fd")) info["NFd"] = open->size();
     add_host(info, read_host_facts());
-    add_drivers(info, deps);
+    add_drivers(info, deps, *config);
     return info;
 }
 

@@ -4,18 +4,19 @@
 
 #include "core/daemon/api/answer.hpp"
 #include "core/daemon/api/api.hpp"
+#include "core/daemon/api/body.hpp"
 #include "core/daemon/api/parameters.hpp"
 
 namespace gantry::daemon {
 namespace {
 
 Result<Json> create_network(Deps& deps, const http::Request& request) {
-    GANTRY_TRY(Json body, request.json());
+    GANTRY_TRY(Json body, read_body(request, network_shape()));
     GANTRY_TRY(Json made, deps.networks.create(body));
     const std::string id = member<std::string>(made, "Id");
     deps.events.publish("network", "create", id,
                         {{"name", member<std::string>(body, "Name")},
-                         {"type", member<std::string>(body, "Driver", deps.config.defaults.network)}});
+                         {"type", member<std::string>(body, "Driver", deps.config.get()->defaults.network)}});
     return made;
 }
 
@@ -94,7 +95,7 @@ Result<void> remove_network(Deps& deps, const http::Request& request) {
 enum class Verb { connect = 1, disconnect };
 
 Result<void> change(Deps& deps, const http::Request& request, Verb verb) {
-    GANTRY_TRY(Json body, request.json());
+    GANTRY_TRY(Json body, read_body(request, verb == Verb::connect ? connect_shape() : disconnect_shape()));
     const std::string container = member<std::string>(body, "Container");
     if (container.empty()) return fail(Code::invalid, "\"Container\" is not given");
     // Which network, before anything is done: the event needs it, and an unknown one is its own error.

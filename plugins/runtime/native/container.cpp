@@ -71,13 +71,14 @@ public:
         if (cgroups_) GANTRY_CHECK(make_cgroups());
         GANTRY_CHECK(await_ready());
         trace_.step("child awaited");
+        GANTRY_CHECK(hold_mounts());
         if (trace_.on()) log_lines(trace_.text(), "create", plan_.trace_line);
         finished_ = true;
         return {};
     }
 
     pid_t pid_ = 0;
-    UniqueFd pidfd_, terminal_;
+    UniqueFd pidfd_, terminal_, mounts_;
     Channel channel_;
 
 private:
@@ -187,6 +188,14 @@ private:
         return {};
     }
 
+    // The last who leaves a mount namespace unmounts all that is in it before its parent hears of its end. That shall not be
+    // the container's process: its end is told first, and the mounts go with this descriptor.
+    Result<void> hold_mounts() {
+        if (!plan_.spec.fresh(NamespaceKind::mount)) return {};
+        GANTRY_TRY(mounts_, open_at(AT_FDCWD, "/proc/" + std::to_string(pid_) + "/ns/mnt", O_RDONLY));
+        return {};
+    }
+
     // A child that failed has said why, and its end is closed: the reason is worth more than EPIPE.
     Result<void> tell(Channel::Kind kind, const std::vector<int>& fds = {}) {
         auto sent = channel_.send(kind, {}, fds);
@@ -233,6 +242,7 @@ Result<std::unique_ptr<Container>> Container::create(CreatePlan plan, UniqueFd& 
     container->id_ = plan.id;
     container->pid_ = creation.pid_;
     container->pidfd_ = std::move(creation.pidfd_);
+    container->mounts_ = std::move(creation.mounts_);
     container->channel_ = std::move(creation.channel_);
     container->cgroups_ = cgroups;
     container->user_namespace_ = plan.spec.fresh(NamespaceKind::user);

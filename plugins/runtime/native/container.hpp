@@ -56,6 +56,8 @@ public:
 
     pid_t pid() const { return pid_; }
     const Cgroups& cgroups() const { return cgroups_; }
+    // The mount namespace, if it is the container's own: with it go the mounts.
+    UniqueFd take_mounts() { return std::move(mounts_); }
 
 private:
     Container() = default;
@@ -63,7 +65,7 @@ private:
 
     std::string id_;
     pid_t pid_ = 0;
-    UniqueFd pidfd_;
+    UniqueFd pidfd_, mounts_;
     Channel channel_;  // open until started
     Cgroups cgroups_;
     bool user_namespace_ = false, own_pids_ = false, trace_ = false;

@@ -116,6 +116,7 @@ public:
                 GANTRY_CHECK(container_->cgroups().remove());
             else
                 GANTRY_CHECK(container_->signal(SIGKILL, false));
+            mounts_ = container_->take_mounts();
             container_.reset();
         } else if (const std::string path = states_.cgroup_of(id); !path.empty()) {
             // Another monitor made it and is gone; its processes died with it, its groups did not.
@@ -218,6 +219,7 @@ private:
     std::map<std::string, std::unique_ptr<SeccompFilter>> filters_;
     std::unique_ptr<SeccompFilter> own_filter_;
     std::unique_ptr<Container> container_;
+    UniqueFd mounts_;  // of a container that is removed: unmounting takes long, and happens at this process's end
     std::string id_;
 };
 

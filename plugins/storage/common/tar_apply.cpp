@@ -22,13 +22,15 @@ using Archive = std::unique_ptr<struct archive, int (*)(struct archive*)>;
 
 // The stream as libarchive reads it.
 struct Input {
+    static constexpr std::int64_t tar_block = 512;
+
     int fd;
     const std::function<bool()>* cancelled;
     bool was_cancelled = false;
     std::int64_t total = 0;
     // Some writers (umoci) end a stream right behind the content of its last file. Docker accepts that, so the rest of
-    // the last block is made up; never where content is missing.
-    bool may_end_early = false;
+    // the last block is made up; never where content is missing, or where the stream was cut within that rest.
+    std::int64_t may_end_at = 0;  // within a block; 0: nowhere
     std::vector<char> buffer = std::vector<char>(256u << 10);
 
     // Like read(2), but gives up when the call is cancelled.
@@ -53,9 +55,8 @@ struct Input {
         ssize_t n = input->next();
         if (n < 0) archive_set_error(archive, errno, "read the stream");
         if (n > 0) input->total += n;
-        constexpr std::int64_t tar_block = 512;
-        if (n == 0 && input->may_end_early && input->total % tar_block != 0) {
-            n = tar_block - input->total % tar_block;
+        if (n == 0 && input->may_end_at != 0 && input->total % tar_block == input->may_end_at) {
+            n = tar_block - input->may_end_at;
             std::fill_n(input->buffer.begin(), n, '\0');
             input->total += n;
         }
@@ -105,7 +106,7 @@ public:
         struct archive_entry* entry = nullptr;
         for (;;) {
             int status = archive_read_next_header(archive_, &entry);
-            input_.may_end_early = false;
+            input_.may_end_at = 0;
             if (status == ARCHIVE_EOF) break;
             if (status < ARCHIVE_WARN) return tar_error(archive_, input_);
             if (++entries_ > limits_.entries)
@@ -175,8 +176,9 @@ private:
                 return fail(Code::exhausted, "more than " + std::to_string(limits_.bytes) + " bytes of content");
             GANTRY_CHECK(write_at(file.get(), static_cast<const char*>(block), length, offset));
             end = offset + static_cast<la_int64_t>(length);
+            // libarchive passes over the rest of the last block as soon as it is asked for more of this file.
+            input_.may_end_at = end == size ? size % Input::tar_block : 0;
         }
-        input_.may_end_early = true;
         if (end < size && ::ftruncate(file.get(), size) != 0)
             return fail_errno("make a file of " + std::to_string(size) + " bytes");
         return writer_.finish_file(file, attributes);

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import time
 
 
 def start_time(pid):
@@ -158,6 +159,57 @@ def own(engine):
         "processes": processes_of(engine),
         "files": files_below(engine.base),
     }
+
+
+SPARE_NAMESPACES = 8  # network namespaces that a daemon makes ahead
+SPARE_MONITOR = "gantry-spare"  # a process that the launcher has ahead, or is about to have
+
+
+def program(pid):
+    """The name of a process's program, as its command line has it."""
+    return os.path.basename(_read(f"/proc/{pid}/cmdline").split(b"\0")[0].decode(errors="replace").strip())
+
+
+def namespaces_held(engine):
+    """Network namespaces beyond those that the daemon has made ahead, by the programs that are in them or hold them open."""
+    mine = os.stat("/proc/self/ns/net").st_ino
+    holders = {}
+    for pid in processes_under(engine.name, engine.base):
+        for path in [f"/proc/{pid}/ns/net", *glob.glob(f"/proc/{pid}/fd/*")]:
+            try:
+                target = os.readlink(path)
+            except OSError:
+                continue
+            if target.startswith("net:[") and int(target[5:-1]) != mine:
+                holders.setdefault(int(target[5:-1]), set()).add(program(pid))
+    spare = [n for n, programs in holders.items() if programs == {"gantryd"}]
+    return sorted(" ".join(sorted(programs)) for n, programs in holders.items() if n not in spare[:SPARE_NAMESPACES])
+
+
+def standing(engine):
+    """What an engine has while it has no container and no operation runs: the same at any such moment. Left out is what it
+    may keep at its liking: spare namespaces, a spare monitor, spare layers and those on their way to be deleted, the log and the store."""
+    now = own(engine)
+    liking = re.compile(rf"{re.escape(engine.root)}/(state\.db(-wal|-shm|\.\w+)?$|drivers/overlayfs/(spare|trash)/)")
+    return {
+        "mounts": now["mounts"],
+        "links": now["links"],
+        "tables": now["tables"],
+        "cgroups": now["cgroups"],
+        "namespaces": namespaces_held(engine),
+        "processes": sorted(program(pid) for pid, _ in now["processes"] if program(pid) != SPARE_MONITOR),
+        "files": [f for f in now["files"] if not liking.match(f)],
+    }
+
+
+def left_over(engine, before, timeout=20):
+    """Waits until the engine has what it had, standing(); gives the differences that stay, none: []."""
+    end = time.monotonic() + timeout
+    while True:
+        left = difference(before, standing(engine))
+        if not left or time.monotonic() > end:
+            return left
+        time.sleep(0.1)
 
 
 def descriptors(pid):

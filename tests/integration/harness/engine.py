@@ -38,12 +38,12 @@ class Result:
 
 
 class Engine:
-    def __init__(self, preset=None, config=None, name=None, base=None):
+    def __init__(self, preset=None, config=None, name=None, base=None, run_dir=None):
         self.bin = binaries(preset)
         self.name = name or "gt" + secrets.token_hex(3)
         self.base = base or tempfile.mkdtemp(prefix=PREFIX)
         os.chmod(self.base, 0o755)
-        self.root, self.run_dir = os.path.join(self.base, "root"), os.path.join(self.base, "run")
+        self.root, self.run_dir = os.path.join(self.base, "root"), run_dir or os.path.join(self.base, "run")
         self.socket = os.path.join(self.run_dir, "gantry.sock")
         self.log_file = os.path.join(self.base, "gantryd.log")
         self.config_file = os.path.join(self.base, "gantry.json")

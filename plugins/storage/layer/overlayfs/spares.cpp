@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include <chrono>
 #include <vector>
 
 #include "plugins/storage/common/tree.hpp"
@@ -12,6 +13,8 @@ namespace gantry::overlayfs {
 namespace {
 
 constexpr std::size_t wanted = 16;
+// Longer than the end of a container takes: what is in the trash is in nobody's way.
+constexpr std::chrono::milliseconds calm{20};
 constexpr std::int64_t step = 256;  // entries deleted between two looks at stop_
 
 }  // namespace
@@ -110,6 +113,7 @@ void Spares::run() {
             failing = false;
             continue;
         }
+        if (!make && wake_.wait_for(lock, calm, [this] { return stop_; })) break;
         dirty_ = clean && make;  // spares first
         lock.unlock();
         bool more = false;

@@ -40,7 +40,8 @@ typedef struct gantry_runtime { /* one thread; one container per process */
     gantry_op exec;
 
     /* {"id", "cgroup_path": "/.." optional}: kills what is left and removes cgroups and all else that create made.
-     * Already gone is GANTRY_OK. With "cgroup_path" (linux.cgroupsPath of its config.json) the calling process is not the
+     * What nobody but the calling process has of it, as mounts that are in no namespace any more, may go with that process,
+     * which ends soon after. Already gone is GANTRY_OK. With "cgroup_path" (linux.cgroupsPath of its config.json) the calling process is not the
      * one that created the container: that one was killed, and this call sweeps after it. */
     gantry_op remove;
 } gantry_runtime;

@@ -65,6 +65,9 @@ TEST(Flags, an_unknown_option_names_the_nearest_one) {
     EXPECT_EQ(rest.error().text, "unknown flag: --publsh (did you mean --publish?)");
     Sample letter;
     EXPECT_EQ(letter.flags.parse({"-tx"}, Options::anywhere).error().text, "unknown shorthand flag: 'x' in -tx");
+    Sample other_case;
+    EXPECT_EQ(other_case.flags.parse({"-iT"}, Options::anywhere).error().text,
+              "unknown shorthand flag: 'T' in -iT (did you mean -t?)");
     Sample value;
     EXPECT_EQ(value.flags.parse({"--name"}, Options::anywhere).error().text, "flag needs an argument: --name");
     Sample number;

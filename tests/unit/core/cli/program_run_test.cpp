@@ -134,7 +134,7 @@ TEST(ProgramRun, what_cannot_be_started_ends_with_dockers_codes) {
         Ended ended = run_program(daemon, {"run", "image", "nope"});
         EXPECT_EQ(ended.code, code) << message;
         EXPECT_THAT(ended.err, StartsWith("gantry: Error response from daemon: "));
-        EXPECT_THAT(ended.err, HasSubstr("\n\nRun 'gantry run --help' for more information\n"));
+        EXPECT_EQ(std::count(ended.err.begin(), ended.err.end(), '\n'), 1) << ended.err;
     }
 }
 
@@ -168,7 +168,7 @@ TEST(ProgramRun, wrong_options_are_one_clear_line_and_125) {
     FakeDaemon daemon;
     Ended ended = run_program(daemon, {"run", "--nmae", "x", "image"});
     EXPECT_EQ(ended.code, 125);
-    EXPECT_THAT(ended.err, StartsWith("gantry: unknown flag: --nmae (did you mean --name?)\n"));
+    EXPECT_EQ(ended.err, "gantry: unknown flag: --nmae (did you mean --name?)\n");
     EXPECT_THAT(run_program(daemon, {"run", "-p", "x:80", "image"}).err,
                 StartsWith("gantry: invalid argument \"x:80\" for \"-p, --publish\" flag: invalid hostPort: x"));
     EXPECT_EQ(run_program(daemon, {"run", "--gpus", "all", "image"}).code, 125);
@@ -246,7 +246,7 @@ TEST(ProgramRun, attach_refuses_what_does_not_run) {
     daemon.on_json("GET /containers/web/json", 200, R"({"Id":"c1","State":{"Running":false}})");
     Ended ended = run_program(daemon, {"attach", "web"});
     EXPECT_EQ(ended.code, 1);
-    EXPECT_EQ(ended.err, "cannot attach to a stopped container, start it first\n");
+    EXPECT_EQ(ended.err, "gantry: cannot attach to a stopped container, start it first\n");
 }
 
 }  // namespace

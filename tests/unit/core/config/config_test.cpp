@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "core/base/files.hpp"
 #include "tests/unit/core/store/scratch.hpp"
 
@@ -10,6 +12,8 @@ using namespace gantry::config;
 using gantry::test::Scratch;
 
 namespace {
+
+using Lines = std::vector<std::string>;
 
 // The one problem of a text, without the file's name.
 std::string problem(std::string_view text) {
@@ -32,17 +36,18 @@ TEST(Config, means_the_same_without_a_file_and_with_an_empty_one) {
     ASSERT_TRUE(write_file(scratch / "empty", ""));
     ASSERT_TRUE(write_file(scratch / "object", "{}"));
     for (const char* name : {"nothing", "empty", "object"}) {
-        auto config = load(scratch / name);
-        ASSERT_TRUE(config) << config.error().text;
-        EXPECT_EQ(config->defaults.network, "bridge");
-        EXPECT_EQ(config->stop_timeout, 10);
-        EXPECT_EQ(config->pids_limit, 4096);
-        EXPECT_EQ(config->address_pools,
+        Config config;
+        EXPECT_EQ(load(scratch / name, Missing::is_empty, &config), Lines{});
+        EXPECT_EQ(config.defaults.network, "bridge");
+        EXPECT_EQ(config.stop_timeout, 10);
+        EXPECT_EQ(config.pids_limit, 4096);
+        EXPECT_EQ(config.address_pools,
                   (std::vector<std::pair<std::string, int>>{{"172.16.0.0/12", 20}, {"192.168.0.0/16", 24}}));
     }
-    auto missing = load(scratch / "nothing", Missing::is_error);
-    ASSERT_FALSE(missing);
-    EXPECT_NE(missing.error().text.find("nothing"), std::string::npos);
+    Config config;
+    const Lines missing = load(scratch / "nothing", Missing::is_error, &config);
+    ASSERT_EQ(missing.size(), 1u);
+    EXPECT_NE(missing[0].find("nothing"), std::string::npos);
 }
 
 TEST(Config, reads_every_key_and_comments) {
@@ -79,9 +84,12 @@ TEST(Config, reads_every_key_and_comments) {
 }
 
 TEST(Config, says_where_an_unknown_key_is_and_what_was_meant) {
-    EXPECT_EQ(problem("{\n  \"stop_timout\": 5}"), "2:3: \"stop_timout\": unknown key; did you mean \"stop_timeout\"?");
+    const std::string top = problem("{\n  \"stop_timout\": 5}");
+    EXPECT_TRUE(top.starts_with("2:3: \"stop_timout\": unknown key; known are name, drivers, ")) << top;
+    EXPECT_TRUE(top.ends_with("; did you mean \"stop_timeout\"?")) << top;
     EXPECT_EQ(problem("{\"default\": {\n    \"netwrok\": \"x\"}}"),
-              "2:5: \"default.netwrok\": unknown key; did you mean \"network\"?");
+              "2:5: \"default.netwrok\": unknown key; known are network, volume, layer, runtime, host_network, "
+              "none_network; did you mean \"network\"?");
     EXPECT_NE(problem("{\"drivers\": {\"nfs\": {\"zzzzzzzz\": 1}}}").find("known are use, options, isolation"),
               std::string::npos);
 }
@@ -94,13 +102,16 @@ TEST(Config, says_what_was_found_and_what_is_allowed) {
               "1:2: \"stop_timeout\": found the number -1, must be a whole number from 0 to 3600");
     EXPECT_EQ(problem("{\"stop_timeout\": \"10\"}"),
               "1:2: \"stop_timeout\": found the text \"10\", must be a whole number from 0 to 3600");
-    EXPECT_EQ(problem("{\"dns\": [\n\"1.1.1.1\",\n  \"x\"]}"), "3:3: \"dns.1\": found \"x\", must be an IP address");
+    EXPECT_EQ(problem("{\"dns\": [\n\"1.1.1.1\",\n  \"x\"]}"),
+              "3:3: \"dns.1\": found the text \"x\", must be an IP address");
     EXPECT_EQ(problem("{\"drivers\": {\"path\": [\"rel\"]}}"),
-              "1:23: \"drivers.path.0\": found \"rel\", must be an absolute path");
+              "1:23: \"drivers.path.0\": found the text \"rel\", must be an absolute path");
     for (const char* text : {"[]",
                              "3",
                              "{\"drivers\": []}",
                              "{\"drivers\": {\"a b\": {}}}",
+                             "{\"drivers\": {\"NFS\": {}}}",
+                             "{\"drivers\": {\"nfs\": {\"use\": \"a.b\"}}}",
                              "{\"drivers\": {\"nfs\": []}}",
                              "{\"drivers\": {\"nfs\": {\"options\": 3}}}",
                              "{\"drivers\": {\"nfs\": {\"isolation\": true}}}",
@@ -132,15 +143,55 @@ TEST(Config, says_where_it_is_no_json) {
               std::string::npos);
 }
 
-TEST(Config, tells_of_every_problem) {
+TEST(Config, tells_of_every_problem_in_the_order_of_the_file) {
     Config config;
-    EXPECT_EQ(check("{\"a\": 1, \"b\": 2, \"log_level\": 3}", "f", &config).size(), 3u);
+    const std::string text =
+        "{\"stop_timeout\": -1,\n\"dns\": [\"x\", 1, \"1.1.1.1\", \"y\"],\n\"a\": 1, \"a\": 2,\n\"name\": \"UPPER\", "
+        "\"name\": "
+        "\"b\",\n\"log_level\": 3}";
+    const Lines all = check(text, "f", &config);
+    Lines places;
+    for (const std::string& one : all) places.push_back(one.substr(2, one.find(": ") - 2));
+    EXPECT_EQ(places, (Lines{"1:2", "2:9", "2:14", "2:28", "3:9", "3:9", "4:18", "5:1"}))
+        << ::testing::PrintToString(all);
+    EXPECT_EQ(config.dns, Lines{"1.1.1.1"});
     Scratch scratch;
-    ASSERT_TRUE(write_file(scratch / "f", "{\"a\": 1, \"b\": 2, \"log_level\": 3}"));
-    auto refused = load(scratch / "f");
-    ASSERT_FALSE(refused);
-    EXPECT_TRUE(refused.error().text.ends_with("(and 2 more problems)")) << refused.error().text;
-    EXPECT_TRUE(refused.error().text.starts_with(scratch / "f:1:2: ")) << refused.error().text;
+    ASSERT_TRUE(write_file(scratch / "f", text));
+    const Lines of_file = load(scratch / "f", Missing::is_error, &config);
+    ASSERT_EQ(of_file.size(), all.size());
+    EXPECT_TRUE(of_file[0].starts_with(scratch / "f:1:2: ")) << of_file[0];
+}
+
+TEST(Config, a_problem_is_one_line_whatever_the_file_holds) {
+    Config config;
+    for (const std::string& one : check(R"({"a\nb": 1, "default": {"network": "x\u001b[2J\n"}})", "f", &config))
+        EXPECT_EQ(std::count_if(one.begin(), one.end(), [](unsigned char c) { return c < 0x20; }), 0) << one;
+}
+
+// No file of a driver is needed for a name that stands for none.
+TEST(Config, holds_names_of_drivers_against_those_there_are) {
+    Scratch scratch;
+    const std::string drivers = scratch / "drivers";
+    ASSERT_TRUE(make_directories(drivers));
+    for (const char* file : {"network-bridge.so", "network-host.so", "volume-local.so", "layer-overlayfs.so"})
+        ASSERT_TRUE(write_file(drivers + "/" + file, ""));
+    Installed installed;
+    installed.drivers.path = {drivers};
+    Config config;
+    EXPECT_EQ(check("{\"default\": {\"network\": \"bridge\"}, \"drivers\": {\"local\": {}}}", "f", &config, &installed),
+              Lines{});
+    EXPECT_EQ(
+        check("{\"default\": {\"network\": \"brigde\",\n\"layer\": \"local\"},\n\"drivers\": {\"nfs\": {},\n\"fast\": "
+              "{\"use\": \"lokal\"}}}",
+              "f", &config, &installed),
+        (Lines{"f:1:14: \"default.network\": no network driver \"brigde\"; there are: \"bridge\", \"host\"; did you "
+               "mean \"bridge\"?",
+               "f:2:1: \"default.layer\": no layer driver \"local\"; \"local\" is a volume driver; there are: "
+               "\"overlayfs\"",
+               "f:3:13: \"drivers.nfs\": found \"nfs\", no driver of that name is in " + drivers +
+                   "; there are: \"bridge\", \"host\", \"local\", \"overlayfs\"",
+               "f:4:10: \"drivers.fast.use\": found \"lokal\", no driver of that name is in " + drivers +
+                   "; there are: \"bridge\", \"host\", \"local\", \"overlayfs\"; did you mean \"local\"?"}));
 }
 
 TEST(Config, names_an_engine_after_its_root) {

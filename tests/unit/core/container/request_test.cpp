@@ -11,6 +11,7 @@
 #include "core/container/spec.hpp"
 #include "core/container/view.hpp"
 #include "core/daemon/api/parameters.hpp"
+#include "tests/unit/core/store/bent.hpp"
 
 namespace gantry::container {
 namespace {
@@ -91,9 +92,79 @@ TEST(CreateRequest, survives_the_store) {
     EXPECT_EQ(back->to_body(), c->to_body());
 }
 
-TEST(CreateRequest, refuses_a_damaged_record) {
+// A request with something in every part of the configuration that has parts.
+Result<Container> full_container() {
+    GANTRY_TRY(Container c, read(Json::parse(R"({"Image": "x", "Env": ["A=1"], "Labels": {"a": "b"}, "StopTimeout": 3,
+      "Healthcheck": {"Test": ["CMD", "true"], "Interval": 1000000000, "Retries": 2},
+      "HostConfig": {"Binds": ["/a:/b"], "Ulimits": [{"Name": "nofile", "Soft": 1, "Hard": 2}], "CapAdd": ["NET_RAW"],
+        "PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}], "81/tcp": null},
+        "Devices": [{"PathOnHost": "/dev/null", "PathInContainer": "/dev/n", "CgroupPermissions": "rwm"}],
+        "BlkioDeviceReadBps": [{"Path": "/dev/null", "Rate": 5}], "Sysctls": {"a.b": "1"}, "Init": true,
+        "LogConfig": {"Type": "local", "Config": {"max-size": "1m"}}, "MaskedPaths": ["/x"], "MemorySwappiness": 5},
+      "NetworkingConfig": {"EndpointsConfig": {"front": {"Aliases": ["x"]}}}})")));
+    c.id = std::string(64, 'a');
+    c.name = "web";
+    c.mounts.push_back({"bind", "", "", "/a", "/b", "ro", "rprivate", false, true, false, true, false, "", {"x"}});
+    return c;
+}
+
+TEST(StoredContainer, refuses_a_damaged_record) {
+    auto c = full_container();
+    ASSERT_TRUE(c) << c.error().text;
+    ASSERT_TRUE(Container::from_body(c->id, c->name, c->to_body()));
     EXPECT_FALSE(Container::from_body("x", "y", Json{{"created", "yesterday"}}));
     EXPECT_FALSE(Container::from_body("x", "y", Json::object()));
+    for (const test::Bent& bent : test::bent(c->to_body())) {
+        auto read = Container::from_body(c->id, c->name, bent.body);
+        if (!read) {
+            EXPECT_EQ(read.error().code, Code::corrupt) << bent.where;
+            continue;
+        }
+        // What is taken is taken as it is, and nobody who uses it trips over it.
+        EXPECT_EQ(read->to_body(), bent.body) << bent.where;
+        EXPECT_NO_THROW({
+            (void)read->terminal();
+            (void)read->open_stdin();
+            (void)read->auto_remove();
+            (void)read->network_mode();
+            (void)read->stop_signal();
+            (void)network_wishes(*read);
+            (void)log_settings(read->host_config["LogConfig"], "/");
+            (void)read->host_config["RestartPolicy"].value("Name", "");
+            (void)read->host_config["RestartPolicy"].value("MaximumRetryCount", std::int64_t{0});
+            (void)read->host_config["CgroupParent"].get<std::string>();
+            (void)read->config.value("StopTimeout", 10);
+        }) << bent.where;
+    }
+}
+
+TEST(StoredContainer, has_every_member_of_its_record) {
+    auto c = full_container();
+    ASSERT_TRUE(c) << c.error().text;
+    for (const test::Bent& bent : test::without_each(c->to_body()))
+        EXPECT_EQ(bool(Container::from_body(c->id, c->name, bent.body)), bent.where == "no health") << bent.where;
+    for (const char* part : {"state", "host_config"})
+        for (const test::Bent& bent : test::without_each(c->to_body()[part])) {
+            Json body = c->to_body();
+            body[part] = bent.body;
+            EXPECT_EQ(bool(Container::from_body(c->id, c->name, body)), bent.where == "no with_volumes") << bent.where;
+        }
+}
+
+TEST(CreateRequest, what_it_takes_can_be_read_back_from_the_store) {
+    const Json good = Json::parse(R"({"Cmd": ["x"], "OnBuild": null, "HostConfig": {"Binds": null, "CapDrop": null,
+      "ExtraHosts": null, "GroupAdd": null, "Links": null, "SecurityOpt": null, "Init": null, "PidsLimit": null,
+      "MaskedPaths": null, "DeviceCgroupRules": null, "MemorySwappiness": null, "VolumesFrom": null, "Memory": 0,
+      "Ulimits": null, "Mounts": null, "Tmpfs": {}, "LogConfig": {"Type": "local"}, "RestartPolicy": {"Name": ""}}})");
+    ASSERT_TRUE(read(good)) << error_of(good);
+    for (const test::Bent& bent : test::bent(good)) {
+        if (!bent.body.is_object()) continue;
+        auto c = read(bent.body);
+        if (!c) continue;
+        c->id = std::string(64, 'a');
+        auto back = Container::from_body(c->id, "web", c->to_body());
+        EXPECT_TRUE(back) << bent.where << ": " << back.error().text;
+    }
 }
 
 TEST(Capabilities, default_set_is_the_documented_eleven) {

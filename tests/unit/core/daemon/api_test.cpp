@@ -44,8 +44,8 @@ protected:
         ASSERT_TRUE(networks) << networks.error().text;
         networks_ = std::move(networks).value();
         events_ = std::make_unique<daemon::EventBus>(*store_, 100);
-        deps_ = std::unique_ptr<daemon::Deps>(new daemon::Deps{config_, *store_, *drivers_, settings, *images_,
-                                                               *volumes_, *networks_, *events_, "unit", "engine-id",
+        deps_ = std::unique_ptr<daemon::Deps>(new daemon::Deps{live_, *store_, *drivers_, settings, *images_, *volumes_,
+                                                               *networks_, *events_, "unit", "engine-id",
                                                                scratch_ / "root", scratch_ / "run"});
         deps_->container_counts = [] { return daemon::ContainerCounts{3, 1, 0, 2}; };
         deps_->user_of_image = [](const std::string&) { return std::string(); };
@@ -90,6 +90,7 @@ protected:
     }
 
     config::Config config_;
+    config::Live live_{config_};
     std::unique_ptr<store::Store> store_;
     std::unique_ptr<driver::Registry> drivers_;
     std::unique_ptr<image::ImageStore> images_;

@@ -76,6 +76,21 @@ TEST_F(Garbage, keeps_what_a_damaged_image_needs) {
     EXPECT_EQ(layer_keys().size(), 2u);
 }
 
+TEST_F(Garbage, keeps_what_a_record_of_another_shape_still_names) {
+    const auto archive = archive_of("a:1", "1");
+    ASSERT_TRUE(load(archive.tar()));
+    auto object = store->get("image", archive.id());
+    ASSERT_TRUE(object && *object);
+    (*object)->body["tags"] = nullptr;
+    ASSERT_TRUE(store->put("image", **object));
+    const auto blobs = files_below("images");
+    open();
+    ASSERT_EQ(images->damage().size(), 1u);
+    ASSERT_TRUE(images->collect_garbage({}));
+    EXPECT_EQ(layer_keys().size(), 2u);
+    EXPECT_EQ(files_below("images"), blobs);
+}
+
 TEST_F(Garbage, runs_beside_loads) {
     std::atomic<bool> stop = false;
     std::atomic<int> failures = 0;

@@ -47,7 +47,13 @@ struct DockerArchive {
         for (const LayerBytes& layer : layers) names.push_back(layer.diff_id().substr(7) + "/layer.tar");
         return Json::array({Json{{"Config", id().substr(7) + ".json"}, {"RepoTags", tags}, {"Layers", names}}});
     }
-    std::string tar(const Json& manifest) const {
+    std::string tar(const Json& manifest) const { return members(manifest).done(); }
+    std::string tar() const { return tar(manifest()); }
+    // Ends right behind the content of its last member.
+    std::string unpadded_tar() const { return members(manifest()).unpadded(); }
+
+private:
+    TarMaker members(const Json& manifest) const {
         TarMaker maker;
         if (manifest_first) maker.file("manifest.json", manifest.dump());
         for (const LayerBytes& layer : layers)
@@ -55,9 +61,8 @@ struct DockerArchive {
                 .file(layer.diff_id().substr(7) + "/layer.tar", layer.stored);
         maker.file(id().substr(7) + ".json", config_text());
         if (!manifest_first) maker.file("manifest.json", manifest.dump());
-        return maker.done();
+        return maker;
     }
-    std::string tar() const { return tar(manifest()); }
 };
 
 // An OCI layout, whose parts a test can bend.

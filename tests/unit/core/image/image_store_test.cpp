@@ -179,6 +179,57 @@ TEST_F(ImageStoreTest, a_damaged_image_is_set_aside_and_mended_by_loading_it_aga
     EXPECT_TRUE(images->find("web:1"));
 }
 
+TEST_F(ImageStoreTest, an_image_with_a_record_of_another_shape_is_set_aside_and_mended_by_loading_it_again) {
+    const DockerArchive archive = web();
+    for (const Json& body :
+         {Json::object(), Json{{"name", 5}}, Json{{"tags", nullptr}, {"layers", {{"a", nullptr}}}}}) {
+        ASSERT_TRUE(load(archive.tar()));
+        ASSERT_TRUE(load(web("2", "fine:1").tar()));
+        ASSERT_TRUE(store->put("image", {archive.id(), "", 1, body}));
+        open();
+        EXPECT_FALSE(images->find("web:1"));
+        EXPECT_FALSE(images->find(archive.id()));
+        EXPECT_EQ(images->list().size(), 1u);
+        ASSERT_EQ(images->damage().size(), 1u);
+        EXPECT_EQ(images->damage()[0].id, archive.id());
+        ASSERT_TRUE(load(archive.tar()));
+        EXPECT_EQ((*images->find("web:1"))->layers.size(), 2u);
+        EXPECT_TRUE(images->damage().empty());
+    }
+}
+
+TEST_F(ImageStoreTest, loads_archives_and_layers_that_end_without_padding) {
+    // umoci and others end a tar right behind the content of its last file.
+    const std::string layer = TarMaker().file("first", "1").file("last", "the end").unpadded();
+    ASSERT_NE(layer.size() % 512, 0u);
+    const DockerArchive archive{{LayerBytes(layer)}};
+    auto names = load(archive.tar());
+    ASSERT_TRUE(names) << names.error().text;
+    const std::string root = fs_of((*images->find("web:1"))->top_layer());
+    EXPECT_EQ(test::content_of(root + "/last"), "the end");
+
+    DockerArchive whole = web();
+    const std::string outer = whole.unpadded_tar();
+    ASSERT_NE(outer.size() % 512, 0u);
+    names = load(outer);
+    ASSERT_TRUE(names) << names.error().text;
+    EXPECT_EQ((*images->find("web:1"))->id, whole.id());
+}
+
+TEST_F(ImageStoreTest, refuses_archives_and_layers_that_end_within_a_file) {
+    const std::string layer = TarMaker().file("first", "1").file("last", "the end").unpadded();
+    const DockerArchive archive{{LayerBytes(layer.substr(0, layer.size() - 1))}};
+    EXPECT_FALSE(load(archive.tar()));
+    const std::string outer = web().unpadded_tar();
+    EXPECT_FALSE(load(outer.substr(0, outer.size() - 1)));
+    EXPECT_FALSE(load(DockerArchive{{LayerBytes(layer + std::string(1, '\0'))}}.tar())) << "cut within the padding";
+    EXPECT_FALSE(load(outer + std::string(1, '\0'))) << "cut within the padding";
+    // Nor is a cut header taken for the end.
+    const std::string good = web().tar();
+    EXPECT_FALSE(load(good.substr(0, 512 + 300)));
+    expect_empty();
+}
+
 TEST_F(ImageStoreTest, removing_one_of_several_tags_only_takes_the_tag) {
     ASSERT_TRUE(load(web().tar()));
     ASSERT_TRUE(images->tag("web:1", "web:2"));

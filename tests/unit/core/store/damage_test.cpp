@@ -112,6 +112,32 @@ TEST(StoreDamage, reports_an_object_whose_body_is_not_json_and_keeps_it) {
     EXPECT_TRUE((*store)->put("k", {"a", "", 0, Json::object()}));
 }
 
+TEST(StoreDamage, reports_an_intent_whose_detail_is_no_object_and_still_gives_it) {
+    Scratch scratch;
+    {
+        auto store = Store::open(scratch / "store.db");
+        for (const char* id : {"a", "b", "c", "d"})
+            ASSERT_TRUE((*store)->begin_intent("container", id, "create", {{"layer", id}}));
+    }
+    run_sql(scratch / "store.db",
+            "UPDATE intents SET detail='{\"x\":' WHERE id='a'; UPDATE intents SET detail='[1]' WHERE id='b';"
+            "UPDATE intents SET detail='null' WHERE id='c'");
+    auto store = Store::open(scratch / "store.db");
+    ASSERT_TRUE(store);
+    std::vector<Damage> damage;
+    auto intents = (*store)->intents(&damage);
+    ASSERT_TRUE(intents);
+    ASSERT_EQ(intents->size(), 4u);
+    for (std::size_t i = 0; i < 3; ++i) {
+        EXPECT_EQ((*intents)[i].operation, "create");
+        EXPECT_EQ((*intents)[i].detail, Json::object());
+    }
+    EXPECT_EQ((*intents)[3].detail, (Json{{"layer", "d"}}));
+    ASSERT_EQ(damage.size(), 3u);
+    EXPECT_EQ(damage[0].kind, "container");
+    EXPECT_EQ(damage[2].id, "c");
+}
+
 TEST(StoreDamage, names_the_path_it_cannot_open) {
     auto refused = Store::open("/proc/nothing/store.db");
     ASSERT_FALSE(refused);

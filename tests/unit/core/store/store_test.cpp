@@ -102,6 +102,9 @@ TEST(Store, lets_one_owner_claim_a_key) {
     EXPECT_EQ(store->claims("address")->size(), 1u);
     ASSERT_TRUE(store->release_all("address", "e1"));
     EXPECT_TRUE(store->claim("address", "172.17.0.2", "e2"));
+    ASSERT_TRUE(store->release_owner("e2"));
+    EXPECT_TRUE(store->claims("address")->empty());
+    EXPECT_TRUE(store->claims("port")->empty());
 }
 
 TEST(Store, keeps_an_intent_until_it_is_ended) {

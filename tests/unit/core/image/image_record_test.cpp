@@ -1,0 +1,66 @@
+#include "core/image/image_record.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/core/store/bent.hpp"
+
+namespace gantry::image {
+namespace {
+
+std::string digest(char c) { return "sha256:" + std::string(64, c); }
+
+store::Object good() {
+    Image image;
+    image.id = digest('a');
+    image.tags = {"web:1"};
+    image.repo_digests = {"web@" + digest('d')};
+    image.layers = {digest('b'), digest('c')};
+    image.layer_sizes = {10, 20};
+    image.size = 30;
+    return to_object({std::make_shared<const Image>(std::move(image)), digest('d'), {{digest('e'), 5}, {"", 0}}});
+}
+
+}  // namespace
+
+TEST(ImageRecord, of_a_wrong_shape_is_refused) {
+    const store::Object object = good();
+    ASSERT_TRUE(from_object(object, Json::object()));
+    for (const test::Bent& one : test::bent(object.body)) {
+        auto read = from_object({object.id, "", 1, one.body}, Json::object());
+        if (read)
+            EXPECT_EQ(to_object(*read).body, one.body) << one.where;
+        else
+            EXPECT_EQ(read.error().code, Code::corrupt) << one.where;
+        EXPECT_NO_THROW((void)references_of({object.id, "", 1, one.body})) << one.where;
+    }
+    for (const test::Bent& one : test::without_each(object.body))
+        EXPECT_FALSE(from_object({object.id, "", 1, one.body}, Json::object())) << one.where;
+}
+
+TEST(ImageRecord, whose_parts_do_not_fit_together_is_refused) {
+    auto with = [](const char* key, Json value) {
+        store::Object object = good();
+        object.body[key] = std::move(value);
+        return bool(from_object(object, Json::object()));
+    };
+    EXPECT_FALSE(with("manifest", "../../etc/passwd"));
+    EXPECT_FALSE(with("layers", Json::array({digest('b')})));
+    EXPECT_FALSE(with("layers", Json::array({digest('b'), "../x"})));
+    EXPECT_FALSE(with("layer_sizes", Json::array()));
+    EXPECT_FALSE(with("blobs", Json::array({{{"digest", "x"}, {"size", 1}}, {{"digest", ""}, {"size", 1}}})));
+    EXPECT_TRUE(with("manifest", ""));
+    store::Object object = good();
+    object.id = "../x";
+    EXPECT_FALSE(from_object(object, Json::object()));
+}
+
+TEST(ImageRecord, that_is_damaged_still_names_what_it_refers_to) {
+    store::Object object = good();
+    object.body["tags"] = nullptr;
+    object.body["blobs"][1] = 5;
+    const References references = references_of(object);
+    EXPECT_EQ(references.layers, (std::vector<std::string>{digest('b'), digest('c')}));
+    EXPECT_EQ(references.blobs, (std::vector<std::string>{digest('a'), digest('d'), digest('e')}));
+}
+
+}  // namespace gantry::image
