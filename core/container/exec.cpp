@@ -13,14 +13,17 @@ namespace gantry::container {
 Result<std::string> ContainerService::exec_create(const std::string& ref, const Json& body) {
     GANTRY_CHECK(launcher_ready());
     GANTRY_TRY(EntryPtr entry, find(ref));
-    Container c = entry->snapshot();
-    if (c.state.status == Status::paused)
-        return fail(Code::conflict, "Container " + c.id + " is paused, unpause the container before exec");
-    if (!c.active()) return fail(Code::conflict, "Container " + c.id + " is not running");
+    {
+        std::lock_guard lock(entry->mutex);
+        const Container& c = entry->record;
+        if (c.state.status == Status::paused)
+            return fail(Code::conflict, "Container " + c.id + " is paused, unpause the container before exec");
+        if (!c.active()) return fail(Code::conflict, "Container " + c.id + " is not running");
+    }
     if (!body.contains("Cmd") || body["Cmd"].empty()) return fail(Code::invalid, "No exec command specified");
     auto execution = std::make_shared<Execution>();
     execution->id = new_id();
-    execution->container_id = c.id;
+    execution->container_id = entry->id();
     execution->config = body;
     {
         std::lock_guard lock(index_mutex_);

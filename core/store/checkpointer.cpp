@@ -74,6 +74,8 @@ void Checkpointer::work() {
         lock.unlock();
         make_room();
         checkpoint();
+        // One that moved the whole log cuts the file back to its pages, and the room with it.
+        make_room();
         lock.lock();
     }
 }

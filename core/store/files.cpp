@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include "core/base/files.hpp"
@@ -59,6 +60,18 @@ Mark read_mark(const std::string& path) {
 Result<void> write_mark(const std::string& path, Mark mark) {
     GANTRY_TRY(UniqueFd fd, open_file(mark_file(path), O_WRONLY | O_CREAT, 0600));
     return write_all(fd.get(), mark == Mark::closed ? closed_text : open_text);
+}
+
+std::string mend_end_of_file(const std::string& path) {
+    constexpr std::int64_t page = 4096;
+    auto fd = open_file(path, O_RDWR);
+    struct stat info {};
+    if (!fd || ::fstat(fd->get(), &info) != 0 || info.st_size % page == 0) return {};
+    const std::int64_t number = info.st_size / page + 1;
+    std::string reason = "the file was cut within its page " + std::to_string(number);
+    if (::ftruncate(fd->get(), number * page) != 0)
+        reason += "; its end cannot be mended: " + std::string(std::strerror(errno));
+    return reason;
 }
 
 std::string damage_of_log(const std::string& path) {

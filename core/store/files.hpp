@@ -13,6 +13,10 @@ enum class Mark { none = 1, open, closed };
 Mark read_mark(const std::string& path);
 Result<void> write_mark(const std::string& path, Mark mark);
 
+// Why the file of the store at `path` has been cut, which is told once: it ends within a page, as SQLite leaves none; zeros
+// complete that page. "": it does not. What was lost with the page is found when the store is looked at.
+std::string mend_end_of_file(const std::string& path);
+
 // Why the write-ahead log of the store at `path` lacks something in its middle; "": it does not. A torn end, as a power
 // cut leaves it, is none.
 std::string damage_of_log(const std::string& path);

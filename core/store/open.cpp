@@ -98,6 +98,7 @@ std::string unnoticed_damage(const std::string& path) {
     if (!path_exists(path)) return "the file is missing";
     if (mark == Mark::open && !path_exists(path + "-wal"))
         return "its log is missing: what was not moved out of it is lost";
+    if (std::string reason = mend_end_of_file(path); !reason.empty()) return reason;
     return damage_of_log(path);
 }
 

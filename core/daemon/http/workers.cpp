@@ -1,5 +1,6 @@
 #include "core/daemon/http/workers.hpp"
 
+#include <malloc.h>
 #include <pthread.h>
 
 #include <exception>
@@ -89,7 +90,15 @@ void Workers::run(const std::shared_ptr<State>& state) {
             state->wake.wait_for(lock, idle_time, [&] { return state->stop || !state->queue.empty(); });
             --state->idle;
         }
-        if (state->queue.empty()) break;  // nothing came in all this time, or it is the end
+        if (state->queue.empty()) {  // nothing came in all this time, or it is the end
+            if (state->threads > 1 || state->stop) break;
+            // The last one: what a burst of requests needed goes back.
+            lock.unlock();
+            ::malloc_trim(0);
+            lock.lock();
+            if (state->queue.empty()) break;
+            continue;
+        }
         {
             Job job = std::move(state->queue.front());
             state->queue.pop_front();

@@ -70,6 +70,28 @@ TEST(StoreDamage, moves_a_database_with_broken_pages_aside) {
     }
 }
 
+TEST(StoreDamage, tells_once_of_a_file_that_was_cut_within_a_page) {
+    Scratch scratch;
+    {
+        auto store = Store::open(scratch / "store.db");
+        ASSERT_TRUE(store);
+        ASSERT_TRUE((*store)->put("k", {"1", "", 0, Json::object()}));
+    }
+    const std::string path = scratch / "store.db";
+    // Behind its pages the file has room that was taken ahead: nothing is lost there.
+    ASSERT_EQ(::truncate(path.c_str(), static_cast<off_t>(std::filesystem::file_size(path)) - 7), 0);
+    std::string reason;
+    {
+        auto store = Store::open(path, &reason);
+        ASSERT_TRUE(store) << store.error().text;
+        EXPECT_NE(reason.find("cut within its page"), std::string::npos) << reason;
+        EXPECT_EQ((*store)->list("k")->size(), 1u);
+    }
+    reason.clear();
+    ASSERT_TRUE(Store::open(path, &reason));
+    EXPECT_EQ(reason, "");
+}
+
 TEST(StoreDamage, takes_an_empty_file_for_a_new_store) {
     Scratch scratch;
     ASSERT_TRUE(write_file(scratch / "store.db", ""));
