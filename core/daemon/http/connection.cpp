@@ -202,7 +202,7 @@ void Connection::end_pump(bool complete) {
 
 bool Connection::send(std::initializer_list<std::string_view> pieces) {
     const Output::State state = output_.send(pieces);
-    if (state == Output::State::waiting)
+    if (state == Output::State::waiting && !core_->drained())
         asio::dispatch(core_->io(), [self = shared_from_this()] { self->flush_when_writable(); });
     return state != Output::State::gone;
 }
@@ -225,6 +225,7 @@ void Connection::flush_when_writable() {
 }
 
 void Connection::exchange_over(std::uint64_t exchange, After after) {
+    if (core_->drained()) return;
     auto over = [self = shared_from_this(), exchange, after] {
         if (self->state_ == State::handling && self->exchange_ == exchange) self->end_exchange(after);
     };
@@ -274,6 +275,7 @@ void Connection::close_gently() {
 // --- the client's end, and ours ---
 
 void Connection::watch(std::uint64_t exchange, std::function<void()> gone) {
+    if (core_->drained()) return;
     asio::dispatch(core_->io(), [self = shared_from_this(), exchange, gone = std::move(gone)]() mutable {
         if (self->exchange_ != exchange || self->state_ == State::reading) return;
         if (self->state_ == State::closed) {
@@ -340,7 +342,7 @@ Result<Hijacked> Connection::give_away(std::string_view head) {
     given.socket.reset(::fcntl(fd_, F_DUPFD_CLOEXEC, 3));
     const int error = errno;
     given.early = reader_.take_rest();
-    asio::post(core_->io(), [self = shared_from_this()] { self->surrender(); });
+    if (!core_->drained()) asio::post(core_->io(), [self = shared_from_this()] { self->surrender(); });
     if (sent != Output::State::clear) return fail(Code::cancelled, "the client has gone");
     if (!given.socket) return fail_errno("take over the connection", error);
     const int flags = ::fcntl(given.socket.get(), F_GETFL);

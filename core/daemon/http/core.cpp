@@ -30,7 +30,7 @@ void Core::post(std::function<void()> work) {
 }
 
 void Core::relieve_soon() {
-    if (relieving_) return;
+    if (relieving_ || drained_) return;
     relieving_ = true;
     relief_.expires_after(std::chrono::milliseconds(20));
     relief_.async_wait([self = shared_from_this()](const boost::system::error_code& ec) {
@@ -42,7 +42,7 @@ void Core::relieve_soon() {
 }
 
 void Core::start_ticking() {
-    if (ticking_) return;
+    if (ticking_ || drained_) return;
     ticking_ = true;
     // Often enough for the shortest deadline, seldom enough to cost nothing.
     const int shortest = std::min({limits_.header_ms, limits_.body_idle_ms, limits_.keep_alive_ms, 2000});
@@ -71,6 +71,15 @@ void Core::begin_stop() {
     for (auto& connection : all) connection->on_server_stop();
     end_stop_if_done();
     if (!io_.stopped()) start_ticking();
+}
+
+void Core::drain() {
+    drained_ = true;
+    timer_.cancel();
+    relief_.cancel();
+    io_.restart();
+    io_.poll();
+    io_.stop();
 }
 
 void Core::end_stop_if_done() {

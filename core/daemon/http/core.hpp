@@ -25,6 +25,8 @@ public:
     const Limits& limits() const { return limits_; }
     Workers& workers() { return workers_; }
     bool stopping() const { return stopping_; }
+    // Nothing runs on the reactor any more: what is posted there would stay, and hold what it refers to. Any thread.
+    bool drained() const { return drained_; }
     // Runs work on a worker; more of them are made where all wait for something. Any thread.
     void post(std::function<void()> work);
     bool on_reactor() const { return std::this_thread::get_id() == reactor_.load(std::memory_order_relaxed); }
@@ -36,6 +38,8 @@ public:
     std::size_t connections() const { return connections_.size(); }
     // Idle connections end now, others when they are answered, all after a second; then the reactor stops.
     void begin_stop();
+    // After the reactor has stopped: what still waits in it holds this object, and is let go of.
+    void drain();
 
 private:
     // Looks after deadlines for as long as there is anything to look after.
@@ -51,7 +55,7 @@ private:
     std::atomic<std::thread::id> reactor_{};
     std::unordered_map<Connection*, std::weak_ptr<Connection>> connections_;
     bool ticking_ = false, relieving_ = false;
-    std::atomic<bool> stopping_ = false;
+    std::atomic<bool> stopping_ = false, drained_ = false;
     std::int64_t stop_at_ms_ = 0;
 };
 

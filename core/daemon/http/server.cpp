@@ -73,10 +73,7 @@ public:
         }
         remove_socket();
         core_->workers().stop();
-        // What was cancelled at the end still holds its connection.
-        core_->io().restart();
-        core_->io().poll();
-        core_->io().stop();
+        core_->drain();
     }
 
     void stop() override {

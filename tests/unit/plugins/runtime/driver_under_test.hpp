@@ -2,6 +2,7 @@
 #pragma once
 #include <gantry/abi/runtime.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 #include <map>
 #include <optional>
@@ -65,7 +66,9 @@ public:
     int status = -1;
     Json mounts;
     std::string seccomp;
-    std::string cgroup() const { return "/gantry-test/" + id; }
+    // Of this process alone: tests run side by side.
+    static std::string cgroup_parent() { return "/gantry-test-" + std::to_string(::getpid()); }
+    std::string cgroup() const { return cgroup_parent() + "/" + id; }
 
 private:
     UniqueFd out_, out_write_, exec_out_;

@@ -73,7 +73,7 @@ TEST(NativeContainer, has_namespaces_of_its_own_and_the_host_sees_no_mount_of_it
     EXPECT_EQ(box.wait(box.pid), 128 + SIGKILL);
     EXPECT_EQ(host_mounts(), before);
     EXPECT_FALSE(cgroup_exists(box.cgroup()));
-    EXPECT_FALSE(cgroup_exists("/gantry-test"));
+    EXPECT_FALSE(cgroup_exists(Box::cgroup_parent()));
     EXPECT_TRUE(box.remove().ok());
 }
 
@@ -204,7 +204,8 @@ TEST(NativeContainer, reaps_and_forwards_as_init) {
     ASSERT_TRUE(box.start().ok());
     std::this_thread::sleep_for(std::chrono::milliseconds(250));
     auto* stats = box.driver.ability<gantry_runtime_stats>(GANTRY_RUNTIME_STATS);
-    for (const int pid : box.driver.call(stats->pids, {{"id", box.id}}).body["pids"])
+    const Json pids = box.driver.call(stats->pids, {{"id", box.id}}).body["pids"];
+    for (const int pid : pids)
         EXPECT_THAT(read_text("/proc/" + std::to_string(pid) + "/stat"), Not(HasSubstr(") Z "))) << "no zombie is left";
     ASSERT_TRUE(
         box.driver.call(box.driver.runtime()->signal, {{"id", box.id}, {"signal", SIGTERM}, {"all", false}}).ok());

@@ -320,7 +320,7 @@ TEST(NativeSecurity, dies_with_its_monitor) {
     const std::string id = "rt" + std::to_string(monitor) + "-0";
     for (const auto& entry : std::filesystem::directory_iterator("/sys/fs/cgroup"))
         for (const auto& group : std::filesystem::directory_iterator(entry.path()))
-            if (group.path().filename() == "gantry-test") {
+            if (group.path().filename() == "gantry-test-" + std::to_string(monitor)) {
                 for (const auto& inner : std::filesystem::directory_iterator(group.path()))
                     if (inner.is_directory()) ::rmdir(inner.path().c_str());
                 ::rmdir(group.path().c_str());

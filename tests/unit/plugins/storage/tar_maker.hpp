@@ -61,7 +61,8 @@ private:
         return std::to_string(length) + " " + key + "=" + value + "\n";
     }
     static void octal(char* at, std::size_t width, std::uint64_t value) {
-        std::snprintf(at, width, "%0*llo", static_cast<int>(width - 1), static_cast<unsigned long long>(value));
+        at[width - 1] = '\0';
+        for (std::size_t i = width - 1; i > 0; --i, value >>= 3) at[i - 1] = static_cast<char>('0' + (value & 7));
     }
     void block(const std::string& name, char type, std::size_t size, const TarEntry& entry) {
         char header[512] = {};

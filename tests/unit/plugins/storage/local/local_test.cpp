@@ -28,7 +28,8 @@ struct LocalVolume : ::testing::Test {
     }
     void TearDown() override {
         if (!volumes) return;
-        for (const auto& name : call("list", Json::object())->result["volumes"])
+        const Json volumes_left = call("list", Json::object())->result["volumes"];
+        for (const auto& name : volumes_left)
             ::umount2(data(name.get<std::string>()).c_str(), MNT_DETACH);
     }
     std::string data(const std::string& name) const {
