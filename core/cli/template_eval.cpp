@@ -120,7 +120,7 @@ std::string printf_text(const std::vector<Json>& args) {
 
 class Evaluator {
 public:
-    explicit Evaluator(const Json& root) : root_(root) { variables_.emplace_back("$", root); }
+    explicit Evaluator(const Json& root) { variables_.emplace_back("$", root); }
 
     Result<void> run(const std::vector<std::unique_ptr<Template::Node>>& nodes, const Json& dot) {
         for (const auto& node : nodes) {
@@ -337,7 +337,6 @@ private:
         return wrong("function \"" + name + "\" not defined");
     }
 
-    const Json& root_;
     std::vector<std::pair<std::string, Json>> variables_;
     std::string out_;
 };

@@ -141,7 +141,8 @@ int main(int argc, char** argv) {
     app.add_flag("-D,--debug", options.debug, "the same as --log-level debug");
     app.add_flag("--validate", options.validate, "check the configuration and exit");
     app.add_flag("--detach", options.detach, "go into the background; return when the socket answers");
-    app.add_flag("--trace-start", options.trace_start, "log the microseconds of each step of each start, end and removal");
+    app.add_flag("--trace-start", options.trace_start,
+                 "log the microseconds of each step of each start, end and removal");
     app.add_flag("--list-failpoints", options.list_failpoints, "print the failpoints of a test build");
     try {
         app.parse(argc, argv);

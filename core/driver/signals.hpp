@@ -3,6 +3,8 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <initializer_list>
+
 namespace gantry::driver {
 
 // While it lives, new threads are made with every signal blocked that somebody else may wait for. Those that a fault of

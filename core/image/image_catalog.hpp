@@ -1,5 +1,7 @@
 // Which images there are and by which names they are found: a map in memory in front of the store. Thread-safe.
 #pragma once
+#include <atomic>
+
 #include "core/image/blob_store.hpp"
 #include "core/image/image_record.hpp"
 

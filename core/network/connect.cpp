@@ -73,6 +73,7 @@ Result<void> NetworkService::Impl::move_gateway(EndpointRecord from, EndpointRec
 
 Result<Json> NetworkService::connect(std::string_view name, const std::string& container_id,
                                      const std::string& container_name, const EndpointWish& wish, int netns) {
+    std::shared_lock change(impl_->changes);
     Impl& impl = *impl_;
     EndpointWish named = wish;
     named.network = name;
@@ -124,6 +125,7 @@ Result<Json> NetworkService::connect(std::string_view name, const std::string& c
 }
 
 Result<void> NetworkService::disconnect(std::string_view name, const std::string& container_id, int netns, bool force) {
+    std::shared_lock change(impl_->changes);
     Impl& impl = *impl_;
     GANTRY_TRY(NetworkPtr network, impl.find(name));
     GANTRY_TRY(auto driver, impl.driver_of(network));

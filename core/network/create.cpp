@@ -14,6 +14,7 @@
 namespace gantry::network {
 
 Result<Json> NetworkService::create(const Json& body) {
+    std::shared_lock change(impl_->changes);
     GANTRY_TRY(NetworkRecord record, read_create_request(body));
     if (record.name == "default" || record.name == "container")
         return fail(Code::denied, "operation is not permitted on predefined " + record.name + " network");
@@ -77,6 +78,7 @@ Result<Json> NetworkService::create(const Json& body) {
 }
 
 Result<void> NetworkService::remove(std::string_view name_or_id) {
+    std::shared_lock change(impl_->changes);
     GANTRY_TRY(NetworkPtr network, impl_->find(name_or_id));
     GANTRY_TRY(auto driver, impl_->driver_of(network));
     NetworkRecord record;

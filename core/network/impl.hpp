@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <shared_mutex>
 #include <set>
 #include <string>
 #include <vector>
@@ -85,6 +86,9 @@ struct NetworkService::Impl {
     NamesDirectory names;
     NetnsPool pool;
 
+    // Shared by who changes which networks there are or who is in them, alone for reconcile(): what a driver is told that
+    // there shall be must be all, or it takes a network just made for one that nobody has. Taken before the others.
+    std::shared_mutex changes;
     std::mutex names_mutex;  // taken before `mutex`: one writer of names files at a time
     std::mutex mutex;        // never held over a driver call or a write to the store
     std::condition_variable changed;

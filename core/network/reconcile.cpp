@@ -22,6 +22,7 @@ struct Desired {
 
 Result<void> NetworkService::reconcile(const std::set<std::string>& running) {
     Impl& impl = *impl_;
+    std::lock_guard alone(impl.changes);
     Result<void> first;
     auto note = [&](Result<void> result) {
         if (!result && first) first = std::move(result);

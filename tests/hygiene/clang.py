@@ -26,6 +26,9 @@ def main():
         header = os.path.join(ROOT, "core/base/pch.hpp")
         precompiled = {}
 
+        # Flags for the compiler of the build that clang does not have.
+        jobs = [(file, directory, [*flags, "-Wno-unknown-warning-option"]) for file, directory, flags in jobs]
+
         def pch_for(flags):
             """One precompiled header for each set of flags that it depends on; None where there is none."""
             key = tuple(x for x in flags if not x.startswith(("-I", "-isystem")))

@@ -92,7 +92,7 @@ def settled(e):
     and monitors."""
     now = census.own(e)
     return {"mounts": now["mounts"], "links": now["links"], "tables": now["tables"],
-            "processes": [p for p in now["processes"] if p[1].strip() != census.SPARE_MONITOR],
+            "processes": [p for p in now["processes"] if not census.is_spare(p[0])],
             "files": [f for f in now["files"] if "/containers/" in f or "/volumes/" in f]}
 
 

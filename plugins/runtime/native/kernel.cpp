@@ -33,6 +33,15 @@ Result<UniqueFd> open_in_root(int root, std::string_view path, int flags, mode_t
     return fail_errno("open \"" + text + "\" in the container");
 }
 
+Result<UniqueFd> open_plainly(const std::string& path, int flags) {
+    open_how how{};
+    how.flags = static_cast<std::uint64_t>(static_cast<unsigned>(flags)) | O_CLOEXEC;
+    how.resolve = RESOLVE_NO_MAGICLINKS;
+    const long fd = ::syscall(SYS_openat2, AT_FDCWD, path.c_str(), &how, sizeof how);
+    if (fd < 0) return fail_errno("open \"" + path + "\"");
+    return UniqueFd(static_cast<int>(fd));
+}
+
 Result<UniqueFd> make_directories_in_root(int root, std::string_view path, mode_t mode, Links links) {
     // Mostly there already: one call then.
     auto there = open_in_root(root, path, O_PATH | O_DIRECTORY, 0, links);

@@ -14,6 +14,9 @@ namespace gantry::native {
 
 enum class Links { follow, refuse };
 
+// Opens `path` as this process would, but by no magic link on the way (openat2: RESOLVE_NO_MAGICLINKS): /proc/self/exe and
+// /proc/self/fd/N lead to what is not below the root, and are ELOOP.
+Result<UniqueFd> open_plainly(const std::string& path, int flags);
 // Opens `path` as a process whose root is `root` would (openat2: RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS). `flags`
 // as in open(2); O_CLOEXEC added. Links::refuse: a symbolic link anywhere on the way is ELOOP.
 Result<UniqueFd> open_in_root(int root, std::string_view path, int flags, mode_t mode = 0, Links links = Links::follow);

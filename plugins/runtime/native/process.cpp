@@ -191,9 +191,11 @@ Result<std::string> find_program(const std::string& name, const std::vector<std:
     };
     if (name.empty()) return failure(Code::not_found, "executable file not found in $PATH", ENOENT);
     const auto runnable = [](const std::string& path, int& error) {
+        // Before the exec, /proc/self/exe is a program of the host's.
+        auto file = open_plainly(path, O_PATH);
         struct stat about {};
-        if (::stat(path.c_str(), &about) != 0) {
-            error = errno;
+        if (!file || ::fstat(file->get(), &about) != 0) {
+            error = file ? errno : file.error().system_errno;
             return false;
         }
         if (S_ISDIR(about.st_mode)) {
@@ -209,6 +211,8 @@ Result<std::string> find_program(const std::string& name, const std::vector<std:
         if (runnable(name, error)) return name;
         if (error == EISDIR) return failure(Code::denied, "is a directory", error);
         if (error == EACCES) return failure(Code::denied, "permission denied", error);
+        if (error == ELOOP)
+            return failure(Code::denied, "permission denied: it leads out of the container, or in a circle", error);
         if (error == ENOENT || error == ENOTDIR)
             return failure(Code::not_found,
                            "stat " + name + ": " + (error == ENOENT ? "no such file or directory" : "not a directory"),

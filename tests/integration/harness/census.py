@@ -162,12 +162,20 @@ def own(engine):
 
 
 SPARE_NAMESPACES = 8  # network namespaces that a daemon makes ahead
-SPARE_MONITOR = "gantry-spare"  # a process that the launcher has ahead, or is about to have
 
 
 def program(pid):
     """The name of a process's program, as its command line has it."""
     return os.path.basename(_read(f"/proc/{pid}/cmdline").split(b"\0")[0].decode(errors="replace").strip())
+
+
+def is_spare(pid):
+    """A monitor that the launcher has ahead; until it has its own title, it has the launcher's."""
+    name = program(pid)
+    if name != "gantry-launcher":
+        return name == "gantry-spare"
+    status = _read(f"/proc/{pid}/stat").rsplit(b")", 1)[-1].split()
+    return len(status) > 1 and program(int(status[1])) == "gantry-launcher"
 
 
 def namespaces_held(engine):
@@ -197,7 +205,7 @@ def standing(engine):
         "tables": now["tables"],
         "cgroups": now["cgroups"],
         "namespaces": namespaces_held(engine),
-        "processes": sorted(program(pid) for pid, _ in now["processes"] if program(pid) != SPARE_MONITOR),
+        "processes": sorted(program(pid) for pid, _ in now["processes"] if not is_spare(pid)),
         "files": [f for f in now["files"] if not liking.match(f)],
     }
 

@@ -210,6 +210,25 @@ TEST_F(Service, removes_what_no_record_knows) {
     EXPECT_THAT(ruleset(), Not(HasSubstr("4000")));
 }
 
+TEST_F(Service, does_not_take_a_network_just_made_for_an_unfinished_one) {
+    // As at a start: clients create networks while the recovery brings the others in order.
+    std::atomic<bool> over = false;
+    std::thread recovery([&] {
+        while (!over) EXPECT_TRUE(service->reconcile({}));
+    });
+    std::vector<std::string> bridges;
+    for (int i = 0; i < 20; ++i) {
+        auto made = service->create({{"Name", "n" + std::to_string(i)}});
+        EXPECT_TRUE(made) << made.error().text;
+        if (made) bridges.push_back("gb-" + made->at("Id").get<std::string>().substr(0, 12));
+    }
+    over = true;
+    recovery.join();
+    for (int i = 0; i < 20; ++i) EXPECT_TRUE(service->inspect("n" + std::to_string(i))) << i;
+    const std::string there = links();
+    for (const std::string& bridge : bridges) EXPECT_THAT(there, HasSubstr(bridge));
+}
+
 TEST_F(Service, mends_a_bridge_that_somebody_removed) {
     ASSERT_DONE(service->create({{"Name", "one"}}));
     const std::string bridge = "gb-" + service->id_of("one").value().substr(0, 12);

@@ -29,8 +29,7 @@ struct LocalVolume : ::testing::Test {
     void TearDown() override {
         if (!volumes) return;
         const Json volumes_left = call("list", Json::object())->result["volumes"];
-        for (const auto& name : volumes_left)
-            ::umount2(data(name.get<std::string>()).c_str(), MNT_DETACH);
+        for (const auto& name : volumes_left) ::umount2(data(name.get<std::string>()).c_str(), MNT_DETACH);
     }
     std::string data(const std::string& name) const {
         return scratch / ("root/drivers/local/volumes/" + name + "/_data");
