@@ -29,18 +29,27 @@ struct RunDaemon : FakeDaemon {
         on_json("POST /containers/create", 201, R"({"Id":"c1","Warnings":[]})");
         on("POST /containers/c1/attach", [this](const FakeRequest&, int fd) {
             send_upgrade(fd);
-            wait_until([this] { return started; });
-            send_text(fd, output);
+            std::string text;
+            bool echoes = false, waits = false;
+            wait_until([&] {
+                text = output, echoes = echo, waits = until_killed;
+                return started;
+            });
+            send_text(fd, text);
             char block[4096];
-            for (ssize_t n = 0; echo && (n = ::recv(fd, block, sizeof block, 0)) > 0;)
+            for (ssize_t n = 0; echoes && (n = ::recv(fd, block, sizeof block, 0)) > 0;)
                 send_text(fd, frame(1, std::string_view(block, static_cast<std::size_t>(n))));
-            if (until_killed) wait_until([this] { return !killed_by.empty(); });
+            if (waits) wait_until([this] { return !killed_by.empty(); });
             ::shutdown(fd, SHUT_RDWR);
         });
         on("POST /containers/c1/wait", [this](const FakeRequest&, int fd) {
             send_chunked_head(fd);
-            wait_until([this] { return started && (!until_killed || !killed_by.empty()); });
-            send_chunk(fd, R"({"StatusCode":)" + std::to_string(code) + "}");
+            int ended = 0;
+            wait_until([&] {
+                ended = code;
+                return started && (!until_killed || !killed_by.empty());
+            });
+            send_chunk(fd, R"({"StatusCode":)" + std::to_string(ended) + "}");
             send_chunk(fd, "");
         });
         on("POST /containers/c1/start", [this](const FakeRequest&, int fd) {
@@ -69,7 +78,7 @@ struct RunDaemon : FakeDaemon {
 
 TEST(ProgramRun, output_is_taken_apart_and_the_exit_code_is_the_containers) {
     RunDaemon daemon;
-    daemon.code = 7;
+    daemon.set([&] { daemon.code = 7; });
     Ended ended = run_program(daemon, {"run", "--name", "web", "image", "sh", "-c", "x"});
     EXPECT_EQ(ended.code, 7);
     EXPECT_EQ(ended.out, "hello\n");
@@ -105,8 +114,7 @@ TEST(ProgramRun, detached_prints_the_id_and_attaches_nothing) {
 
 TEST(ProgramRun, standard_input_is_sent_whole_and_then_closed) {
     RunDaemon daemon;
-    daemon.echo = true;
-    daemon.output.clear();
+    daemon.set([&] { daemon.echo = true, daemon.output.clear(); });
     std::string input(3 << 20, 'x');
     Ended ended = run_program(daemon, {"run", "-i", "image", "cat"}, input);
     EXPECT_EQ(ended.code, 0);
@@ -116,13 +124,12 @@ TEST(ProgramRun, standard_input_is_sent_whole_and_then_closed) {
 
 TEST(ProgramRun, signals_go_to_the_container) {
     RunDaemon daemon;
-    daemon.until_killed = true;
-    daemon.code = 143;
+    daemon.set([&] { daemon.until_killed = true, daemon.code = 143; });
     Program program(daemon, {"run", "image"});
     daemon.wait_until([&] { return daemon.started; });
     ::kill(program.pid(), SIGTERM);
     EXPECT_EQ(program.wait().code, 143);
-    EXPECT_EQ(daemon.killed_by, "TERM");
+    daemon.set([&] { EXPECT_EQ(daemon.killed_by, "TERM"); });
 }
 
 TEST(ProgramRun, what_cannot_be_started_ends_with_dockers_codes) {
@@ -227,7 +234,7 @@ TEST(ProgramRun, exec_streams_and_ends_with_the_commands_code) {
 
 TEST(ProgramRun, start_attached_passes_the_code_on_and_several_starts_are_listed) {
     RunDaemon daemon;
-    daemon.code = 4;
+    daemon.set([&] { daemon.code = 4; });
     daemon.on_json("GET /containers/web/json", 200,
                    R"({"Id":"c1","Config":{"Tty":false,"OpenStdin":false},"HostConfig":{"AutoRemove":false}})");
     Ended ended = run_program(daemon, {"start", "-a", "web"});

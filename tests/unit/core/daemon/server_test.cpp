@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 
 #include <atomic>
+#include <future>
 
 #include "core/base/files.hpp"
 #include "tests/unit/core/daemon/client.hpp"
@@ -177,18 +178,18 @@ TEST_F(ServerReply, answers_500_for_a_handler_that_throws_or_forgets) {
 }
 
 TEST_F(ServerReply, answers_from_another_thread_after_the_handler_has_returned) {
-    std::vector<std::thread> threads;
+    std::promise<std::thread> made;
     router_.add("GET", "/later", [&](Request, std::shared_ptr<Responder> r) {
-        threads.emplace_back([r] {
+        made.set_value(std::thread([r] {
             ::usleep(50'000);
             r->empty(204);
-        });
+        }));
     });
     start();
     const std::string reply = exchange(get("/later"), "\r\n\r\n");
     EXPECT_EQ(status_line(reply), "HTTP/1.1 204 No Content");
     EXPECT_EQ(reply.find("Content-Length"), std::string::npos);
-    for (auto& thread : threads) thread.join();
+    made.get_future().get().join();
 }
 
 TEST_F(ServerReply, keeps_names_from_becoming_headers) {
