@@ -86,20 +86,30 @@ Result<Json> LauncherClient::ask_on(int socket, Json body, int timeout_ms) {
     return std::move(message->body);
 }
 
-Result<std::pair<UniqueFd, Message>> LauncherClient::begin_request(const Json& body,
-                                                                   const std::vector<monitor::FdToSend>& fds,
-                                                                   int timeout_ms) {
+Result<UniqueFd> LauncherClient::send_request(const Json& body, const Fds& fds) {
+    GANTRY_TRY(UniqueFd connection, connect_or_start());
+    auto sent = monitor::send_with_fds(connection.get(), body, fds);
+    if (sent) return connection;
+    if (sent.error().system_errno == EPIPE || sent.error().system_errno == ECONNRESET) return UniqueFd();
+    return std::move(sent).error();
+}
+
+Result<std::pair<UniqueFd, Message>> LauncherClient::await_answer(UniqueFd connection, const Json& body, const Fds& fds,
+                                                                  int timeout_ms) {
     for (int attempt = 0;; ++attempt) {
-        GANTRY_TRY(UniqueFd connection, connect_or_start());
-        auto sent = monitor::send_with_fds(connection.get(), body, fds);
-        if (!sent && sent.error().system_errno != EPIPE && sent.error().system_errno != ECONNRESET)
-            return std::move(sent).error();
-        auto answer = sent ? receive_message(connection.get(), timeout_ms) : Result<Message>(fail(Code::not_found, ""));
+        auto answer =
+            connection ? receive_message(connection.get(), timeout_ms) : Result<Message>(fail(Code::not_found, ""));
         if (answer && answer->body.contains("error")) return monitor::error_from_json(answer->body["error"]);
         if (answer) return std::pair<UniqueFd, Message>(std::move(connection), std::move(*answer));
         if (answer.error().code != Code::not_found) return std::move(answer).error();
         if (attempt > 0 || connect()) return gone();
+        GANTRY_TRY(connection, send_request(body, fds));
     }
+}
+
+Result<std::pair<UniqueFd, Message>> LauncherClient::begin_request(const Json& body, const Fds& fds, int timeout_ms) {
+    GANTRY_TRY(UniqueFd connection, send_request(body, fds));
+    return await_answer(std::move(connection), body, fds, timeout_ms);
 }
 
 Result<Json> LauncherClient::ask(Json body, int timeout_ms) {
@@ -113,33 +123,60 @@ Result<std::shared_ptr<Monitor>> LauncherClient::adopt(UniqueFd connection, Moni
     return std::shared_ptr<Monitor>(std::move(link));
 }
 
-Result<std::shared_ptr<Monitor>> LauncherClient::launch(LaunchRequest request) {
-    std::vector<monitor::FdToSend> fds;
-    std::vector<UniqueFd> keep;
-    for (const driver::NamedFd& fd : request.fds) fds.emplace_back(fd.name, fd.fd);
-    Json attachments = Json::array();
-    for (const Monitor::Attachment& attachment : request.attachments)
-        attachments.push_back(
-            describe_attachment(attachment, "attach:" + std::to_string(attachments.size()) + ":", fds, keep));
-    Json body{{"op", "launch"},
-              {"acknowledges", true},
-              {"id", request.id},
-              {"driver", request.driver},
-              {"bundle", request.bundle},
-              {"run_dir", request.run_dir},
-              {"exit_file", request.exit_file},
-              {"mounts", std::move(request.mounts)},
-              {"terminal", request.terminal},
-              {"open_stdin", request.open_stdin},
-              {"stdin_once", request.stdin_once},
-              {"seccomp", request.seccomp},
-              {"log", std::move(request.log)},
-              {"attachments", std::move(attachments)}};
-    GANTRY_TRY(auto answered, begin_request(body, fds, launch_ms));
-    auto& [connection, answer] = answered;
-    MonitorLink::Identity identity{request.id, request.exit_file, member<int>(answer.body, "pid"),
-                                   member<int>(answer.body, "monitor_pid"), monitor::take_fd(answer, "monitor")};
-    return adopt(std::move(connection), std::move(identity));
+class LauncherClient::Launching final : public Launch {
+public:
+    Launching(LauncherClient& client, LaunchRequest request)
+        : client_(client), id_(request.id), exit_file_(request.exit_file) {
+        for (const driver::NamedFd& fd : request.fds) fds_.emplace_back(fd.name, fd.fd);
+        attachments_ = std::move(request.attachments);
+        Json attachments = Json::array();
+        for (const Monitor::Attachment& attachment : attachments_)
+            attachments.push_back(
+                describe_attachment(attachment, "attach:" + std::to_string(attachments.size()) + ":", fds_, keep_));
+        body_ = {{"op", "launch"},
+                 {"acknowledges", true},
+                 {"id", request.id},
+                 {"driver", request.driver},
+                 {"bundle", request.bundle},
+                 {"run_dir", request.run_dir},
+                 {"exit_file", request.exit_file},
+                 {"mounts", std::move(request.mounts)},
+                 {"terminal", request.terminal},
+                 {"open_stdin", request.open_stdin},
+                 {"stdin_once", request.stdin_once},
+                 {"seccomp", request.seccomp},
+                 {"log", std::move(request.log)},
+                 {"attachments", std::move(attachments)}};
+    }
+    Result<void> send() {
+        GANTRY_TRY(connection_, client_.send_request(body_, fds_));
+        return {};
+    }
+    Result<std::shared_ptr<Monitor>> wait() override {
+        GANTRY_TRY(auto answered, client_.await_answer(std::move(connection_), body_, fds_, launch_ms));
+        // The monitor has them now: a client must not hold its connection open through us.
+        attachments_.clear();
+        keep_.clear();
+        auto& [connection, answer] = answered;
+        MonitorLink::Identity identity{id_, exit_file_, member<int>(answer.body, "pid"),
+                                       member<int>(answer.body, "monitor_pid"), monitor::take_fd(answer, "monitor")};
+        return client_.adopt(std::move(connection), std::move(identity));
+    }
+
+private:
+    LauncherClient& client_;
+    const std::string id_, exit_file_;
+    std::vector<Monitor::Attachment> attachments_;
+    Fds fds_;
+    std::vector<UniqueFd> keep_;
+    Json body_;
+    UniqueFd connection_;
+};
+
+Result<std::unique_ptr<Launcher::Launch>> LauncherClient::begin_launch(LaunchRequest request) {
+    auto launching = std::make_unique<Launching>(*this, std::move(request));
+    GANTRY_CHECK(launching->send());
+    return std::unique_ptr<Launch>(std::move(launching));
 }
 
 Result<std::shared_ptr<Monitor>> LauncherClient::reconnect(const std::string& id, const std::string& run_dir) {

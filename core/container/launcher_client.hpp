@@ -25,7 +25,7 @@ public:
     // Finds or starts the launcher.
     Result<void> begin();
 
-    Result<std::shared_ptr<Monitor>> launch(LaunchRequest request) override;
+    Result<std::unique_ptr<Launch>> begin_launch(LaunchRequest request) override;
     Result<std::shared_ptr<Monitor>> reconnect(const std::string& id, const std::string& run_dir) override;
     Result<void> warm_seccomp(const std::string& digest, const Json& profile) override;
     Result<int> spawn(const std::vector<std::string>& argv, const std::vector<std::string>& environment,
@@ -40,11 +40,16 @@ private:
     Result<UniqueFd> connect_or_start();
     Result<void> start_program();
     Result<Json> ask(Json body, int timeout_ms);
-    // Sends a request and gives the first answer with its connection. Once more when the launcher has died meanwhile: the
+    class Launching;
+    using Fds = std::vector<std::pair<std::string, int>>;
+    // Sends a request. None: the launcher has died just now, and await_answer asks again.
+    Result<UniqueFd> send_request(const Json& body, const Fds& fds);
+    // The first answer to what was sent on the connection. Sent once more when the launcher has died meanwhile: the
     // connection is closed then in all processes that could have begun with it.
-    Result<std::pair<UniqueFd, Message>> begin_request(const Json& body,
-                                                       const std::vector<std::pair<std::string, int>>& fds,
-                                                       int timeout_ms);
+    Result<std::pair<UniqueFd, Message>> await_answer(UniqueFd connection, const Json& body, const Fds& fds,
+                                                      int timeout_ms);
+    // Both in one.
+    Result<std::pair<UniqueFd, Message>> begin_request(const Json& body, const Fds& fds, int timeout_ms);
     static Result<Json> ask_on(int socket, Json body, int timeout_ms);
     Result<std::shared_ptr<Monitor>> adopt(UniqueFd connection, MonitorLink::Identity identity);
 

@@ -72,8 +72,21 @@ public:
         std::string run, std::string program, Json settings,
         std::function<void(const std::string&, const MonitorEvent&)> on_event);
     virtual ~Launcher() = default;
-    // Forks a monitor, which calls the runtime driver's create.
-    virtual Result<std::shared_ptr<Monitor>> launch(LaunchRequest request) = 0;
+    // A launch that has been asked for. Dropped without a wait: the monitor sees nobody there and removes what it made.
+    class Launch {
+    public:
+        virtual ~Launch() = default;
+        // Blocks until the runtime driver's create has ended. Once.
+        virtual Result<std::shared_ptr<Monitor>> wait() = 0;
+    };
+    // Asks for a monitor, which calls the runtime driver's create. The request's borrowed descriptors must last until wait()
+    // has returned.
+    virtual Result<std::unique_ptr<Launch>> begin_launch(LaunchRequest request) = 0;
+    // Both in one.
+    Result<std::shared_ptr<Monitor>> launch(LaunchRequest request) {
+        GANTRY_TRY(std::unique_ptr<Launch> begun, begin_launch(std::move(request)));
+        return begun->wait();
+    }
     // After a restart: the monitor of a container that still runs. GANTRY_NOT_FOUND: it is gone; then the exit record
     // (read_exit_record) tells, or nothing does.
     virtual Result<std::shared_ptr<Monitor>> reconnect(const std::string& id, const std::string& run_dir) = 0;

@@ -79,6 +79,7 @@ void ContainerService::recover(std::unique_ptr<Launcher> launcher) {
     GANTRY_FAILPOINT_VOID("container.recover.after_networks");
     with_.volumes.reconcile(existing);
     GANTRY_FAILPOINT_VOID("container.recover.after_volumes");
+    empty_graveyard();
     // What is left in the run directory of containers that are gone.
     if (auto names = list_directory(settings_.run + "/containers"))
         for (const auto& name : *names)
@@ -272,6 +273,7 @@ void ContainerService::close() {
         beside_changed_.wait(lock, [&] { return beside_running_ == 0; });
     }
     timers_.reset();
+    empty_graveyard();
     // The launcher's end of the conversation closes; it and its monitors go on.
     launcher_.reset();
 }

@@ -1,4 +1,6 @@
 // Removal: first marked, so that a crash finishes it; then layer, volumes, files, name.
+#include <cstdio>
+
 #include "core/base/failpoint.hpp"
 #include "core/base/files.hpp"
 #include "core/base/log.hpp"
@@ -6,6 +8,11 @@
 #include "core/container/trace.hpp"
 
 namespace gantry::container {
+namespace {
+
+constexpr int calm_ms = 20;  // longer than what else there is to do at a container's end
+
+}  // namespace
 
 void ContainerService::discard_layer(const std::string& driver_name, const std::string& key) {
     auto layers = with_.drivers.get(driver::Kind::layer, driver_name);
@@ -14,6 +21,19 @@ void ContainerService::discard_layer(const std::string& driver_name, const std::
                : Result<driver::Reply>(layers.error());
     if (!removed)
         log::warn("a container's layer could not be removed", {{"layer", key}, {"reason", removed.error().text}});
+}
+
+// Out of the way by a rename; its files, perhaps a long log, go when nobody waits for it.
+Result<void> ContainerService::discard_directory(const std::string& id) {
+    const std::string grave = graveyard() + "/" + id;
+    if (::rename(directory(id).c_str(), grave.c_str()) != 0) return remove_tree(directory(id));
+    timers_->after(calm_ms, [grave] { (void)remove_tree(grave); });
+    return {};
+}
+
+void ContainerService::empty_graveyard() {
+    if (auto names = list_directory(graveyard()))
+        for (const std::string& name : *names) (void)remove_tree(graveyard() + "/" + name);
 }
 
 // The caller holds entry.operation; the container does not run.
@@ -55,7 +75,7 @@ Result<void> ContainerService::remove_locked(Entry& entry, bool volumes) {
     }
     trace.step("volumes");
     GANTRY_FAILPOINT("container.remove.after_volumes");
-    GANTRY_CHECK(remove_tree(directory(c.id)));
+    GANTRY_CHECK(discard_directory(c.id));
     GANTRY_CHECK(remove_tree(run_directory(c.id)));
     trace.step("files");
     GANTRY_CHECK(with_.store.erase("container", c.id));

@@ -76,6 +76,7 @@ std::shared_ptr<const Adjustable> ContainerService::adjustable() const {
 
 Result<void> ContainerService::load() {
     GANTRY_CHECK(make_directories(settings_.root + "/containers"));
+    GANTRY_CHECK(make_directories(graveyard()));
     GANTRY_CHECK(make_directories(settings_.run + "/containers", 0711));
     std::vector<store::Damage> damage;
     GANTRY_TRY(auto objects, with_.store.list("container", &damage));

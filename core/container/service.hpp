@@ -177,6 +177,7 @@ private:
     Result<void> start_locked(const EntryPtr& pointer);
     Result<void> plan_start(StartAttempt& start);
     Result<void> specify_start(Entry& entry, StartAttempt& start);
+    Result<std::unique_ptr<Launcher::Launch>> begin_runtime(StartAttempt& start, int netns);
     Result<UniqueFd> open_source(const Container& container, const MountSource& source);
     Result<std::shared_ptr<Monitor>> partner_of(const std::string& mode, const char* kind);
     void mark_running(Entry& entry, const StartAttempt& start, const network::Attached& network,
@@ -210,6 +211,8 @@ private:
     // remove.cpp
     Result<void> remove_locked(Entry& entry, bool volumes);
     void discard_layer(const std::string& driver, const std::string& key);
+    Result<void> discard_directory(const std::string& id);
+    void empty_graveyard();
     // recover.cpp
     void recover_one(const EntryPtr& entry, bool unfinished_start);
     void take_down_unfinished(Entry& entry);
@@ -219,6 +222,8 @@ private:
     void finish_unfinished_creates(const std::vector<store::Intent>& intents);
 
     std::string directory(const std::string& id) const { return settings_.root + "/containers/" + id; }
+    // Directories of removed containers, until their files are deleted.
+    std::string graveyard() const { return settings_.root + "/removed"; }
     std::string cgroup_path(const Container& container) const;
     std::string run_directory(const std::string& id) const { return settings_.run + "/containers/" + id; }
 

@@ -1,4 +1,4 @@
-// Start: everything a container needs is made, the network beside the rest, and its process execs. What fails undoes
+// Start: everything a container needs is made, the network while the runtime makes the rest, and its process execs. What fails undoes
 // what was done, in reverse.
 #include <fcntl.h>
 #include <unistd.h>
@@ -155,6 +155,19 @@ void ContainerService::unmark_running(Entry& entry, const StartAttempt& start, c
     (void)save(entry);
 }
 
+// Has the launcher begin, in that network namespace (-1: none is needed).
+Result<std::unique_ptr<Launcher::Launch>> ContainerService::begin_runtime(StartAttempt& start, int netns) {
+    if (start.input.network == NetworkNamespace::joined && !start.wishes.mode.starts_with("container:")) {
+        // A copy: a network that fails closes its own while the launcher may be about to use it.
+        UniqueFd copy(netns < 0 ? -1 : ::fcntl(netns, F_DUPFD_CLOEXEC, 3));
+        if (!copy) return fail(Code::internal, "the network gave no namespace");
+        start.request.fds.push_back({"netns", copy.get()});
+        start.held.push_back(std::move(copy));
+    }
+    GANTRY_FAILPOINT("container.start.before_launch");
+    return launcher_->begin_launch(std::move(start.request));
+}
+
 // The caller holds entry.operation.
 Result<void> ContainerService::start_locked(const EntryPtr& pointer) {
     Entry& entry = *pointer;
@@ -167,40 +180,35 @@ Result<void> ContainerService::start_locked(const EntryPtr& pointer) {
     ScopeGuard drop_run([&] { (void)remove_tree(run_directory(id)); });
     GANTRY_CHECK(plan_start(start));
 
-    NetworkInTheMaking network(with_, start.c, start.hostname, start.wishes);
-    // Nothing below returns before that has ended: its namespace and ours are undone together.
-    ScopeGuard drop_network([&] {
-        (void)network.result();
-        (void)with_.networks.detach(id, true);
-    });
     GANTRY_CHECK(specify_start(entry, start));
-    if (start.input.network == NetworkNamespace::joined && !start.wishes.mode.starts_with("container:")) {
-        UniqueFd netns = network.netns();
-        if (!netns) {
-            auto& made = network.result();
-            return made ? fail(Code::internal, "the network gave no namespace") : made.error();
-        }
-        start.request.fds.push_back({"netns", netns.get()});
-        start.held.push_back(std::move(netns));
-    }
-    start.trace.step("network namespace");
     {
         std::unique_lock lock(entry.mutex);
         // A client whose attach has been answered but whose connection is still on its way here.
         entry.changed.wait_for(lock, std::chrono::seconds(5), [&] { return entry.attaching == 0; });
         start.request.attachments = std::exchange(entry.waiting, {});
     }
-    GANTRY_FAILPOINT("container.start.before_launch");
-    GANTRY_TRY(std::shared_ptr<Monitor> monitor, launcher_->launch(std::move(start.request)));
+    // The runtime is set going as soon as there is a namespace; the network is made in it while the runtime makes the rest.
+    std::optional<Result<std::unique_ptr<Launcher::Launch>>> launch;
+    auto begin_launch = [&](int netns) {
+        start.trace.step("network namespace");
+        if (!launch) launch.emplace(begin_runtime(start, netns));
+        start.trace.step("launch begun");
+    };
+    ScopeGuard drop_network([&] { (void)with_.networks.detach(id, true); });
+    auto attached = with_.networks.attach(id, start.c.name, start.hostname, start.wishes.mode, start.wishes.endpoints,
+                                          start.wishes.ports, begin_launch);
+    if (attached && !launch) begin_launch(-1);
+    if (!launch) return attached.error();
+    start.trace.step("network");
+    GANTRY_TRY(std::unique_ptr<Launcher::Launch> launched, std::move(*launch));
+    GANTRY_TRY(std::shared_ptr<Monitor> monitor, launched->wait());
     start.trace.step("launch");
     ScopeGuard end_monitor([&] {
         (void)monitor->signal(9, true);
         monitor->wait_gone();
     });
     GANTRY_FAILPOINT("container.start.after_launch");
-    auto& attached = network.result();
     if (!attached) return attached.error();
-    start.trace.step("network");
     GANTRY_CHECK(write_network_files(start.c, *attached, start.hostname));
     GANTRY_FAILPOINT("container.start.before_exec");
     // Marked before the process runs: an end that comes at once finds its record.
