@@ -196,9 +196,10 @@ def namespaces_held(engine):
 
 def standing(engine):
     """What an engine has while it has no container and no operation runs: the same at any such moment. Left out is what it
-    may keep at its liking: spare namespaces, a spare monitor, spare layers and those on their way to be deleted, the log and the store."""
+    may keep at its liking: spare namespaces, a spare monitor, spare layers, layers and directories on their way to be
+    deleted, the log and the store."""
     now = own(engine)
-    liking = re.compile(rf"{re.escape(engine.root)}/(state\.db(-wal|-shm|\.\w+)?$|drivers/overlayfs/(spare|trash)/)")
+    liking = re.compile(rf"{re.escape(engine.root)}/(state\.db(-wal|-shm|\.\w+)?$|drivers/overlayfs/(spare|trash)/|removed/)")
     return {
         "mounts": now["mounts"],
         "links": now["links"],
