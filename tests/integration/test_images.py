@@ -17,10 +17,10 @@ from harness.archives import Tar, config_of, digest, docker_archive, oci_archive
 def store(engine):
     """The engine; afterwards it has no images besides the test image, and not a file more than before."""
     def files():
-        # Not the trash and spare layers, which the layer driver sees to when it has time; and not the store's own files.
+        # Not what is deleted or made ahead when there is time: trash, spare layers, removed containers; and not the store's own files.
         below = ((os.path.relpath(d, engine.root), names) for d, _, names in os.walk(engine.root))
         return sorted(os.path.join(engine.root, d, n) for d, names in below for n in names
-                      if d != "." and not d.startswith(("drivers/overlayfs/trash", "drivers/overlayfs/spare")))
+                      if d != "." and not d.startswith(("drivers/overlayfs/trash", "drivers/overlayfs/spare", "removed")))
     before = files()
     engine.files = files
     yield engine
