@@ -184,7 +184,9 @@ Result<void> ContainerService::start_locked(const EntryPtr& pointer) {
     {
         std::unique_lock lock(entry.mutex);
         // A client whose attach has been answered but whose connection is still on its way here.
-        entry.changed.wait_for(lock, std::chrono::seconds(5), [&] { return entry.attaching == 0; });
+        if (!entry.changed.wait_for(lock, std::chrono::seconds(5), [&] { return entry.attaching == 0; }))
+            log::warn("a container is started without a client whose attach does not come to its end",
+                      {{"container", id}});
         start.request.attachments = std::exchange(entry.waiting, {});
     }
     // The runtime is set going as soon as there is a namespace; the network is made in it while the runtime makes the rest.

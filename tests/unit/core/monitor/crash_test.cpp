@@ -13,12 +13,6 @@ namespace {
 
 class MonitorCrash : public MonitorTest {
 protected:
-    int launcher_pid() {
-        auto connection = connect_unix(path("launcher.sock"), SOCK_SEQPACKET);
-        EXPECT_TRUE(connection);
-        EXPECT_TRUE(send_message(connection->get(), {{"op", "hello"}}));
-        return receive_message(connection->get(), 5000).value().body.value("pid", 0);
-    }
     // The next launcher runs with this failpoint.
     void failpoint(const char* what) {
         launcher_->shut_down();

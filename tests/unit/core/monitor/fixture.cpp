@@ -12,6 +12,7 @@
 
 #include "core/base/files.hpp"
 #include "core/base/ids.hpp"
+#include "core/base/unix_socket.hpp"
 #include "core/monitor/log_format.hpp"
 
 namespace gantry::monitor_test {
@@ -29,6 +30,13 @@ void MonitorTest::TearDown() {
     if (launcher_) launcher_->shut_down();
     launcher_.reset();
     std::filesystem::remove_all(root_);
+}
+
+int MonitorTest::launcher_pid() {
+    auto connection = connect_unix(path("launcher.sock"), SOCK_SEQPACKET);
+    EXPECT_TRUE(connection);
+    EXPECT_TRUE(send_message(connection->get(), {{"op", "hello"}}));
+    return receive_message(connection->get(), 5000).value().body.value("pid", 0);
 }
 
 void MonitorTest::connect() {

@@ -23,6 +23,7 @@ protected:
     void TearDown() override;
 
     void connect();
+    int launcher_pid();
     // A request that runs `script` with /bin/sh.
     LaunchRequest request(const std::string& id, const std::string& script);
     // Launches and starts.

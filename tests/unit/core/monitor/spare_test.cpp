@@ -16,12 +16,6 @@ namespace {
 
 class MonitorSpare : public MonitorTest {
 protected:
-    int launcher_pid() {
-        auto connection = connect_unix(path("launcher.sock"), SOCK_SEQPACKET);
-        EXPECT_TRUE(connection);
-        EXPECT_TRUE(send_message(connection->get(), {{"op", "hello"}}));
-        return receive_message(connection->get(), 5000).value().body.value("pid", 0);
-    }
     // The launcher's spare, once it has one; 0: none within ten seconds. Never `not_this`.
     int spare(int not_this = 0) {
         const std::string launcher = std::to_string(launcher_pid());
