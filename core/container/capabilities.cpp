@@ -5,55 +5,12 @@
 #include <algorithm>
 #include <set>
 
+#include <gantry/capabilities.hpp>
+
 #include "core/base/text.hpp"
 
 namespace gantry::container {
 namespace {
-
-// By number, as in linux/capability.h of Linux 5.9 and later.
-constexpr std::string_view names[] = {
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_DAC_READ_SEARCH",
-    "CAP_FOWNER",
-    "CAP_FSETID",
-    "CAP_KILL",
-    "CAP_SETGID",
-    "CAP_SETUID",
-    "CAP_SETPCAP",
-    "CAP_LINUX_IMMUTABLE",
-    "CAP_NET_BIND_SERVICE",
-    "CAP_NET_BROADCAST",
-    "CAP_NET_ADMIN",
-    "CAP_NET_RAW",
-    "CAP_IPC_LOCK",
-    "CAP_IPC_OWNER",
-    "CAP_SYS_MODULE",
-    "CAP_SYS_RAWIO",
-    "CAP_SYS_CHROOT",
-    "CAP_SYS_PTRACE",
-    "CAP_SYS_PACCT",
-    "CAP_SYS_ADMIN",
-    "CAP_SYS_BOOT",
-    "CAP_SYS_NICE",
-    "CAP_SYS_RESOURCE",
-    "CAP_SYS_TIME",
-    "CAP_SYS_TTY_CONFIG",
-    "CAP_MKNOD",
-    "CAP_LEASE",
-    "CAP_AUDIT_WRITE",
-    "CAP_AUDIT_CONTROL",
-    "CAP_SETFCAP",
-    "CAP_MAC_OVERRIDE",
-    "CAP_MAC_ADMIN",
-    "CAP_SYSLOG",
-    "CAP_WAKE_ALARM",
-    "CAP_BLOCK_SUSPEND",
-    "CAP_AUDIT_READ",
-    "CAP_PERFMON",
-    "CAP_BPF",
-    "CAP_CHECKPOINT_RESTORE",
-};
 
 std::string canonical(std::string_view name) {
     std::string upper(name);
@@ -62,9 +19,11 @@ std::string canonical(std::string_view name) {
 }
 
 Result<void> check_known(const std::string& name) {
-    if (name == "ALL" || std::find(std::begin(names), std::end(names), name) != std::end(names)) return {};
+    if (name == "ALL" ||
+        std::find(std::begin(linux_capabilities), std::end(linux_capabilities), name) != std::end(linux_capabilities))
+        return {};
     std::string text = "invalid capability: \"" + name + "\"";
-    std::vector<std::string> known(std::begin(names), std::end(names));
+    std::vector<std::string> known(std::begin(linux_capabilities), std::end(linux_capabilities));
     if (std::string near = nearest(name, known); !near.empty()) text += ", did you mean \"" + near + "\"?";
     return fail(Code::invalid, text);
 }
@@ -81,8 +40,8 @@ const std::vector<std::string>& default_capabilities() {
 const std::vector<std::string>& all_capabilities() {
     static const std::vector<std::string> set = [] {
         std::vector<std::string> found;
-        for (unsigned long number = 0; number < std::size(names); ++number)
-            if (::prctl(PR_CAPBSET_READ, number) == 1) found.emplace_back(names[number]);
+        for (unsigned long number = 0; number < std::size(linux_capabilities); ++number)
+            if (::prctl(PR_CAPBSET_READ, number) == 1) found.emplace_back(linux_capabilities[number]);
         std::sort(found.begin(), found.end());
         return found;
     }();

@@ -7,53 +7,14 @@
 
 #include <string_view>
 
+#include <gantry/capabilities.hpp>
+
 #include "spec.hpp"
 
 namespace gantry::native {
 namespace {
 
-constexpr std::string_view names[] = {"CAP_CHOWN",
-                                      "CAP_DAC_OVERRIDE",
-                                      "CAP_DAC_READ_SEARCH",
-                                      "CAP_FOWNER",
-                                      "CAP_FSETID",
-                                      "CAP_KILL",
-                                      "CAP_SETGID",
-                                      "CAP_SETUID",
-                                      "CAP_SETPCAP",
-                                      "CAP_LINUX_IMMUTABLE",
-                                      "CAP_NET_BIND_SERVICE",
-                                      "CAP_NET_BROADCAST",
-                                      "CAP_NET_ADMIN",
-                                      "CAP_NET_RAW",
-                                      "CAP_IPC_LOCK",
-                                      "CAP_IPC_OWNER",
-                                      "CAP_SYS_MODULE",
-                                      "CAP_SYS_RAWIO",
-                                      "CAP_SYS_CHROOT",
-                                      "CAP_SYS_PTRACE",
-                                      "CAP_SYS_PACCT",
-                                      "CAP_SYS_ADMIN",
-                                      "CAP_SYS_BOOT",
-                                      "CAP_SYS_NICE",
-                                      "CAP_SYS_RESOURCE",
-                                      "CAP_SYS_TIME",
-                                      "CAP_SYS_TTY_CONFIG",
-                                      "CAP_MKNOD",
-                                      "CAP_LEASE",
-                                      "CAP_AUDIT_WRITE",
-                                      "CAP_AUDIT_CONTROL",
-                                      "CAP_SETFCAP",
-                                      "CAP_MAC_OVERRIDE",
-                                      "CAP_MAC_ADMIN",
-                                      "CAP_SYSLOG",
-                                      "CAP_WAKE_ALARM",
-                                      "CAP_BLOCK_SUSPEND",
-                                      "CAP_AUDIT_READ",
-                                      "CAP_PERFMON",
-                                      "CAP_BPF",
-                                      "CAP_CHECKPOINT_RESTORE"};
-constexpr int name_count = static_cast<int>(std::size(names));
+constexpr int name_count = static_cast<int>(std::size(linux_capabilities));
 constexpr int last_possible = 63;
 
 Result<void> set_capabilities(std::uint64_t effective, std::uint64_t permitted, std::uint64_t inheritable) {
@@ -82,7 +43,7 @@ Result<std::uint64_t> capability_mask(const std::vector<std::string>& wanted) {
     std::uint64_t mask = 0;
     for (const std::string& name : wanted) {
         int number = 0;
-        while (number < name_count && names[number] != name) ++number;
+        while (number < name_count && linux_capabilities[number] != name) ++number;
         if (number == name_count) return fail(Code::invalid, "capability \"" + name.substr(0, 80) + "\" is not known");
         mask |= 1ull << number;
     }
@@ -92,7 +53,7 @@ Result<std::uint64_t> capability_mask(const std::vector<std::string>& wanted) {
 std::string capability_names(std::uint64_t mask) {
     std::string text;
     for (int number = 0; number < name_count; ++number)
-        if (mask >> number & 1) text.append(text.empty() ? "" : ", ").append(names[number]);
+        if (mask >> number & 1) text.append(text.empty() ? "" : ", ").append(linux_capabilities[number]);
     return text;
 }
 
@@ -139,7 +100,7 @@ Result<void> hold_capabilities(const CapabilitySets& sets) {
     for (int number = 0; number < name_count; ++number)
         if (sets.ambient >> number & 1)
             if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0) != 0)
-                return fail_errno("raise ambient capability \"" + std::string(names[number]) + "\"");
+                return fail_errno("raise ambient capability \"" + std::string(linux_capabilities[number]) + "\"");
     return {};
 }
 
