@@ -13,6 +13,7 @@ namespace {
 
 constexpr int loopback_index = 1;
 constexpr int leaving_ports_patience_ms = 1000;
+constexpr int running_patience_ms = 1000;
 
 // As Docker gives them: from the address, so that a bridge keeps its own whatever ports come and go.
 std::string mac_of(const std::string& prefix) {
@@ -118,6 +119,10 @@ Result<void> attach_veth(const Host& driver_host, netlink::Socket& host, const V
     addresses.add_address(there->index, spec.address);
     if (!spec.gateway.empty()) addresses.set_default_route(there->index, spec.gateway);
     GANTRY_CHECK(inside.send(std::move(addresses)).context("interface \"" + spec.interface + "\""));
+    // The port first: its bridge has a carrier only when one of its ports runs.
+    for (const std::string& name : {spec.host_end, spec.bridge})
+        if (auto running = host.wait_running(name, running_patience_ms); !running)
+            driver_host.log(LogLevel::warn, running.error().text + ": the first packets may be lost");
     undo.dismiss();
     return {};
 }

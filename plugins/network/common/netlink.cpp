@@ -6,13 +6,14 @@
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
-#include <net/if.h>
+#include <linux/if.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
 #include <netlink/socket.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <time.h>
 
 #include <array>
 #include <cstdio>
@@ -79,6 +80,7 @@ Link read_link(nlmsghdr* header) {
     auto text = [&](int type) {
         return attributes[type] ? std::string(nla_get_string(attributes[type])) : std::string();
     };
+    link.running = attributes[IFLA_OPERSTATE] && nla_get_u8(attributes[IFLA_OPERSTATE]) == IF_OPER_UP;
     link.name = text(IFLA_IFNAME);
     link.alias = text(IFLA_IFALIAS);
     if (attributes[IFLA_MASTER]) link.master = static_cast<int>(nla_get_u32(attributes[IFLA_MASTER]));
@@ -361,6 +363,17 @@ Result<std::optional<Link>> Socket::find(const std::string& name) {
     }
     if (links->empty()) return std::optional<Link>();
     return std::optional<Link>(std::move(links->front()));
+}
+
+Result<void> Socket::wait_running(const std::string& name, int patience_ms) {
+    for (int waited = 0;; ++waited) {
+        GANTRY_TRY(auto link, find(name));
+        if (!link || link->running) return {};
+        if (waited >= patience_ms)
+            return fail(Code::deadline, "link \"" + name + "\" is not running after " + std::to_string(waited) + " ms");
+        const timespec pause{0, 1'000'000};
+        ::nanosleep(&pause, nullptr);
+    }
 }
 
 Result<std::vector<Link>> Socket::list(std::string_view kind) {

@@ -29,7 +29,8 @@ using MessagePtr = std::unique_ptr<nl_msg, FreeMessage>;
 struct Link {
     int index = 0, master = 0, mtu = 0;
     std::string name, kind, alias, mac;  // kind: "bridge", "veth", "" where the link has none
-    bool up = false;
+    bool up = false;                     // its administrator wants it up
+    bool running = false;  // it forwards: the kernel saw its carrier and acted on it (operational state up, RFC 2863)
     std::map<std::string, std::uint64_t> counters;  // rx_bytes, rx_packets, ..., as the link's own side counts
 };
 
@@ -78,6 +79,10 @@ public:
     Result<void> send(Batch batch);
     // The link of this name, or none.
     Result<std::optional<Link>> find(const std::string& name);
+    // Returns once the link runs. A carrier that came up is acted on by a worker of the kernel some time later, and
+    // what is sent until then is lost; asking for the link brings that forward (Linux 6.8; before, it is waited for).
+    // A link that is gone is no error; `deadline` after `patience_ms`.
+    Result<void> wait_running(const std::string& name, int patience_ms);
     // Every link of a kind ("bridge").
     Result<std::vector<Link>> list(std::string_view kind);
     // The ports of a bridge.
