@@ -1,0 +1,143 @@
+// What a build is made of: steps, each over the results of earlier ones. A front end (dockerfile/) makes the graph, the
+// solver (solver.hpp) works it off, independent steps side by side. Plain data: no file, no process, no engine.
+#pragma once
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <gantry/json.hpp>
+
+namespace gantry::build {
+
+// A step, as an index into Graph::steps. A step's inputs are always before it.
+using StepId = std::size_t;
+
+struct Platform {
+    std::string os = "linux", architecture, variant;  // "amd64", "arm64" with variant "v8", ...
+    std::string text() const { return os + "/" + architecture + (variant.empty() ? "" : "/" + variant); }
+};
+
+// ---- where files come from: steps without inputs, whose result is a tree that is only read
+
+// The root file system of an image. `reference` is complete ("docker.io/library/debian:12"); `digest` is that of the
+// config that was planned with ("sha256:..").
+struct ImageSource {
+    std::string reference, digest;
+    Platform platform;
+};
+// Files of the client: `name` is "context", or that of a --build-context. Only what `paths` names is asked for
+// (cleaned paths and filepath.Match patterns relative to the context's root; empty: all), less what `exclude`
+// (.dockerignore's lines in their order, comments gone) shuts out.
+struct ContextSource {
+    std::string name;
+    std::vector<std::string> paths, exclude;
+};
+// One file fetched by http or https. `checksum`: "sha256:.." or "". It has mode 0600 and Last-Modified's time.
+struct HttpSource {
+    std::string url, checksum, file_name;
+};
+// A tree fetched by git. `ref`: branch, tag, commit or "" (HEAD); `checksum`: the commit it must be, or "".
+struct GitSource {
+    std::string url, ref, subdir, checksum;
+    bool keep_git_dir = false;
+};
+
+// ---- steps that change a tree: their result is `base` (nothing: an empty tree) and one layer on it
+
+struct Owner {         // --chown: "user", "user:group", "1000:1000"; names are looked up in the tree that is changed
+    std::string text;  // "" leaves it: 0:0 for COPY and ADD
+};
+struct CopyAction {
+    std::optional<StepId> from;        // a source or a stage; none: `inline_files`
+    std::vector<std::string> sources;  // paths or filepath.Match patterns within `from`
+    struct InlineFile {
+        std::string name, content;
+    };
+    std::vector<InlineFile> inline_files;  // heredocs
+    std::string destination;               // absolute; a trailing "/" means a directory
+    Owner owner;
+    std::string mode;                      // --chmod: octal or symbolic, "" leaves it
+    bool parents = false, unpack = false;  // unpack: archives told by their first bytes are unpacked (ADD)
+    bool link = false;                     // --link: the layer does not depend on what is below it
+    bool allow_nothing = false;            // a pattern that matches nothing is no error
+    std::vector<std::string> exclude;
+};
+struct MakeDirectory {  // WORKDIR: with parents, there already is success
+    std::string path;
+    Owner owner;
+};
+struct FileChange {
+    std::optional<StepId> base;
+    std::vector<std::variant<CopyAction, MakeDirectory>> actions;
+};
+
+struct Mount {
+    enum class Kind { bind = 1, cache, tmpfs, secret, ssh, inline_file };
+    Kind kind = Kind::bind;
+    std::string target;                                    // absolute
+    std::optional<StepId> from;                            // bind, cache: none for a bind is the context
+    std::string source;                                    // within `from`
+    bool writable = false;                                 // what is written to a bind is forgotten
+    std::string id;                                        // cache, secret, ssh
+    enum class Sharing { shared = 1, exclusive, locked };  // exclusive: "private"
+    Sharing sharing = Sharing::shared;
+    std::int64_t size = 0;  // tmpfs, bytes; 0: no limit of its own
+    std::string env;        // secret: the variable that holds it, beside or instead of the file
+    bool required = false;
+    std::optional<std::uint32_t> mode;  // cache 0755, secret 0400, ssh 0600
+    std::uint32_t uid = 0, gid = 0;
+    std::string content;  // inline_file (a heredoc with "#!")
+};
+struct Exec {
+    std::optional<StepId> base;
+    std::vector<std::string> argv;
+    std::vector<std::string> env;          // "NAME=value", with ARGs; what proxies add is not part of it
+    std::vector<std::string> unkeyed_env;  // proxies: given to the process, not part of the cache's key
+    std::string workdir, user;             // as the image config has them
+    std::vector<Mount> mounts;
+    enum class Network { standard = 1, none, host };
+    Network network = Network::standard;
+    bool insecure = false;  // --security=insecure
+};
+
+using Operation = std::variant<ImageSource, ContextSource, HttpSource, GitSource, FileChange, Exec>;
+
+struct Lines {  // of the Dockerfile, from 1; 0: nowhere
+    int first = 0, last = 0;
+};
+struct Step {
+    Operation operation;
+    std::string name;   // for people: "[web 2/5] RUN pip install flask"
+    std::string stage;  // its stage's name or number
+    Lines lines;
+    bool ignore_cache = false;
+    Platform platform;
+};
+
+struct Warning {
+    std::string rule, message;  // "JSONArgsRecommended"
+    Lines lines;
+};
+
+// What the target's image shall be.
+struct Target {
+    std::optional<StepId> result;  // none: an image without a layer
+    // The OCI image config without "rootfs": its "history" has an entry for each instruction, those that make a layer
+    // without "empty_layer", in the order of `layer_steps`. "created" is absent.
+    Json config;
+    // The steps whose layers stand above the base image's, in order.
+    std::vector<StepId> layer_steps;
+    Json base_config;            // the base image's whole config, null for scratch
+    std::string base_reference;  // "" for scratch
+};
+
+struct Graph {
+    std::vector<Step> steps;
+    Target target;
+    std::vector<Warning> warnings;
+};
+
+}  // namespace gantry::build
