@@ -82,16 +82,16 @@ Json blkio_stats(const Json& entries) {
 
 // Empty files and directories that are in a container's layer only because the engine mounts its own things over them.
 // Nobody in the container can reach or change them.
-constexpr std::string_view mount_points[] = {"/dev",     "/dev/console",  "/dev/mqueue", "/dev/pts",
-                                             "/dev/shm", "/etc/hostname", "/etc/hosts",  "/etc/resolv.conf",
-                                             "/proc",    "/sys"};
+constexpr std::string_view engine_mounts[] = {"/dev",     "/dev/console",  "/dev/mqueue", "/dev/pts",
+                                              "/dev/shm", "/etc/hostname", "/etc/hosts",  "/etc/resolv.conf",
+                                              "/proc",    "/sys"};
 
 // The engine's mount points taken out, and directories that are listed for nothing but them.
 void hide_mount_points(std::vector<std::pair<std::string, int>>& changes) {
     std::set<std::string> parents;
     std::erase_if(changes, [&](const auto& change) {
-        const bool hidden = change.second == 1 && std::find(std::begin(mount_points), std::end(mount_points),
-                                                            change.first) != std::end(mount_points);
+        const bool hidden = change.second == 1 && std::find(std::begin(engine_mounts), std::end(engine_mounts),
+                                                            change.first) != std::end(engine_mounts);
         if (hidden && change.first.find('/', 1) != std::string::npos)
             parents.insert(change.first.substr(0, change.first.rfind('/')));
         return hidden;
