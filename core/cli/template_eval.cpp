@@ -11,7 +11,7 @@ namespace {
 constexpr std::size_t output_limit = 64u << 20;
 // What one execution may cost: a step, and each byte of a text that is made or copied. Loops stand in loops, and a text
 // can be doubled in each step.
-constexpr std::size_t step_cost = 2048, work_limit = 512u << 20;
+constexpr std::size_t step_cost = 512, work_limit = 128u << 20;
 
 Error wrong(std::string text) { return fail(Code::invalid, "template: " + std::move(text)); }
 

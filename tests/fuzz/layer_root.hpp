@@ -62,7 +62,7 @@ private:
         return listed;
     }
 
-    // Kind, owner, mode, size and marks of everything below; times only of what is not a directory made on the way.
+    // Kind, owner, mode, time, size and marks of everything below.
     static void list(int directory, const std::string& path, std::string& into) {
         auto names = storage::names_in(directory);
         require(bool(names), "list a directory");
@@ -71,6 +71,9 @@ private:
             require(::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0, "look up an entry");
             into += path + name + " " + std::to_string(info.st_mode) + " " + std::to_string(info.st_uid) + " " +
                     std::to_string(info.st_nlink) + " " + std::to_string(info.st_rdev);
+            // A whiteout is an entry of the kernel's, made when it is made.
+            if (!S_ISCHR(info.st_mode) || info.st_rdev != 0)
+                into += " " + std::to_string(info.st_mtim.tv_sec) + "." + std::to_string(info.st_mtim.tv_nsec);
             if (!S_ISDIR(info.st_mode)) {
                 into += " " + std::to_string(info.st_size) + "\n";
                 continue;
