@@ -102,7 +102,7 @@ Result<Reference> parse_reference(std::string_view text) {
     if (std::size_t at = rest.find('@'); at != std::string_view::npos) {
         reference.digest = rest.substr(at + 1);
         rest = rest.substr(0, at);
-        if (!valid_digest(reference.digest)) return bad("\"" + reference.digest + "\" is not a sha256 digest");
+        if (!valid_digest(reference.digest)) return bad(quote_json(reference.digest) + " is not a sha256 digest");
     }
     // A colon before the last slash belongs to the registry's port.
     std::size_t slash = rest.rfind('/');
