@@ -128,6 +128,11 @@ Result<Json> read_body(const http::Request& request, const Json& shape) {
     return body;
 }
 
+const Json& config_shape() {
+    static const Json shape = Json::parse(config_text);
+    return shape;
+}
+
 const Json& create_shape() {
     static const Json shape = [] {
         Json made = Json::parse(config_text);
