@@ -1,4 +1,4 @@
-#include "core/container/engine_mounts.hpp"
+#include "core/container/mount_points.hpp"
 
 #include <algorithm>
 #include <cstring>
