@@ -8,6 +8,7 @@
 #include <gantry/json.hpp>
 #include <gantry/result.hpp>
 
+#include "core/config/registries.hpp"
 #include "core/driver/mistakes.hpp"
 
 namespace gantry::config {
@@ -40,6 +41,7 @@ struct Config {
     int stop_timeout = 10;           // seconds between a stop's signal and SIGKILL
     std::int64_t pids_limit = 4096;  // of a container that names none; -1: no limit
     std::int64_t events_kept = 10'000;
+    Registries registries;
 };
 
 // Where a file that is not there is a mistake: the one that a user named.

@@ -26,6 +26,8 @@ public:
     // ids of images that lost one.
     Result<std::vector<std::string>> add(Record record, const std::vector<std::string>& tags);
     Result<void> tag(const std::string& id, const std::string& tag);
+    // Changes what an image's record tells beside its tags: `change` gets copies of both. Gone: GANTRY_NOT_FOUND.
+    Result<void> amend(const std::string& id, const std::function<void(Image&, Record&)>& change);
     // Takes the tag off; true when the image has none left.
     Result<bool> untag(const std::string& id, const std::string& tag);
     Result<void> erase(const std::string& id);
