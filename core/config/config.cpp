@@ -21,9 +21,25 @@ constexpr const char* a_name =
     "a driver's name: a letter of a-z, then a-z, 0-9, \"_\" and \"-\", 32 characters at most";
 
 const Names& top_keys() {
-    static const Names keys = {"name",          "drivers",    "default",      "log_level",        "log",
-                               "address_pools", "dns",        "socket_group", "shutdown_timeout", "stop_timeout",
-                               "pids_limit",    "events_kept", "images"};
+    static const Names keys = {"name",
+                               "drivers",
+                               "default",
+                               "log_level",
+                               "log",
+                               "address_pools",
+                               "dns",
+                               "socket_group",
+                               "shutdown_timeout",
+                               "stop_timeout",
+                               "pids_limit",
+                               "events_kept",
+                               "registries",
+                               "proxies",
+                               "certificate_directories",
+                               "max_concurrent_downloads",
+                               "max_concurrent_uploads",
+                               "max_download_attempts",
+                               "images"};
     return keys;
 }
 
@@ -270,6 +286,7 @@ std::vector<std::string> check(std::string_view text, const std::string& file, C
     reader.text(json, "", "socket_group", &config->socket_group);
     read_numbers(reader, json, *config);
     read_image_gc(reader, json, *config);
+    read_registries(reader, json, config->registries);
     if (installed) check_drivers(reader, json, *config, *installed);
     return reader.problems();
 }

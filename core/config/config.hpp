@@ -8,6 +8,7 @@
 #include <gantry/json.hpp>
 #include <gantry/result.hpp>
 
+#include "core/config/registries.hpp"
 #include "core/driver/mistakes.hpp"
 
 namespace gantry::config {
@@ -51,6 +52,7 @@ struct Config {
     std::int64_t pids_limit = 4096;  // of a container that names none; -1: no limit
     std::int64_t events_kept = 10'000;
     ImageGc image_gc;
+    Registries registries;
 };
 
 // Where a file that is not there is a mistake: the one that a user named.

@@ -19,6 +19,9 @@
 namespace gantry::container {
 class ContainerService;
 }
+namespace gantry::image::registry {
+class Service;
+}
 
 namespace gantry::daemon {
 
@@ -41,6 +44,7 @@ struct Deps {
     std::string root = {}, run = {};
     std::int64_t started_ns = 0;
     container::ContainerService* containers = nullptr;
+    image::registry::Service* registries = nullptr;
     http::Server* server = nullptr;
 
     // What the container side does for other routes. All must be set.

@@ -7,7 +7,9 @@
 #include "core/daemon/api/api.hpp"
 #include "core/daemon/api/containers.hpp"
 #include "core/daemon/image_gc.hpp"
+#include "core/daemon/api/image_registry.hpp"
 #include "core/daemon/lock.hpp"
+#include "core/daemon/registries.hpp"
 
 namespace gantry::daemon {
 namespace {
@@ -86,6 +88,9 @@ Result<void> Engine::open(TraceStart trace) {
     GANTRY_TRY(images_, image::ImageStore::open(paths_.root + "/images", *store_, layers));
     for (const auto& damage : images_->damage())
         log::error("an image is damaged and set aside", {{"id", damage.id}, {"reason", damage.reason}});
+    GANTRY_TRY(registries_, image::registry::Service::open(*images_, paths_.root + "/images", [this] {
+                   return registry_settings(config_.get()->registries);
+               }));
     GANTRY_TRY(volumes_, volume::VolumeService::open(*store_, *registry_, config.defaults.volume));
     network::Settings networks;
     networks.engine = name_;
@@ -122,6 +127,7 @@ Result<void> Engine::open(TraceStart trace) {
     register_image_prune(router_, *deps_);
     register_volume_prune(router_, *deps_);
     register_network_prune(router_, *deps_);
+    register_registries(router_, *deps_);
     register_volumes(router_, *deps_);
     register_networks(router_, *deps_);
     register_drivers(router_, *deps_);
@@ -150,6 +156,7 @@ void Engine::fill_deps(driver::Settings driver_settings) {
     deps_->run = paths_.run;
     deps_->started_ns = wall_clock_ns();
     deps_->containers = containers_.get();
+    deps_->registries = registries_.get();
     auto& containers = *containers_;
     deps_->container_counts = [&containers] {
         auto counts = containers.counts();
@@ -231,7 +238,10 @@ void Engine::run() {
     events_->flush();
 }
 
-void Engine::stop() { server_->stop(); }
+void Engine::stop() {
+    registries_->stop();
+    server_->stop();
+}
 
 void Engine::reload(const ConfigSource& source) {
     server_->post([this, source] {

@@ -212,6 +212,17 @@ Result<void> Catalog::tag(const std::string& id, const std::string& tag) {
     return write(changed);
 }
 
+Result<void> Catalog::amend(const std::string& id, const std::function<void(Image&, Record&)>& change) {
+    std::lock_guard lock(mutex_);
+    auto found = records_.find(id);
+    if (found == records_.end()) return no_such_image(id);
+    Record record = found->second;
+    Image image = *record.image;
+    change(image, record);
+    record.image = std::make_shared<const Image>(std::move(image));
+    return write({record});
+}
+
 Result<bool> Catalog::untag(const std::string& id, const std::string& tag) {
     std::lock_guard lock(mutex_);
     auto found = records_.find(id);

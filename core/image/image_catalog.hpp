@@ -28,6 +28,8 @@ public:
     void mark_used(const std::string& id, std::int64_t now_ns);
     std::int64_t last_used(const std::string& id) const;
     Result<void> tag(const std::string& id, const std::string& tag);
+    // Changes what an image's record tells beside its tags: `change` gets copies of both. Gone: GANTRY_NOT_FOUND.
+    Result<void> amend(const std::string& id, const std::function<void(Image&, Record&)>& change);
     // Takes the tag off; true when the image has none left.
     Result<bool> untag(const std::string& id, const std::string& tag);
     Result<void> erase(const std::string& id);

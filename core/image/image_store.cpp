@@ -48,6 +48,14 @@ Result<void> ImageStore::Impl::Made::blob(const std::string& digest, std::string
     return {};
 }
 
+Result<void> ImageStore::Impl::Made::file(const std::string& path, int fd, const std::string& digest) {
+    hold_.add(digest);
+    const bool fresh = !impl_.blobs.has(digest);
+    GANTRY_CHECK(impl_.blobs.adopt_file(path, fd, digest));
+    if (fresh) blobs_.push_back(digest);
+    return {};
+}
+
 ImageStore::ImageStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 ImageStore::~ImageStore() = default;
 

@@ -104,8 +104,11 @@ public:
     // as a container is gone.
     bool has_leftovers() const;
 
-private:
+    // What core/image's own parts in other files work on (image_store_impl.hpp).
     struct Impl;
+    Impl& parts() { return *impl_; }
+
+private:
     explicit ImageStore(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;
 };
