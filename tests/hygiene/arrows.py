@@ -19,10 +19,12 @@ LEAVES = {
     "monitor": {"base", "driver"},
     "driverhost": {"base", "driver"},
     "resolver": {"base"},
-    "cli": {"base"},
+    "cli": {"base", "build"},
 }
-# core/container's side of the conversation with the monitors may use the formats of core/monitor (frames, log files), no more.
-WIRE_ONLY = {("container", "monitor"): re.compile(r"core/monitor/(protocol|frames?|wire|messages?|log_format)[a-z_]*\.hpp")}
+# core/container's side of the conversation with the monitors may use the formats of core/monitor (frames, log files), no more;
+# the client knows what a .dockerignore says, and nothing else of builds.
+WIRE_ONLY = {("container", "monitor"): re.compile(r"core/monitor/(protocol|frames?|wire|messages?|log_format)[a-z_]*\.hpp"),
+             ("cli", "build"): re.compile(r"core/build/dockerignore\.hpp")}
 
 
 def main():
