@@ -15,8 +15,6 @@ constexpr Operation operations[] = {
     {"GET", "/containers/{id}/archive", "copy from a container"},
     {"PUT", "/containers/{id}/archive", "copy into a container"},
     {"POST", "/containers/prune", "prune of containers"},
-    {"POST", "/build", "build"},
-    {"POST", "/build/prune", "prune of the build cache"},
     {"POST", "/build/cancel", "cancel of a build"},
     {"POST", "/images/{name:*}/push", "push"},
     {"GET", "/images/{name:*}/get", "save of an image"},
