@@ -227,12 +227,13 @@ def test_nested_indexes(nothing, stub):
     wide = index_of(*[entry(leaves[0]) for _ in range(10_000)])
     stub.manifests[("test/app", "2")] = (OCI_INDEX, wide)
     assert "more than 1000" in pull(nothing, f"{stub.host}/test/app:2")[1]
-    fans = [index_of(entry(b"", annotations={"n": str(n)})) for n in range(900)]
-    for fan in fans:
+    leaf = index_of()
+    fans = [index_of(entry(leaf, annotations={"n": str(n)})) for n in range(400)]
+    for fan in [leaf, *fans]:
         stub.manifests[("test/app", sha256(fan))] = (OCI_INDEX, fan)
     stub.manifests[("test/app", "3")] = (OCI_INDEX, index_of(*[entry(f) for f in fans]))
-    assert pull(nothing, f"{stub.host}/test/app:3")[1]
-    assert time.monotonic() - begun < 2
+    assert "would have to be fetched" in pull(nothing, f"{stub.host}/test/app:3")[1]
+    assert time.monotonic() - begun < (20 if "/dev/" in nothing.bin else 2)
     assert len(stub.seen) < 100
 
 
