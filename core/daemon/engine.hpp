@@ -41,6 +41,7 @@ private:
     void put_in_force(const config::Config& config);
     void recover();
     void collect_garbage();
+    void watch_images();
     // POST /gantry/shutdown.
     void shut_down(bool containers);
 

@@ -86,6 +86,10 @@ Result<void> ImageStore::tag(std::string_view source, std::string_view target) {
     return impl_->catalog.tag(image->id, tag_key(reference));
 }
 
+void ImageStore::mark_used(const std::string& id) { impl_->catalog.mark_used(id, wall_clock_ns()); }
+
+std::int64_t ImageStore::last_used(const std::string& id) const { return impl_->catalog.last_used(id); }
+
 bool ImageStore::has_leftovers() const { return impl_->leftovers; }
 
 std::vector<store::Damage> ImageStore::damage() { return impl_->catalog.damage(); }

@@ -7,22 +7,25 @@ from sources import files, finish, text, without_comments
 # The parts of core that a part of core may include, besides itself.
 LEAVES = {
     "base": set(),
+    "archive": {"base"},
     "config": {"base", "driver"},
     "store": {"base"},
     "driver": {"base"},
-    "image": {"base", "store", "driver"},
+    "image": {"base", "archive", "store", "driver"},
     "volume": {"base", "store", "driver"},
     "network": {"base", "store", "driver"},
-    "container": {"base", "store", "driver", "image", "volume", "network", "config", "monitor"},
+    "container": {"base", "archive", "store", "driver", "image", "volume", "network", "config", "monitor"},
     "build": {"base", "store", "driver", "image", "volume", "network", "config", "container"},
     "compose": {"base", "config"},
     "monitor": {"base", "driver"},
     "driverhost": {"base", "driver"},
     "resolver": {"base"},
-    "cli": {"base"},
+    "cli": {"archive", "base", "build"},
 }
-# core/container's side of the conversation with the monitors may use the formats of core/monitor (frames, log files), no more.
-WIRE_ONLY = {("container", "monitor"): re.compile(r"core/monitor/(protocol|frames?|wire|messages?|log_format)[a-z_]*\.hpp")}
+# core/container's side of the conversation with the monitors may use the formats of core/monitor (frames, log files), no more;
+# the client knows what a .dockerignore says, and nothing else of builds.
+WIRE_ONLY = {("container", "monitor"): re.compile(r"core/monitor/(protocol|frames?|wire|messages?|log_format)[a-z_]*\.hpp"),
+             ("cli", "build"): re.compile(r"core/build/dockerignore\.hpp")}
 
 
 def main():

@@ -10,23 +10,12 @@ struct Operation {
 };
 
 constexpr Operation operations[] = {
-    {"GET", "/containers/{id}/export", "export of a container"},
     {"GET", "/containers/{id}/attach/ws", "attach over a websocket"},
-    {"GET", "/containers/{id}/archive", "copy from a container"},
-    {"PUT", "/containers/{id}/archive", "copy into a container"},
-    {"POST", "/containers/prune", "prune of containers"},
     {"POST", "/build", "build"},
     {"POST", "/build/prune", "prune of the build cache"},
     {"POST", "/build/cancel", "cancel of a build"},
-    {"GET", "/images/{name:*}/get", "save of an image"},
-    {"GET", "/images/get", "save of images"},
     {"GET", "/images/{name:*}/attestations", "attestations of an image"},
-    {"POST", "/images/prune", "prune of images"},
-    {"POST", "/commit", "commit of a container"},
-    {"GET", "/system/df", "disk usage"},
     {"PUT", "/volumes/{name}", "update of a volume"},
-    {"POST", "/volumes/prune", "prune of volumes"},
-    {"POST", "/networks/prune", "prune of networks"},
     {"POST", "/session", "a BuildKit session"},
     {"POST", "/grpc", "BuildKit"},
     {"GET", "/plugins", "managed plugins"},
