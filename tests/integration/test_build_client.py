@@ -81,6 +81,8 @@ def test_the_first_message_says_all_that_was_asked_for(fake, context):
     def script(s):
         seen.update(s.build)
         s.done(tags=["a:latest"])
+    for name in "ab":
+        fake.on("POST", f"/images/{name}/push", (200, b'{"status":"Pushed"}\n'))
     where = context(**{".dockerignore": "# no\nnode_modules/\n!node_modules/keep\n"})
     done = run(fake, script, "-t", "a", "-t", "b:2", "--build-arg", "A=1", "--build-arg", "HERE", "--build-arg", "GONE", "--label", "l=v",
                "--target", "web", "--platform", "linux/amd64,linux/arm64", "--no-cache-filter", "one,two", "--pull", "--network", "none",
@@ -98,7 +100,8 @@ def test_the_first_message_says_all_that_was_asked_for(fake, context):
     assert seen["ulimits"] == [{"Name": "nofile", "Soft": 10, "Hard": 20}] and seen["allow"] == ["network.host"]
     assert seen["annotations"] == {"k": "v"} and seen["cgroup_parent"] == "/x" and seen["source_date_epoch"] == 42
     assert seen["cache_from"] == [{"type": "registry", "ref": "reg/c:1"}] and seen["cache_to"] == [{"type": "inline"}]
-    assert seen["outputs"] == [{"type": "image", "push": "true"}] and seen["check"] is False and seen["metadata"] is False
+    assert [r["target"] for r in fake.requests] == ["/gantry/build", "/images/a/push?tag=latest", "/images/b/push?tag=2"]
+    assert seen["outputs"] == [{"type": "image"}] and seen["check"] is False and seen["metadata"] is False
     assert seen["contexts"] == {"base": {"kind": "image", "reference": "alpine:3"}}
     assert seen["context"]["kind"] == "local" and re.fullmatch("[0-9a-f]{32}", seen["context"]["key"])
 
@@ -558,6 +561,19 @@ def test_usage_errors_have_their_code(fake, context):
     assert done.code == 125 and done.err == 'gantry: target stage "x" could not be found\n'
 
 
+def test_mistakes_in_the_dockerfile_are_none_of_usage(fake, context):
+    done = run(fake, lambda s: s.error('unknown instruction "FORM"', usage=True, first=1, last=1), context())
+    assert done.code == 1 and done.err.startswith("Dockerfile:1\n") and done.err.endswith('gantry: unknown instruction "FORM"\n')
+
+
+def test_what_is_not_built_is_not_pushed(fake, context):
+    done = run(fake, lambda s: s.error("no"), "--push", "-t", "a", context())
+    assert done.code == 1 and [r["target"] for r in fake.requests] == ["/gantry/build"]
+    fake.on("POST", "/images/a/push", (200, b'{"errorDetail":{"message":"denied"},"error":"denied"}\n'))
+    done = run(fake, lambda s: s.done(), "--push", "-t", "a", context())
+    assert done.code == 1 and done.err.endswith("gantry: denied\n")
+
+
 def test_warnings_stand_at_the_end(fake, context):
     def script(s):
         s.send({"type": "warning", "rule": "JSONArgsRecommended", "message": "use JSON", "first": 2, "last": 2})
@@ -727,6 +743,8 @@ def test_an_engine_without_builds(fake, context):
     (["-o", "-", "-o", "type=oci", "."], 1, "only one --output"),
     (["-o", "type=tar,type=oci", "."], 1, "given twice"),
     (["--push", "."], 1, "needs a name"),
+    (["-o", "type=registry", "."], 1, "needs a name"),
+    (["-t", "x", "-o", "type=image,push=perhaps", "."], 1, "want true or false"),
     (["--push", "--load", "-t", "x", "."], 1, "exclude each other"),
     (["--secret", "src=x", "."], 1, '"id" is required'),
     (["--secret", "id=x,src=/no/such", "."], 1, "/no/such"),

@@ -8,6 +8,7 @@
 #include "core/cli/build/views.hpp"
 #include "core/cli/handlers.hpp"
 #include "core/cli/json_access.hpp"
+#include "core/cli/pull.hpp"
 #include "core/cli/terminal.hpp"
 
 namespace gantry::cli {
@@ -133,8 +134,12 @@ Result<int> build(Call& call) {
     if (!end->success) {
         if (!json) print_err(error_report(end->error, dockerfile, context->dockerfile_name));
         print_error(end->error.message.empty() ? "the build failed" : end->error.message);
-        return end->error.usage ? 125 : 1;
+        // A mistake in the Dockerfile is none at the command line.
+        return end->error.usage && end->error.first == 0 ? 125 : 1;
     }
+    for (const std::string& name : options.pushes)
+        GANTRY_CHECK(
+            push_image(call.client(), {with_tag(name), {}, 2, json || quiet ? Verbosity::quiet : Verbosity::normal}));
     GANTRY_CHECK(write_results(options, end->result));
     for (const std::string& note : end->notes) print_err("NOTE: " + note + "\n");
     if (options.check) return report_check(state.warnings(), *context);
