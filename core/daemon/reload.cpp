@@ -71,7 +71,9 @@ Reload plan_reload(const Config& running, const Config& wanted) {
     compare.apply("shutdown_timeout", now.shutdown_timeout, wanted.shutdown_timeout);
     compare.apply("stop_timeout", now.stop_timeout, wanted.stop_timeout);
     compare.apply("pids_limit", now.pids_limit, wanted.pids_limit);
+    compare.apply("images.gc", now.image_gc, wanted.image_gc);
     compare.apply("events_kept", now.events_kept, wanted.events_kept);
+    compare.apply("registries", now.registries, wanted.registries);
     compare.defer("name", now.name, wanted.name);
     defer_drivers(compare, now, wanted);
     compare.defer("default.network", now.defaults.network, wanted.defaults.network);

@@ -41,6 +41,8 @@ public:
     Result<BlobWriter> writer() const;
     // The finished file becomes a blob, on disk when it returns. Present already is success.
     Result<void> adopt(BlobWriter& file) const;
+    // The same for a file elsewhere on this file system, open as `fd`, whose bytes have this digest.
+    Result<void> adopt_file(const std::string& path, int fd, const std::string& digest) const;
     bool has(const std::string& digest) const;
     Result<void> put(const std::string& digest, std::string_view bytes) const;
     Result<UniqueFd> open_blob(const std::string& digest) const;

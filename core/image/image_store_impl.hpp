@@ -34,6 +34,8 @@ struct ImageStore::Impl {
         // Links a file, or bytes, as a blob.
         Result<void> blob(BlobWriter& file);
         Result<void> blob(const std::string& digest, std::string_view bytes);
+        // A file elsewhere, as BlobStore::adopt_file.
+        Result<void> file(const std::string& path, int fd, const std::string& digest);
         void keep() { kept_ = true; }
 
     private:

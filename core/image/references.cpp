@@ -94,6 +94,12 @@ std::string tag_key(const Reference& reference) {
     return reference.name + ":" + (reference.tag.empty() ? "latest" : reference.tag);
 }
 
+std::string qualified_name(std::string_view name) {
+    const std::size_t slash = name.find('/');
+    if (slash != std::string_view::npos && is_registry(name.substr(0, slash))) return std::string(name);
+    return (slash == std::string_view::npos ? "docker.io/library/" : "docker.io/") + std::string(name);
+}
+
 Result<Reference> parse_reference(std::string_view text) {
     if (text.empty())
         return fail(Code::invalid, "invalid reference format: repository name must have at least one component");
@@ -102,7 +108,7 @@ Result<Reference> parse_reference(std::string_view text) {
     if (std::size_t at = rest.find('@'); at != std::string_view::npos) {
         reference.digest = rest.substr(at + 1);
         rest = rest.substr(0, at);
-        if (!valid_digest(reference.digest)) return bad("\"" + reference.digest + "\" is not a sha256 digest");
+        if (!valid_digest(reference.digest)) return bad(quote_json(reference.digest) + " is not a sha256 digest");
     }
     // A colon before the last slash belongs to the registry's port.
     std::size_t slash = rest.rfind('/');

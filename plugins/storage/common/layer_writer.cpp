@@ -84,12 +84,12 @@ Result<UniqueFd> LayerWriter::resolve(std::string path) {
             struct stat info {};
             if (::fstatat(above.get(), part.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
                 if (errno != ENOENT) return fail_errno("look up \"" + shown(next) + "\"");
-                GANTRY_CHECK(make_implicit(above.get(), part, next));
+                GANTRY_CHECK(make_implicit(above.get(), part, next, lowers_));
                 done = std::move(next);
             } else if (is_whiteout(info)) {
                 if (::unlinkat(above.get(), part.c_str(), 0) != 0) return fail_errno("replace a whiteout");
-                if (::mkdirat(above.get(), part.c_str(), 0755) != 0)
-                    return fail_errno("make directory \"" + shown(next) + "\"");
+                // What the layers below have there is deleted: nothing of it is taken over.
+                GANTRY_CHECK(make_implicit(above.get(), part, next, {}));
                 GANTRY_TRY(UniqueFd made, open_at(above.get(), part, O_RDONLY | O_DIRECTORY));
                 GANTRY_CHECK(make_opaque(made.get()));
                 done = std::move(next);
@@ -113,9 +113,10 @@ Result<UniqueFd> LayerWriter::resolve(std::string path) {
     return fail(Code::invalid, "too many links on the way to \"" + shown(path) + "\"");
 }
 
-Result<void> LayerWriter::make_implicit(int directory, const std::string& name, const std::string& path) {
+Result<void> LayerWriter::make_implicit(int directory, const std::string& name, const std::string& path,
+                                        const std::vector<int>& lowers) {
     Attributes attributes{0, 0, 0755, timespec{}, {}};
-    attributes_in_lowers(lowers_, path, attributes);
+    attributes_in_lowers(lowers, path, attributes);
     if (::mkdirat(directory, name.c_str(), 0700) != 0) return fail_errno("make directory \"" + shown(path) + "\"");
     GANTRY_TRY(UniqueFd made, open_at(directory, name, O_RDONLY | O_DIRECTORY));
     GANTRY_CHECK(set_attributes(made.get(), attributes));

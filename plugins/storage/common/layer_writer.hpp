@@ -53,7 +53,9 @@ private:
     // The directory at `path`, made with its parents where absent. The descriptor is the cache's.
     Result<int> parent(const std::string& path);
     Result<UniqueFd> resolve(std::string path);
-    Result<void> make_implicit(int directory, const std::string& name, const std::string& path);
+    // A directory that no entry lists, as the first of `lowers` that has one shows it.
+    Result<void> make_implicit(int directory, const std::string& name, const std::string& path,
+                               const std::vector<int>& lowers);
     enum class Before { absent, whiteout, directory };
     // Frees `name`; tells what was there where that matters for what comes next.
     Result<Before> make_room(int directory, const std::string& name, bool keep_directory);

@@ -36,6 +36,11 @@ TEST(Reference, is_completed_and_shortened_as_docker_does) {
     EXPECT_EQ(parse_reference("web@" + digest())->tag, "");
 }
 
+TEST(Reference, tells_in_one_line_what_it_refuses) {
+    EXPECT_EQ(parse_reference("a@b\n\x1b[2J").error().text,
+              R"(invalid reference format: "b\n\u001b[2J" is not a sha256 digest)");
+}
+
 TEST(Reference, refuses_what_docker_refuses) {
     for (const std::string& bad : {std::string(),
                                    std::string("a:"),
