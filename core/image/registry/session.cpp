@@ -42,6 +42,8 @@ Error refusal(const HttpResponse& response, const std::string& doing) {
             if (!text.empty()) text += "; ";
             text += code + (message.empty() ? "" : ": " + message);
         }
+    if (text.empty() && response.status == 401) text = "unauthorized: authentication required";
+    if (text.empty() && response.status == 403) text = "denied: requested access to the resource is denied";
     if (text.empty()) text = "the registry answers with the status " + std::to_string(response.status);
     for (char& c : text)
         if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
