@@ -506,14 +506,15 @@ def two_steps(s):
     s.log(9, "compiling\nwarning: \x1b[31mred\x1b[0m \x1b]0;title\x07x\n")
     s.log(9, "no end")
     s.step(9, "done", ms=1234)
-    s.done()
+    s.done(tags=["a:1"])
 
 
 def test_plain_progress(fake, context):
     done = run(fake, two_steps, "--progress", "plain", context())
     assert done.out == ""
     assert re.sub(r"\d\.\d{3} ", "T ", done.err) == (
-        "#1 [1/2] FROM debian\n#1 CACHED\n\n#2 [2/2] RUN make\n#2 T compiling\n#2 T warning: red x\n#2 T no end\n#2 DONE 1.2s\n")
+        "#1 [1/2] FROM debian\n#1 CACHED\n\n#2 [2/2] RUN make\n#2 T compiling\n#2 T warning: red x\n#2 T no end\n#2 DONE 1.2s\n"
+        "Successfully built 111111111111\nSuccessfully tagged a:1\n")
 
 
 def test_steps_side_by_side_take_turns(fake, context):
@@ -527,7 +528,8 @@ def test_steps_side_by_side_take_turns(fake, context):
         s.step(2, "done", ms=200)
         s.done()
     done = run(fake, script, context())
-    assert re.sub(r"\d\.\d{3} ", "", done.err) == "#1 one\n#1 a\n#1 DONE 0.1s\n\n#2 two\n#2 b\n#2 c\n#2 DONE 0.2s\n"
+    assert re.sub(r"\d\.\d{3} ", "", done.err) == ("#1 one\n#1 a\n#1 DONE 0.1s\n\n#2 two\n#2 b\n#2 c\n#2 DONE 0.2s\n"
+                                                       "Successfully built 111111111111\n")
 
 
 def test_rawjson_is_a_line_for_each_event(fake, context):
@@ -666,7 +668,7 @@ def test_terminal_progress(fake, context):
     assert re.fullmatch(r"\[\+\] Building 0\.\ds \(3/3\) FINISHED", rows[0])
     assert rows[1].startswith(" => CACHED [1/3] FROM debian") and rows[1].endswith(" 0.0s") and len(rows[1]) == 59
     assert rows[2].startswith(" => [2/3] RUN long long") and "… " in rows[2] and rows[2].endswith(" 0.4s") and len(rows[2]) == 59
-    assert rows[3].startswith(" => exporting") and rows[4:] == [""]
+    assert rows[3].startswith(" => exporting") and rows[4:] == ["Successfully built 111111111111", ""]
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1
 
 
@@ -700,6 +702,21 @@ def test_a_signal_cancels_the_build(fake, context, number):
     text = b"".join(shown).decode()
     assert "CANCELED [1/1] RUN sleep" in text and text.endswith("gantry: the build was cancelled\r\n")
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
+
+
+def test_a_push_can_be_interrupted(fake, context):
+    begun = threading.Event()
+
+    def hang(request):
+        begun.set()
+        time.sleep(3)
+        return 200, {}
+    fake.on("POST", "/images/a/push", hang)
+    process, reader, shown = on_terminal(fake, lambda s: s.done(), "--push", "-t", "a", context(), wait=False)
+    assert begun.wait(10)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(2) == -signal.SIGINT
+    reader.join(5)
 
 
 # --- a broken engine ---
