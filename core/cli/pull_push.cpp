@@ -59,6 +59,20 @@ Result<void> pull_image(Client& client, const PullWish& wish) {
     return show_progress(answer, wish.to, wish.verbosity);
 }
 
+Result<void> push_image(Client& client, const PushWish& wish) {
+    auto [name, tag] = split_reference(wish.reference);
+    Pairs pairs;
+    if (!tag.empty()) pairs.emplace_back("tag", tag);
+    if (!wish.platform.empty()) {
+        GANTRY_TRY(std::string value, platform_json(wish.platform));
+        pairs.emplace_back("platform", value);
+    }
+    GANTRY_TRY(std::string auth, registry_auth_header(name));
+    GANTRY_TRY(Connection answer, client.open("POST", "/images/" + path_escape(name) + "/push" + query(pairs), nullptr,
+                                              Connection::Upgrade::no, auth));
+    return show_progress(answer, wish.to, wish.verbosity);
+}
+
 Result<int> pull(Call& call) {
     bool quiet = false;
     PullWish wish;
@@ -87,17 +101,7 @@ Result<int> push(Call& call) {
     GANTRY_TRY(std::string reference, name_or_default((*args)[0], all_tags, quiet));
     if (reference.find('@') != std::string::npos)
         return fail(Code::invalid, "cannot push a digest reference: \"" + reference + "\"");
-    auto [name, tag] = split_reference(reference);
-    Pairs pairs;
-    if (!tag.empty()) pairs.emplace_back("tag", tag);
-    if (!platform.empty()) {
-        GANTRY_TRY(std::string value, platform_json(platform));
-        pairs.emplace_back("platform", value);
-    }
-    GANTRY_TRY(std::string auth, registry_auth_header(name));
-    GANTRY_TRY(Connection answer, call.client().open("POST", "/images/" + path_escape(name) + "/push" + query(pairs),
-                                                     nullptr, Connection::Upgrade::no, auth));
-    GANTRY_CHECK(show_progress(answer, 1, quiet ? Verbosity::quiet : Verbosity::normal));
+    GANTRY_CHECK(push_image(call.client(), {reference, platform, 1, quiet ? Verbosity::quiet : Verbosity::normal}));
     if (quiet) print_out(reference + "\n");
     return 0;
 }

@@ -81,6 +81,8 @@ def test_the_first_message_says_all_that_was_asked_for(fake, context):
     def script(s):
         seen.update(s.build)
         s.done(tags=["a:latest"])
+    for name in "ab":
+        fake.on("POST", f"/images/{name}/push", (200, b'{"status":"Pushed"}\n'))
     where = context(**{".dockerignore": "# no\nnode_modules/\n!node_modules/keep\n"})
     done = run(fake, script, "-t", "a", "-t", "b:2", "--build-arg", "A=1", "--build-arg", "HERE", "--build-arg", "GONE", "--label", "l=v",
                "--target", "web", "--platform", "linux/amd64,linux/arm64", "--no-cache-filter", "one,two", "--pull", "--network", "none",
@@ -98,7 +100,8 @@ def test_the_first_message_says_all_that_was_asked_for(fake, context):
     assert seen["ulimits"] == [{"Name": "nofile", "Soft": 10, "Hard": 20}] and seen["allow"] == ["network.host"]
     assert seen["annotations"] == {"k": "v"} and seen["cgroup_parent"] == "/x" and seen["source_date_epoch"] == 42
     assert seen["cache_from"] == [{"type": "registry", "ref": "reg/c:1"}] and seen["cache_to"] == [{"type": "inline"}]
-    assert seen["outputs"] == [{"type": "image", "push": "true"}] and seen["check"] is False and seen["metadata"] is False
+    assert [r["target"] for r in fake.requests] == ["/gantry/build", "/images/a/push?tag=latest", "/images/b/push?tag=2"]
+    assert seen["outputs"] == [{"type": "image"}] and seen["check"] is False and seen["metadata"] is False
     assert seen["contexts"] == {"base": {"kind": "image", "reference": "alpine:3"}}
     assert seen["context"]["kind"] == "local" and re.fullmatch("[0-9a-f]{32}", seen["context"]["key"])
 
@@ -503,14 +506,15 @@ def two_steps(s):
     s.log(9, "compiling\nwarning: \x1b[31mred\x1b[0m \x1b]0;title\x07x\n")
     s.log(9, "no end")
     s.step(9, "done", ms=1234)
-    s.done()
+    s.done(tags=["a:1"])
 
 
 def test_plain_progress(fake, context):
     done = run(fake, two_steps, "--progress", "plain", context())
     assert done.out == ""
     assert re.sub(r"\d\.\d{3} ", "T ", done.err) == (
-        "#1 [1/2] FROM debian\n#1 CACHED\n\n#2 [2/2] RUN make\n#2 T compiling\n#2 T warning: red x\n#2 T no end\n#2 DONE 1.2s\n")
+        "#1 [1/2] FROM debian\n#1 CACHED\n\n#2 [2/2] RUN make\n#2 T compiling\n#2 T warning: red x\n#2 T no end\n#2 DONE 1.2s\n"
+        "Successfully built 111111111111\nSuccessfully tagged a:1\n")
 
 
 def test_steps_side_by_side_take_turns(fake, context):
@@ -524,7 +528,8 @@ def test_steps_side_by_side_take_turns(fake, context):
         s.step(2, "done", ms=200)
         s.done()
     done = run(fake, script, context())
-    assert re.sub(r"\d\.\d{3} ", "", done.err) == "#1 one\n#1 a\n#1 DONE 0.1s\n\n#2 two\n#2 b\n#2 c\n#2 DONE 0.2s\n"
+    assert re.sub(r"\d\.\d{3} ", "", done.err) == ("#1 one\n#1 a\n#1 DONE 0.1s\n\n#2 two\n#2 b\n#2 c\n#2 DONE 0.2s\n"
+                                                       "Successfully built 111111111111\n")
 
 
 def test_rawjson_is_a_line_for_each_event(fake, context):
@@ -556,6 +561,19 @@ def test_an_error_shows_its_lines_and_the_last_output(fake, context):
 def test_usage_errors_have_their_code(fake, context):
     done = run(fake, lambda s: s.error('target stage "x" could not be found', usage=True), context())
     assert done.code == 125 and done.err == 'gantry: target stage "x" could not be found\n'
+
+
+def test_mistakes_in_the_dockerfile_are_none_of_usage(fake, context):
+    done = run(fake, lambda s: s.error('unknown instruction "FORM"', usage=True, first=1, last=1), context())
+    assert done.code == 1 and done.err.startswith("Dockerfile:1\n") and done.err.endswith('gantry: unknown instruction "FORM"\n')
+
+
+def test_what_is_not_built_is_not_pushed(fake, context):
+    done = run(fake, lambda s: s.error("no"), "--push", "-t", "a", context())
+    assert done.code == 1 and [r["target"] for r in fake.requests] == ["/gantry/build"]
+    fake.on("POST", "/images/a/push", (200, b'{"errorDetail":{"message":"denied"},"error":"denied"}\n'))
+    done = run(fake, lambda s: s.done(), "--push", "-t", "a", context())
+    assert done.code == 1 and done.err.endswith("gantry: denied\n")
 
 
 def test_warnings_stand_at_the_end(fake, context):
@@ -650,7 +668,7 @@ def test_terminal_progress(fake, context):
     assert re.fullmatch(r"\[\+\] Building 0\.\ds \(3/3\) FINISHED", rows[0])
     assert rows[1].startswith(" => CACHED [1/3] FROM debian") and rows[1].endswith(" 0.0s") and len(rows[1]) == 59
     assert rows[2].startswith(" => [2/3] RUN long long") and "… " in rows[2] and rows[2].endswith(" 0.4s") and len(rows[2]) == 59
-    assert rows[3].startswith(" => exporting") and rows[4:] == [""]
+    assert rows[3].startswith(" => exporting") and rows[4:] == ["Successfully built 111111111111", ""]
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1
 
 
@@ -684,6 +702,21 @@ def test_a_signal_cancels_the_build(fake, context, number):
     text = b"".join(shown).decode()
     assert "CANCELED [1/1] RUN sleep" in text and text.endswith("gantry: the build was cancelled\r\n")
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
+
+
+def test_a_push_can_be_interrupted(fake, context):
+    begun = threading.Event()
+
+    def hang(request):
+        begun.set()
+        time.sleep(3)
+        return 200, {}
+    fake.on("POST", "/images/a/push", hang)
+    process, reader, shown = on_terminal(fake, lambda s: s.done(), "--push", "-t", "a", context(), wait=False)
+    assert begun.wait(10)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(2) == -signal.SIGINT
+    reader.join(5)
 
 
 # --- a broken engine ---
@@ -727,6 +760,8 @@ def test_an_engine_without_builds(fake, context):
     (["-o", "-", "-o", "type=oci", "."], 1, "only one --output"),
     (["-o", "type=tar,type=oci", "."], 1, "given twice"),
     (["--push", "."], 1, "needs a name"),
+    (["-o", "type=registry", "."], 1, "needs a name"),
+    (["-t", "x", "-o", "type=image,push=perhaps", "."], 1, "want true or false"),
     (["--push", "--load", "-t", "x", "."], 1, "exclude each other"),
     (["--secret", "src=x", "."], 1, '"id" is required'),
     (["--secret", "id=x,src=/no/such", "."], 1, "/no/such"),

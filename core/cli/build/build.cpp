@@ -8,7 +8,9 @@
 #include "core/cli/build/views.hpp"
 #include "core/cli/handlers.hpp"
 #include "core/cli/json_access.hpp"
+#include "core/cli/pull.hpp"
 #include "core/cli/terminal.hpp"
+#include "core/cli/units.hpp"
 
 namespace gantry::cli {
 namespace {
@@ -73,6 +75,17 @@ Result<void> write_results(const BuildOptions& options, const Json& result) {
         .context("--metadata-file");
 }
 
+// Docker's closing lines.
+std::string success_text(const Json& result) {
+    const std::string id = text_at(result, "id");
+    if (id.empty()) return {};
+    std::string text = "Successfully built " + short_image_id(id) + "\n";
+    const Json& tags = member(result, "tags");
+    if (tags.is_array())
+        for (const Json& tag : tags) text += "Successfully tagged " + as_text(tag) + "\n";
+    return text;
+}
+
 int report_check(const std::vector<BuildWarning>& warnings, const BuildContext& context) {
     if (warnings.empty()) {
         print_out("Check complete, no warnings found.\n");
@@ -104,9 +117,10 @@ Result<int> build(Call& call) {
     if (!args) return call.exit_code();
     GANTRY_CHECK(options.finish());
     GANTRY_TRY(const std::string kind, progress_kind(options));
-    GANTRY_TRY(Interrupt interrupt, Interrupt::create());
-    auto context = prepare_context({(*args)[0], options.file, options.named_contexts}, interrupt);
-    if (!context && context.error().code == Code::cancelled) return 128 + interrupt.take();
+    GANTRY_TRY(Interrupt made, Interrupt::create());
+    std::optional<Interrupt> interrupt(std::move(made));
+    auto context = prepare_context({(*args)[0], options.file, options.named_contexts}, *interrupt);
+    if (!context && context.error().code == Code::cancelled) return 128 + interrupt->take();
     if (!context) return std::move(context).error();
     GANTRY_TRY(Json message, first_message(options, *context));
     // An id from an earlier build must not be taken for this one's.
@@ -119,22 +133,28 @@ Result<int> build(Call& call) {
                     "the daemon did not begin a build session: status " + std::to_string(connection.status()));
     std::unique_ptr<BuildView> view = make_view(kind);
     BuildState state(*view);
-    BuildSession session(connection, options, *context, state, *view, interrupt);
+    BuildSession session(connection, options, *context, state, *view, *interrupt);
     auto end = session.run(message);
     state.finish(end && end->success);
-    if (!end && interrupt.take() != 0) {
+    if (!end && interrupt->take() != 0) {
         print_error("the build was cancelled");
-        return 128 + interrupt.take();
+        return 128 + interrupt->take();
     }
     if (!end) return std::move(end).error();
+    interrupt.reset();  // what follows ends as any command does
 
     const std::string dockerfile = context->dockerfile.value_or("");
     const bool json = kind == "rawjson", quiet = kind == "quiet";
     if (!end->success) {
         if (!json) print_err(error_report(end->error, dockerfile, context->dockerfile_name));
         print_error(end->error.message.empty() ? "the build failed" : end->error.message);
-        return end->error.usage ? 125 : 1;
+        // A mistake in the Dockerfile is none at the command line.
+        return end->error.usage && end->error.first == 0 ? 125 : 1;
     }
+    if (!json && !quiet) print_err(success_text(end->result));
+    for (const std::string& name : options.pushes)
+        GANTRY_CHECK(
+            push_image(call.client(), {with_tag(name), {}, 2, json || quiet ? Verbosity::quiet : Verbosity::normal}));
     GANTRY_CHECK(write_results(options, end->result));
     for (const std::string& note : end->notes) print_err("NOTE: " + note + "\n");
     if (options.check) return report_check(state.warnings(), *context);

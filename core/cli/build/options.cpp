@@ -145,14 +145,23 @@ Result<void> BuildOptions::finish() {
         outputs.push_back(std::move(output));
     }
     if (push && load) return fail(Code::invalid, "--push and --load exclude each other");
-    if (push) {
-        // An image among the outputs is the one that is pushed.
-        auto image = std::find_if(outputs.begin(), outputs.end(),
-                                  [](const BuildOutput& output) { return output.description["type"] == "image"; });
-        if (image == outputs.end()) image = outputs.insert(outputs.end(), {{}, {}, {{"type", "image"}}});
-        image->description["push"] = "true";
-        if (tags.empty() && !image->description.contains("name"))
-            return fail(Code::invalid, "--push needs a name to push to: give one with --tag");
+    // An image among the outputs is the one that is pushed.
+    auto is_image = [](const BuildOutput& output) { return output.description["type"] == "image"; };
+    if (push && std::none_of(outputs.begin(), outputs.end(), is_image))
+        outputs.push_back({{}, {}, {{"type", "image"}}});
+    for (BuildOutput& output : outputs) {
+        if (!is_image(output)) continue;
+        // The engine builds; this side pushes afterwards, with the user's credentials.
+        const std::string wanted = output.description.value("push", std::string(push ? "true" : "false"));
+        output.description.erase("push");
+        auto flag = parse_boolean(wanted);
+        if (!flag)
+            return fail(Code::invalid, "invalid value \"" + wanted + "\" for \"push\" of --output: want true or false");
+        if (!*flag) continue;
+        std::vector<std::string> names = tags;
+        if (output.description.contains("name")) names = flattened({output.description["name"].get<std::string>()});
+        if (names.empty()) return fail(Code::invalid, "a push needs a name to push to: give one with --tag");
+        pushes.insert(pushes.end(), names.begin(), names.end());
     }
     if (outputs.empty() && !check)
         outputs.push_back({{}, {}, {{"type", "image"}}});

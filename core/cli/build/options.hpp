@@ -25,6 +25,7 @@ struct BuildOptions {
     bool no_cache = false, pull = false, quiet = false, check = false, push = false, load = false;
     std::int64_t shm_size = 0;
     std::vector<BuildOutput> outputs;
+    std::vector<std::string> pushes;  // names that are pushed once the image is there
     std::vector<BuildSecret> secrets;
     std::vector<SshAgent> agents;
 

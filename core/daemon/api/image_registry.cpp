@@ -135,6 +135,19 @@ Result<Json> inspect(Deps& deps, const http::Request& request, const registry::C
     return deps.registries->inspect(request.parameter("name"), credentials, gone);
 }
 
+// The document as the registry has it. Whether a registry may be reached without TLS is the engine's configuration to say,
+// not a client's.
+void manifest(Deps& deps, const http::Request& request, const Reply& reply) {
+    if (request.query_flag("insecure"))
+        return reply->error(fail(
+            Code::unsupported, "an insecure registry is not a client's choice: name it in the engine's configuration"));
+    auto credentials = credentials_of(request);
+    if (!credentials) return reply->error(credentials.error());
+    auto found = deps.registries->manifest(request.parameter("name"), *credentials, watch(reply));
+    if (!found) return reply->error(found.error());
+    reply->text(200, "application/json", std::move(*found));
+}
+
 }  // namespace
 
 void pull_image(Deps& deps, const http::Request& request, const Reply& reply) {
@@ -158,6 +171,9 @@ void register_registries(http::Router& router, Deps& deps) {
         "GET", "/images/search",
         [&deps](http::Request request, Reply reply) { answer(reply, search(deps, request, watch(reply))); },
         http::Body::none);
+    router.add(
+        "GET", "/gantry/images/{name:*}/manifest",
+        [&deps](http::Request request, Reply reply) { manifest(deps, request, reply); }, http::Body::none);
     router.add(
         "GET", "/distribution/{name:*}/json",
         [&deps](http::Request request, Reply reply) { answer(reply, inspect(deps, request, watch(reply))); },

@@ -58,6 +58,17 @@ Result<std::string> Service::login(const std::string& server, const Credentials&
     return token;
 }
 
+Result<std::string> Service::manifest(const std::string& reference, const Credentials& credentials,
+                                      const Cancelled& cancelled) {
+    GANTRY_TRY(Reference parsed, parse_reference(reference));
+    const Location location = location_of(parsed.name);
+    Transport transport(impl_->settings(), impl_->until_stopped(cancelled));
+    GANTRY_TRY(auto session, Session::open(transport, location.host, "", credentials));
+    Remote remote(std::move(session), location.repository);
+    GANTRY_TRY(Manifest found, remote.manifest(parsed.digest.empty() ? parsed.tag : parsed.digest));
+    return std::move(found.text);
+}
+
 Result<Json> Service::inspect(const std::string& reference, const Credentials& credentials,
                               const Cancelled& cancelled) {
     GANTRY_TRY(Reference parsed, parse_reference(reference));

@@ -67,6 +67,10 @@ public:
     Result<std::string> login(const std::string& server, const Credentials& credentials, const Cancelled& cancelled);
     // {"Descriptor", "Platforms"} of what a reference names in its registry; nothing is kept.
     Result<Json> inspect(const std::string& reference, const Credentials& credentials, const Cancelled& cancelled);
+    // The manifest that a reference names in its registry, an index too: its own bytes, over which its digest is. Nothing is
+    // kept.
+    Result<std::string> manifest(const std::string& reference, const Credentials& credentials,
+                                 const Cancelled& cancelled);
     // Ends what is under way, from now on. Any thread.
     void stop();
 

@@ -207,6 +207,9 @@ class FakeEngine:
         return Result(args, done.returncode, done.stdout, done.stderr)
 
     def close(self):
+        # The thread ends before the descriptor goes, whose number the next listener may get.
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.acceptor.join(10)
         self.listener.close()
         for connection in self.connections:
             connection.close()
