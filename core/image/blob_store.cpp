@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <gantry/driver.hpp>
+
 #include "core/base/failpoint.hpp"
 #include "core/base/files.hpp"
 #include "core/base/ids.hpp"
@@ -41,6 +43,12 @@ const std::string& BlobWriter::finish() {
     return digest_;
 }
 
+Result<void> BlobWriter::reopen() {
+    if (fd_) return {};
+    GANTRY_TRY(fd_, open_file(path_, O_RDWR | O_NOFOLLOW));
+    return {};
+}
+
 Result<BlobStore> BlobStore::open(const std::string& root) {
     GANTRY_CHECK(make_directories(root + "/blobs/sha256"));
     GANTRY_CHECK(remove_tree(root + "/tmp"));
@@ -66,6 +74,11 @@ Result<void> BlobStore::adopt(BlobWriter& file) const {
     const bool fresh = !path_exists(parent);
     GANTRY_CHECK(make_directories(parent));
     GANTRY_FAILPOINT("image.blob.written");
+    const bool closed = file.fd() < 0;
+    GANTRY_CHECK(file.reopen());
+    ScopeGuard as_before([&] {
+        if (closed) file.close();
+    });
     if (::fsync(file.fd()) != 0) return fail_errno("fsync \"" + file.path() + "\"");
     // A link, not a rename: the file goes on under its first name until its writer is done with it.
     if (::link(file.path().c_str(), path.c_str()) != 0 && errno != EEXIST) return fail_errno("link \"" + path + "\"");
