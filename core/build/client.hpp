@@ -18,6 +18,11 @@ namespace gantry::build {
 // What is under way: a word for people, bytes so far, bytes in all (0: not known).
 using OnProgress = std::function<void(std::string_view what, std::int64_t current, std::int64_t total)>;
 
+// Of a registry, as the client keeps them; empty where it has none.
+struct RegistryLogin {
+    std::string username, password, identity_token;
+};
+
 class Client {
 public:
     virtual ~Client() = default;
@@ -28,6 +33,7 @@ public:
     virtual Result<std::optional<std::string>> secret(const std::string& id) = 0;
     // A connection to the agent: what is written to it goes there. None: the client has no such agent.
     virtual Result<std::optional<UniqueFd>> ssh(const std::string& id) = 0;
+    virtual Result<RegistryLogin> login(const std::string& registry) = 0;
     // The bytes of a tar or file for outputs[index]; `last` ends it and waits until the client has it.
     virtual Result<void> output(std::size_t index, std::string_view bytes, bool last) = 0;
 };

@@ -42,7 +42,7 @@ Result<Built> build_dockerfile(BuildService& service, image::ImageStore& images,
         auto found = images.find(reference);
         const bool there = found && is_of(**found, platform);
         if (pull && (!there || build.pull)) {
-            GANTRY_CHECK(pull(reference, platform, {}));
+            GANTRY_CHECK(pull(reference, platform, client, cancel));
             found = images.find(reference);
         } else if (build.pull && !pull) {
             return fail(Code::unsupported, "pulling is not supported by this engine");

@@ -8,9 +8,10 @@
 
 namespace gantry::build {
 
-// Gets an image into the store under its reference. None is set where no registry can be asked.
-using PullImage =
-    std::function<Result<void>(const std::string& reference, const Platform& platform, const OnProgress& progress)>;
+// Gets an image into the store under its reference, with the client's credentials. None is set where no registry can be
+// asked.
+using PullImage = std::function<Result<void>(const std::string& reference, const Platform& platform, Client& client,
+                                             Cancel& cancel)>;
 
 struct DockerfileBuild {
     std::string text;

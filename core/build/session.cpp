@@ -252,6 +252,15 @@ Result<std::optional<std::string>> Session::secret(const std::string& id) {
     return std::optional<std::string>(std::move(frame->body));
 }
 
+Result<RegistryLogin> Session::login(const std::string& registry) {
+    Request request(*this, {{"type", "auth"}, {"registry", registry}});
+    auto frame = request.next();
+    if (!frame) return std::move(frame).error().context("credentials for " + registry);
+    if (frame->type() != "auth") return fail(Code::invalid, "the client answered an \"auth\" with something else");
+    return RegistryLogin{text_of(frame->header, "username"), text_of(frame->header, "password"),
+                         text_of(frame->header, "identitytoken")};
+}
+
 Result<std::optional<UniqueFd>> Session::ssh(const std::string& id) {
     if (!offer_.agents.contains(id)) return std::optional<UniqueFd>();
     int ends[2];

@@ -42,6 +42,7 @@ public:
                                                 Cancel& cancel) override;
     Result<std::optional<std::string>> secret(const std::string& id) override;
     Result<std::optional<UniqueFd>> ssh(const std::string& id) override;
+    Result<RegistryLogin> login(const std::string& registry) override;
     Result<void> output(std::size_t index, std::string_view bytes, bool last) override;
     // Listener
     void step(StepId step, StepState state, std::int64_t ms, const std::string& error) override;

@@ -27,6 +27,7 @@ public:
     }
     Result<std::optional<std::string>> secret(const std::string&) override { return std::optional<std::string>(); }
     Result<std::optional<UniqueFd>> ssh(const std::string&) override { return std::optional<UniqueFd>(); }
+    Result<build::RegistryLogin> login(const std::string&) override { return build::RegistryLogin{}; }
     Result<void> output(std::size_t, std::string_view, bool) override {
         return fail(Code::unsupported, "this client takes no files");
     }
