@@ -12,10 +12,10 @@ import time
 import pytest
 
 from conftest import IMAGE, make_engine
-from harness.archives import Tar
+from harness.archives import Tar, config_of, docker_archive
 from harness.engine import Engine
 from harness.registries import (DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, RegistryImage, Stub, auth_header, make_certificates,
-                                noise, pull, sha256)
+                                noise, pull, push, sha256)
 from harness.waiting import eventually
 
 SECRET = auth_header("user", "s3cret")
@@ -617,6 +617,62 @@ def test_trouble_that_does_not_pass(nothing, stub, fresh):
     stub.seen.clear()
     assert "503" in pull(engine, name)[1]
     assert len(stub.paths(part="/blobs/")) == 3
+
+
+@pytest.mark.parametrize("lost", ["piece", "answer", "upload"])
+def test_an_upload_goes_on_where_it_was(engine, stub, lost):
+    """What the registry says it has is not sent again; an answer that was lost is no failure; a lost upload is begun anew."""
+    layer = Tar().add("big", noise(70 << 20)).bytes()
+    name, got, begun = f"{stub.host}/up:1", bytearray(), []
+    put = {}
+
+    def before(h):
+        if h.command == "HEAD" and "/blobs/" in h.path:
+            return h.answer(200 if h.path[-71:] in put else 404)
+        if h.command == "POST":
+            begun.append(1)
+            got.clear()
+            return h.answer(202, Location=f"/upload/{len(begun)}")
+        if h.command == "PATCH":
+            first = int(h.headers["Content-Range"].split("-")[0])
+            if first != len(got):
+                return h.answer(416)
+            if len(got) >= 32 << 20 and lost != "answer" and not stub.broken:
+                stub.broken = True
+                if lost == "upload":
+                    return h.answer(404)
+                got.extend(h.body[:5 << 20])
+                h.connection.shutdown(socket.SHUT_RDWR)
+                h.close_connection = True
+                return True
+            got.extend(h.body)
+            return h.answer(202, Location=h.path, Range=f"0-{len(got) - 1}")
+        if h.command == "GET" and h.path.startswith("/upload/"):
+            return h.answer(204, Location=h.path, Range=f"0-{len(got) - 1}")
+        if h.command == "PUT" and h.path.startswith("/upload/"):
+            got.extend(h.body)
+            assert sha256(bytes(got)) == h.path[-71:].replace("%3a", ":")
+            put[sha256(bytes(got))] = len(got)
+            if lost == "answer" and not stub.broken:
+                stub.broken = True
+                h.connection.shutdown(socket.SHUT_RDWR)
+                h.close_connection = True
+                return True
+            return h.answer(201)
+        if h.command == "PUT":
+            return h.answer(201)
+    stub.before, stub.broken = before, False
+    engine.load(docker_archive([layer], [name], config_of([layer], Cmd=["x"])))
+    try:
+        _, error = push(engine, name)
+        assert not error and stub.broken and len(put) == 2
+        pieces = [h["Content-Range"].split("-")[0] for m, _, h in stub.seen if m == "PATCH"]
+        if lost == "piece":
+            assert pieces[2] == str(37 << 20) and len(pieces) == 4 and len(begun) == 2
+        if lost == "upload":
+            assert pieces == ["0", str(32 << 20), "0", str(32 << 20), str(64 << 20)] and len(begun) == 3
+    finally:
+        engine.ok("rmi", "-f", name)
 
 
 class Slow:

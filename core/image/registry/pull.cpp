@@ -61,7 +61,7 @@ Result<void> ImagePull::plan(ImageStore::Impl::Made& made) {
     const auto diff_ids = diff_ids_of(resolved_.config);
     std::string below;
     for (std::size_t i = 0; i < diff_ids.size(); ++i) {
-        Layer layer{resolved_.manifest.layers[i], diff_ids[i], chain_id(below, diff_ids[i]), below};
+        Layer layer{resolved_.manifest.layers[i], diff_ids[i], chain_id(below, diff_ids[i])};
         made.hold().add(layer.key);
         made.hold().add(layer.blob.digest);
         below = layer.key;
@@ -88,7 +88,7 @@ Result<void> ImagePull::settle(Layer& layer) {
     return {};
 }
 
-Result<LayerUnpacker::Unpacked> ImagePull::unpack(Layer& layer, Pins::Hold& hold) {
+Result<std::unique_ptr<ByteSource>> ImagePull::open(Layer& layer) {
     std::unique_ptr<ByteSource> blob;
     if (layer.place) {
         blob = Download::reader(layer.place->get(), cancelled_);
@@ -96,39 +96,54 @@ Result<LayerUnpacker::Unpacked> ImagePull::unpack(Layer& layer, Pins::Hold& hold
         GANTRY_TRY(UniqueFd fd, service_.store().blobs.open_blob(layer.blob.digest));
         blob = source_of(std::move(fd));
     }
-    GANTRY_TRY(auto plain, decompressed(std::make_unique<Counted>(std::move(blob), layer.row->unpacked)));
     layer.row->unpacking = true;
-    return service_.store().unpacker().unpack(*plain, layer.below, layer.diff_id, hold, nullptr);
+    return std::unique_ptr<ByteSource>(std::make_unique<Counted>(std::move(blob), layer.row->unpacked));
 }
 
-Result<void> ImagePull::judge(Layer& layer, const Error& failed) {
+Result<void> ImagePull::judge(const Error& failed) {
     if (cancelled_()) return cancelled_error();
-    if (!layer.place) return failed;
-    const auto& download = layer.place->get();
-    const bool ended = download->state() == Download::State::failed || download->state() == Download::State::done;
     // A driver's patience may end before a slow registry does, and a download may have begun anew.
-    const bool again = failed.code == Code::deadline || failed.code == Code::retry_later;
-    if (!ended && !again && layer.blob.size - download->received() > worth_waiting_bytes) return failed;
-    const bool sound = download->state() == Download::State::done;
-    GANTRY_CHECK(settle(layer));
-    return sound && !again ? Result<void>(failed) : Result<void>();
+    bool again = failed.code == Code::deadline || failed.code == Code::retry_later;
+    for (Layer& layer : layers_) {
+        if (!layer.place) continue;
+        const auto& download = layer.place->get();
+        if (download->state() == Download::State::done) continue;
+        const bool ended = download->state() == Download::State::failed;
+        if (!again && !ended && layer.blob.size - download->received() > worth_waiting_bytes) continue;
+        GANTRY_CHECK(settle(layer));
+        if (ended) again = true;  // it was someone else's, and has come now
+    }
+    return again ? Result<void>() : Result<void>(failed);
 }
 
-Result<std::int64_t> ImagePull::ensure_layer(Layer& layer, ImageStore::Impl::Made& made) {
-    LayerUnpacker unpacker = service_.store().unpacker();
-    auto lock = service_.layers.lock(layer.key, cancelled_);
-    if (!lock) return cancelled_error();
-    GANTRY_TRY(bool present, unpacker.has(layer.key));
-    for (int tries = 1; !present; ++tries) {
-        auto unpacked = unpack(layer, made.hold());
-        if (unpacked) {
-            made.layer(layer.key);
-            return unpacked->usage_bytes;
-        }
-        GANTRY_CHECK(judge(layer, unpacked.error()));
-        if (tries >= max_unpackings) return std::move(unpacked).error();
+Result<std::vector<LayerOutput>> ImagePull::unpack(ImageStore::Impl::Made& made) {
+    auto& store = service_.store();
+    LayerUnpacker unpacker = store.unpacker();
+    // From below, each given back as soon as its layer is there: of two pulls that share layers, one unpacks them.
+    std::vector<std::unique_ptr<KeyLocks::Lock>> locks(layers_.size());
+    std::vector<LayerInput> inputs;
+    for (std::size_t i = 0; i < layers_.size(); ++i) {
+        Layer& layer = layers_[i];
+        inputs.push_back({layer.diff_id, [this, &layer] { return open(layer); }});
+        GANTRY_TRY(bool present, unpacker.has(layer.key));
+        if (present) continue;
+        locks[i] = service_.layers.lock(layer.key, cancelled_);
+        if (!locks[i]) return cancelled_error();
+        GANTRY_TRY(present, unpacker.has(layer.key));
+        if (present) locks[i].reset();
     }
-    return unpacker.usage(layer.key);
+    LayerSet::Told told;
+    told.committed = [&](std::size_t number, const LayerOutput& output, std::int64_t) {
+        made.layer(output.key);
+        locks[number].reset();
+        layers_[number].row->complete = true;
+    };
+    for (int tries = 1;; ++tries) {
+        auto outputs = LayerSet(unpacker, store.pins).unpack(inputs, made.hold(), told);
+        if (outputs) return outputs;
+        GANTRY_CHECK(judge(outputs.error()));
+        if (tries >= max_unpackings) return outputs;
+    }
 }
 
 Result<std::string> ImagePull::run(const std::vector<std::string>& tags, const std::string& repo_digest) {
@@ -137,14 +152,14 @@ Result<std::string> ImagePull::run(const std::vector<std::string>& tags, const s
     GANTRY_CHECK(plan(made));
     Image image;
     Record record;
-    for (Layer& layer : layers_) {
-        GANTRY_TRY(std::int64_t bytes, ensure_layer(layer, made));
-        GANTRY_CHECK(settle(layer));
-        layer.row->complete = true;
-        image.layers.push_back(layer.key);
-        image.layer_sizes.push_back(bytes);
-        image.size += bytes;
-        record.blobs.push_back({layer.blob.digest, layer.blob.size});
+    GANTRY_TRY(auto outputs, unpack(made));
+    for (std::size_t i = 0; i < layers_.size(); ++i) {
+        GANTRY_CHECK(settle(layers_[i]));
+        layers_[i].row->complete = true;
+        image.layers.push_back(outputs[i].key);
+        image.layer_sizes.push_back(outputs[i].usage_bytes);
+        image.size += outputs[i].usage_bytes;
+        record.blobs.push_back({layers_[i].blob.digest, layers_[i].blob.size});
     }
     rows_.end();
     GANTRY_FAILPOINT("registry.pull.unpacked");

@@ -18,17 +18,17 @@ public:
 private:
     struct Layer {
         Descriptor blob;
-        std::string diff_id, key, below;
+        std::string diff_id, key;
         LayerProgress::Row* row = nullptr;
         std::optional<Downloads::Place> place = {};
     };
     Result<void> plan(ImageStore::Impl::Made& made);
     void begin_download(Layer& layer);
     Result<void> settle(Layer& layer);
-    Result<std::int64_t> ensure_layer(Layer& layer, ImageStore::Impl::Made& made);
-    Result<LayerUnpacker::Unpacked> unpack(Layer& layer, Pins::Hold& hold);
+    Result<std::unique_ptr<ByteSource>> open(Layer& layer);
+    Result<std::vector<LayerOutput>> unpack(ImageStore::Impl::Made& made);
     // What to do about an unpacking that failed: nothing for "again".
-    Result<void> judge(Layer& layer, const Error& failed);
+    Result<void> judge(const Error& failed);
 
     Service::Impl& service_;
     const std::shared_ptr<Sources> sources_;

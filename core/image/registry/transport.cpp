@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/base/clock.hpp"
 #include "core/base/text.hpp"
 
 namespace gantry::image::registry {
@@ -16,6 +17,8 @@ constexpr long connect_ms = 20'000;
 constexpr long low_speed_bytes = 128, low_speed_seconds = 30;
 // Behind an upload the far end may first have to store it all.
 constexpr long upload_seconds = 300;
+// But as long as there is something to send, it moves.
+constexpr std::int64_t stalled_upload_ns = 60'000'000'000;
 
 void start_library() {
     static std::once_flag once;
@@ -40,7 +43,7 @@ struct Running {
     Outcome& outcome;
     std::size_t head_bytes = 0;
     bool head_told = false, streaming = false;
-    std::int64_t sent = 0;
+    std::int64_t sent = 0, moved_ns = monotonic_ns();
     std::string forbidden = {};  // an address that was not dialled
 
     bool refuse(Error error) {
@@ -107,6 +110,7 @@ struct Running {
             return CURL_READFUNC_ABORT;
         }
         sent += n;
+        moved_ns = monotonic_ns();
         if (request.sent) request.sent(sent);
         return static_cast<std::size_t>(n);
     }
@@ -142,9 +146,20 @@ int on_seek(void* running, curl_off_t offset, int origin) {
 }
 int on_progress(void* data, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
     auto* running = static_cast<Running*>(data);
-    if (!running->cancelled || !running->cancelled()) return 0;
-    running->refuse(fail(Code::cancelled, "cancelled"));
-    return 1;
+    if (running->cancelled && running->cancelled()) {
+        running->refuse(fail(Code::cancelled, "cancelled"));
+        return 1;
+    }
+    // A far end that has closed its side and takes nothing more is no error of its own to libcurl.
+    const HttpRequest& request = running->request;
+    if (request.file >= 0 && running->sent < request.file_size &&
+        monotonic_ns() - running->moved_ns > stalled_upload_ns) {
+        running->outcome.failure = Failure::broken;
+        running->outcome.error =
+            fail(Code::deadline, request.method + " " + request.url.origin() + ": nothing is taken any more");
+        return 1;
+    }
+    return 0;
 }
 curl_socket_t on_dial(void* running, curlsocktype, curl_sockaddr* address) {
     return static_cast<Running*>(running)->dial(*address);

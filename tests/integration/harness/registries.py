@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import ssl
+import struct
 import subprocess
 import threading
 import urllib.request
@@ -228,7 +229,7 @@ class Stub:
 
 
 class Breaker:
-    """A port in front of a registry that breaks the connection once so many bytes have gone up, each time in `breaks`."""
+    """A port in front of a registry that resets the connection once so many bytes have gone up, each time in `breaks`."""
 
     def __init__(self, port, breaks):
         self.target, self.breaks, self.sent = port, list(breaks), 0
@@ -260,7 +261,9 @@ class Breaker:
             pass
         for s in (source, target):
             try:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 s.shutdown(socket.SHUT_RDWR)
+                s.close()
             except OSError:
                 pass
 
