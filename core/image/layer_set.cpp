@@ -47,6 +47,7 @@ struct LayerSet::Run {
         std::lock_guard lock(mutex);
         if (!failed) failed = std::move(error);
         stop = true;
+        if (told.gave_up) told.gave_up();
     }
 
     // One layer after another until there are no more.
@@ -97,6 +98,7 @@ struct LayerSet::Run {
                 if (!done) {
                     if (!failed) failed = std::move(done).error();
                     stop = true;
+                    if (told.gave_up) told.gave_up();
                     break;
                 }
                 ready[layer].reset();

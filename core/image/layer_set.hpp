@@ -34,6 +34,8 @@ public:
     struct Told {
         std::function<void(std::size_t layer, std::int64_t bytes)> moved;
         std::function<void(std::size_t layer, const LayerOutput& output, std::int64_t tar_bytes)> committed;
+        // A layer has failed: sources that may keep the others waiting are to end. Called under a lock: must not block.
+        std::function<void()> gave_up = {};
     };
 
     // `jobs`: layers unpacked at once at most; 0: as many as the machine has processors, 8 at most.

@@ -709,6 +709,23 @@ def partial_size(engine, digest):
         return 0
 
 
+def test_a_bad_layer_does_not_wait_for_a_slow_one(nothing, stub):
+    image = mib(3, 2)
+    document = json.loads(image.config)
+    document["rootfs"]["diff_ids"][0] = "sha256:" + 64 * "0"
+    text = json.dumps(document).encode()
+    image.document["config"].update(digest=sha256(text), size=len(text))
+    name = stub.add(image)
+    stub.blobs[sha256(text)] = text
+    slow = Slow(stub, image.document["layers"][1]["digest"], image.packed[1], 1 << 20)
+    begun = time.monotonic()
+    assert "digest" in pull(nothing, name)[1]
+    assert time.monotonic() - begun < 10
+    slow.released.set()
+    for path in (f for f in files(nothing) if "/partial/" in f):
+        os.unlink(path)
+
+
 def test_two_pulls_share_a_download(clean, stub):
     image = mib(3)
     digest = image.document["layers"][0]["digest"]

@@ -12,8 +12,8 @@
 namespace gantry::image::registry {
 namespace {
 
-// So much of a blob is waited for, to learn whether the registry or the blob itself is to blame.
-constexpr std::int64_t worth_waiting_bytes = 16 << 20;
+// So long blobs that do not unpack are waited for, to learn whether the registry or they themselves are to blame.
+constexpr std::int64_t worth_waiting_ns = 2'000'000'000;
 constexpr int max_unpackings = 3;
 
 // Counts what is read.
@@ -91,7 +91,7 @@ Result<void> ImagePull::settle(Layer& layer) {
 Result<std::unique_ptr<ByteSource>> ImagePull::open(Layer& layer) {
     std::unique_ptr<ByteSource> blob;
     if (layer.place) {
-        blob = Download::reader(layer.place->get(), cancelled_);
+        blob = Download::reader(layer.place->get(), [this] { return gave_up_ || cancelled_(); });
     } else {
         GANTRY_TRY(UniqueFd fd, service_.store().blobs.open_blob(layer.blob.digest));
         blob = source_of(std::move(fd));
@@ -104,12 +104,14 @@ Result<void> ImagePull::judge(const Error& failed) {
     if (cancelled_()) return cancelled_error();
     // A driver's patience may end before a slow registry does, and a download may have begun anew.
     bool again = failed.code == Code::deadline || failed.code == Code::retry_later;
+    const std::int64_t until = monotonic_ns() + worth_waiting_ns;
+    auto waited_enough = [&] { return cancelled_() || monotonic_ns() > until; };
     for (Layer& layer : layers_) {
         if (!layer.place) continue;
-        const auto& download = layer.place->get();
-        if (download->state() == Download::State::done) continue;
-        const bool ended = download->state() == Download::State::failed;
-        if (!again && !ended && layer.blob.size - download->received() > worth_waiting_bytes) continue;
+        Download& download = *layer.place->get();
+        if (!again && download.state() != Download::State::failed) (void)download.wait(waited_enough);
+        const bool ended = download.state() == Download::State::failed;
+        if (!again && !ended) continue;
         GANTRY_CHECK(settle(layer));
         if (ended) again = true;  // it was someone else's, and has come now
     }
@@ -138,7 +140,9 @@ Result<std::vector<LayerOutput>> ImagePull::unpack(ImageStore::Impl::Made& made)
         locks[number].reset();
         layers_[number].row->complete = true;
     };
+    told.gave_up = [this] { gave_up_ = true; };
     for (int tries = 1;; ++tries) {
+        gave_up_ = false;
         auto outputs = LayerSet(unpacker, store.pins).unpack(inputs, made.hold(), told);
         if (outputs) return outputs;
         GANTRY_CHECK(judge(outputs.error()));

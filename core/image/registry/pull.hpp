@@ -39,6 +39,7 @@ private:
     const int side_by_side_;
     LayerProgress rows_;
     std::vector<Layer> layers_;
+    std::atomic<bool> gave_up_ = false;  // a layer has failed: no reader waits for its download any longer
 };
 
 }  // namespace gantry::image::registry
