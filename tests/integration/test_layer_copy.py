@@ -27,7 +27,7 @@ def test_a_container_runs_and_its_changes_are_its_own(copying):
     assert e.ok("run", "--name", "one", IMAGE, "sh", "-c", "echo mine > /etc/mine; rm /etc/group; chmod 600 /etc/passwd; cat /opq/new") == "new"
     mounts = e.api("GET", "/containers/one/json").json
     assert mounts["State"]["ExitCode"] == 0
-    assert e.ok("run", "--rm", IMAGE, "sh", "-c", "ls /etc; test ! -e /gone; test ! -e /opq/old").split() == ["group", "passwd"]
+    assert e.ok("run", "--rm", IMAGE, "sh", "-c", "test ! -e /etc/mine && test ! -e /gone && test ! -e /opq/old && stat -c %a /etc/group /etc/passwd").split() == ["644", "644"]
     changes = {(c["Path"], c["Kind"]) for c in e.api("GET", "/containers/one/changes").json}
     assert {("/etc", 0), ("/etc/mine", 1), ("/etc/group", 2), ("/etc/passwd", 0)} <= changes
     assert not any(path.startswith(("/bin", "/data", "/opq", "/home")) for path, _ in changes), changes
@@ -41,8 +41,8 @@ def test_layers_over_layers(copying):
     upper = Tar().add("etc/.wh.gone").add("etc/new", b"upper\n").add("old/.wh..wh..opq").add("old/own", b"own\n").bytes()
     layers = archives.busybox_layers() + [lower, upper]
     e.load(oci_archive(layers, "test/stack:1", config_of(layers, Cmd=["sh"]), "gzip"))
-    shown = e.ok("run", "--rm", "test/stack:1", "sh", "-c", "stat -c %a /etc; cat /etc/kept /etc/new /old/own; ls /etc /old")
-    assert shown.split() == ["750", "lower", "upper", "own", "/etc:", "group", "kept", "new", "passwd", "/old:", "own"]
+    shown = e.ok("run", "--rm", "test/stack:1", "sh", "-c", "stat -c %a /etc; cat /etc/kept /etc/new /old/own; ls /old; test -e /etc/gone || echo gone")
+    assert shown.split() == ["750", "lower", "upper", "own", "own", "gone"]
     e.ok("rmi", "test/stack:1")
 
 
