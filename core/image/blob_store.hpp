@@ -34,7 +34,7 @@ private:
     std::string path_, digest_;
     UniqueFd fd_;
     Sha256 hash_;
-    std::int64_t size_ = 0;
+    std::int64_t size_ = 0, begun_ = 0;  // begun_: what has been handed to the disk
 };
 
 class BlobStore {

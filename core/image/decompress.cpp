@@ -4,6 +4,8 @@
 #include <unistd.h>
 #include <zstd.h>
 
+#include <semaphore>
+
 #include "core/image/byte_source.hpp"
 
 namespace gantry::image {
@@ -161,20 +163,48 @@ private:
     bool done_ = false;
 };
 
+// The window that the zstd frame at the beginning of `head` asks for (RFC 8878, 3.1.1.1); 0: that is not a frame, or not
+// its whole header.
+std::uint64_t zstd_window(std::string_view head) {
+    auto byte = [&](std::size_t at) { return std::uint64_t{static_cast<unsigned char>(head[at])}; };
+    if (head.size() < 6 || !head.starts_with("\x28\xb5\x2f\xfd")) return 0;
+    if ((byte(4) & 0x20u) == 0) {
+        const std::uint64_t base = std::uint64_t{1} << (10 + (byte(5) >> 3));
+        return base + base / 8 * (byte(5) & 7u);
+    }
+    // A single segment: as large as the content.
+    constexpr std::size_t dictionary[] = {0, 1, 2, 4}, content[] = {1, 2, 4, 8};
+    const std::size_t at = 5 + dictionary[byte(4) & 3u], length = content[byte(4) >> 6];
+    if (head.size() < at + length) return 0;
+    std::uint64_t size = length == 2 ? 256 : 0;
+    for (std::size_t i = 0; i < length; ++i) size += byte(at + i) << (8 * i);
+    return size;
+}
+
 class ZstdSource final : public Decompressor {
 public:
     ZstdSource(Input input, const DecompressLimits& limits)
         : Decompressor(std::move(input), limits), context_(ZSTD_createDCtx(), ZSTD_freeDCtx) {
         ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, 27);  // 128 MiB, as the zstd tool
     }
+    ZstdSource(const ZstdSource&) = delete;
+    ZstdSource& operator=(const ZstdSource&) = delete;
+    ~ZstdSource() override {
+        context_.reset();
+        if (alone_) one_at_a_time.release();
+    }
 
 protected:
     Result<std::size_t> produce(char* data, std::size_t size) override {
         ZSTD_outBuffer out{data, size, 0};
         while (out.pos == 0) {
-            GANTRY_CHECK(input_.fill(1));
+            GANTRY_CHECK(input_.fill(frame_done_ ? longest_header : 1));
             const std::string_view in = input_.view();
             if (in.empty() && frame_done_) return std::size_t{0};
+            if (frame_done_ && !alone_ && zstd_window(in) > modest_window) {
+                one_at_a_time.acquire();
+                alone_ = true;
+            }
             ZSTD_inBuffer block{in.data(), in.size(), 0};
             const std::size_t status = ZSTD_decompressStream(context_.get(), &out, &block);
             input_.consume(block.pos);
@@ -187,6 +217,14 @@ protected:
     }
 
 private:
+    static constexpr std::size_t longest_header = 18;
+    // What every level of the zstd tool but the "ultra" ones stays within. Larger windows are held one at a time, so that
+    // memory stays bounded however many streams are read at once.
+    static constexpr std::uint64_t modest_window = 8u << 20;
+
+    static inline std::binary_semaphore one_at_a_time{1};
+
+    bool alone_ = false;
     std::unique_ptr<ZSTD_DCtx, std::size_t (*)(ZSTD_DCtx*)> context_;
     bool frame_done_ = true;
 };

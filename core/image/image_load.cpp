@@ -14,6 +14,12 @@ namespace {
 
 std::string layer_label(const std::string& diff_id) { return std::string(hex_of(diff_id).substr(0, 12)); }
 
+// What decompresses the archive is gone before its layers, which are perhaps compressed too, are read.
+Result<Spool> read_spool(int fd, const BlobStore& blobs) {
+    GANTRY_TRY(auto stream, decompressed(source_of(fd)));
+    return Spool::read(*stream, blobs);
+}
+
 }  // namespace
 
 Result<std::vector<LayerOutput>> ImageStore::Impl::Made::layers(const PlannedImage& image, const Progress& progress) {
@@ -44,8 +50,7 @@ Result<std::vector<std::string>> ImageStore::load(int fd, const Progress& progre
     auto say = [&](const Json& message) {
         if (progress) progress(message);
     };
-    GANTRY_TRY(auto stream, decompressed(source_of(fd)));
-    GANTRY_TRY(Spool spool, Spool::read(*stream, impl_->blobs));
+    GANTRY_TRY(Spool spool, read_spool(fd, impl_->blobs));
     GANTRY_TRY(auto plan, plan_archive(spool));
     GANTRY_FAILPOINT("image.load.checked");
 

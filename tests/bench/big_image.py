@@ -10,7 +10,7 @@ import zlib
 TAG = "bench/big:latest"
 FILES, TOTAL, LAYERS = 20_000, 680_000_000, 4
 STAMP = 1_700_000_000
-VERSION = 1  # of what is made; another number, another file in the cache
+VERSION = 2  # of what is made; another number, another file in the cache
 
 WORDS = 4096
 POOL = 8 << 20
@@ -129,7 +129,7 @@ def make(path):
                            "layers": descriptors}).encode()
     index = json.dumps({"schemaVersion": 2, "manifests": [{
         "mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": "sha256:" + digest(manifest), "size": len(manifest),
-        "annotations": {"io.containerd.image.name": "docker.io/" + TAG, "org.opencontainers.image.ref.name": "latest"}}]}).encode()
+        "annotations": {"io.containerd.image.name": TAG, "org.opencontainers.image.ref.name": "latest"}}]}).encode()
     table = json.dumps([{"Config": "blobs/sha256/" + digest(config), "RepoTags": [TAG],
                          "Layers": ["blobs/sha256/" + one.packed.hexdigest() for _, one in layers]}]).encode()
     with tarfile.open(path + ".part", "w", format=tarfile.PAX_FORMAT) as tar:

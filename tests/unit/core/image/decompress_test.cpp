@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <thread>
 
 #include "core/base/text.hpp"
 #include "core/image/byte_source.hpp"
@@ -72,6 +73,46 @@ TEST(Decompress, damage_and_garbage_after_the_end_are_errors) {
     gzip = test::gzip(plain);
     gzip[gzip.size() - 6] = static_cast<char>(gzip[gzip.size() - 6] ^ 1);  // the checksum
     EXPECT_FALSE(unpack(gzip));
+}
+
+TEST(Decompress, holds_large_zstd_windows_one_at_a_time) {
+    // Of a stream whose length nobody told, so that its header asks for the whole window.
+    auto packed = [](int window_log) {
+        std::unique_ptr<ZSTD_CCtx, std::size_t (*)(ZSTD_CCtx*)> context(ZSTD_createCCtx(), ZSTD_freeCCtx);
+        ZSTD_CCtx_setParameter(context.get(), ZSTD_c_windowLog, window_log);
+        std::string text(1000, 'x'), out(4096, '\0');
+        ZSTD_inBuffer in{text.data(), text.size(), 0};
+        ZSTD_outBuffer to{out.data(), out.size(), 0};
+        EXPECT_FALSE(ZSTD_isError(ZSTD_compressStream2(context.get(), &to, &in, ZSTD_e_continue)));
+        while (ZSTD_compressStream2(context.get(), &to, &in, ZSTD_e_end) > 0) {
+        }
+        out.resize(to.pos);
+        return out;
+    };
+    auto open = [](const std::string& bytes) {
+        auto source = decompressed(source_of(test::stream_of(bytes)));
+        EXPECT_TRUE(source);
+        return std::move(*source);
+    };
+    auto read = [](ByteSource& source) {
+        char buffer[4096];
+        auto n = source.read(buffer, sizeof buffer);
+        return n ? *n : 0;
+    };
+    auto first = open(packed(26)), modest = open(packed(20));
+    EXPECT_EQ(read(*first), 1000u);
+    EXPECT_EQ(read(*modest), 1000u);
+    std::atomic<bool> second_read = false;
+    std::thread other([&] {
+        auto second = open(packed(26));
+        EXPECT_EQ(read(*second), 1000u);
+        second_read = true;
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    EXPECT_FALSE(second_read);
+    first.reset();
+    other.join();
+    EXPECT_TRUE(second_read);
 }
 
 TEST(Decompress, stops_bombs) {

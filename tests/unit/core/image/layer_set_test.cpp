@@ -153,10 +153,10 @@ TEST_F(LayerSetTest, one_bad_layer_stops_all_and_leaves_no_working_layer) {
 TEST_F(LayerSetTest, a_source_that_fails_says_why) {
     auto inputs = many(2);
     inputs.push_back(input(TarMaker().file("x").done(),
-                           []() -> Result<void> { return fail(Code::unavailable, "the registry has gone away"); }));
+                           []() -> Result<void> { return fail(Code::deadline, "the registry has gone away"); }));
     auto outputs = unpack(inputs, 3);
     ASSERT_FALSE(outputs);
-    EXPECT_EQ(outputs.error().code, Code::unavailable);
+    EXPECT_EQ(outputs.error().code, Code::deadline);
     EXPECT_NE(outputs.error().text.find("the registry has gone away"), std::string::npos);
     EXPECT_EQ(keys().size(), committed.size());
 }
