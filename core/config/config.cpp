@@ -21,8 +21,8 @@ constexpr const char* a_name =
     "a driver's name: a letter of a-z, then a-z, 0-9, \"_\" and \"-\", 32 characters at most";
 
 const Names& top_keys() {
-    static const Names keys = {"name",          "drivers",    "default",      "log_level",        "log",
-                               "address_pools", "dns",        "socket_group", "shutdown_timeout", "stop_timeout",
+    static const Names keys = {"name",          "drivers",     "default",      "log_level",        "log",
+                               "address_pools", "dns",         "socket_group", "shutdown_timeout", "stop_timeout",
                                "pids_limit",    "events_kept", "images"};
     return keys;
 }

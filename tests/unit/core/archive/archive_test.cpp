@@ -86,7 +86,8 @@ struct Tree : ::testing::Test {
         EXPECT_EQ(*read_file(scratch / "canary"), "untouched");
         EXPECT_EQ(fs::hard_link_count(scratch / "canary"), 1u);
         for (const auto& entry : fs::directory_iterator(fs::path(in).parent_path()))
-            EXPECT_TRUE(entry.path() == in || entry.path() == out || entry.path() == scratch / "canary") << entry.path();
+            EXPECT_TRUE(entry.path() == in || entry.path() == out || entry.path() == scratch / "canary")
+                << entry.path();
     }
 };
 

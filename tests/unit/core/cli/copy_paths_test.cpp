@@ -6,9 +6,8 @@ namespace gantry::cli {
 
 TEST(CopyPaths, arguments_name_a_container_or_are_local) {
     const std::tuple<const char*, const char*, const char*> cases[] = {
-        {"c:/a", "c", "/a"}, {"c:a", "c", "a"},     {"c:", "c", ""},     {"/a:b", "", "/a:b"},
-        {"./c:a", "", "./c:a"}, {"a/b", "", "a/b"}, {"-", "", "-"},      {":/a", "", ":/a"},
-        {"c:/a:b", "c", "/a:b"}, {"../x:y", "", "../x:y"}};
+        {"c:/a", "c", "/a"}, {"c:a", "c", "a"}, {"c:", "c", ""},    {"/a:b", "", "/a:b"},    {"./c:a", "", "./c:a"},
+        {"a/b", "", "a/b"},  {"-", "", "-"},    {":/a", "", ":/a"}, {"c:/a:b", "c", "/a:b"}, {"../x:y", "", "../x:y"}};
     for (const auto& [text, container, path] : cases) {
         EXPECT_EQ(parse_copy_argument(text).container, container) << text;
         EXPECT_EQ(parse_copy_argument(text).path, path) << text;
@@ -17,9 +16,9 @@ TEST(CopyPaths, arguments_name_a_container_or_are_local) {
 
 TEST(CopyPaths, are_split_at_the_last_part) {
     const std::tuple<const char*, const char*, const char*> cases[] = {
-        {"/a/b", "/a", "b"}, {"/a/b/", "/a", "b"}, {"/a/b/.", "/a/b", "."}, {"/", "/", "/"}, {"/a", "/", "a"},
-        {"a", ".", "a"},     {"a/b", "a", "b"},    {".", ".", "."},         {"..", ".", ".."}, {"/a/../b", "/", "b"},
-        {"a//b", "a", "b"},  {"/.", "/", "."}};
+        {"/a/b", "/a", "b"}, {"/a/b/", "/a", "b"},  {"/a/b/.", "/a/b", "."}, {"/", "/", "/"},
+        {"/a", "/", "a"},    {"a", ".", "a"},       {"a/b", "a", "b"},       {".", ".", "."},
+        {"..", ".", ".."},   {"/a/../b", "/", "b"}, {"a//b", "a", "b"},      {"/.", "/", "."}};
     for (const auto& [path, directory, name] : cases)
         EXPECT_EQ(split_last(path), (std::pair<std::string, std::string>(directory, name))) << path;
 }

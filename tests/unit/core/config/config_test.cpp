@@ -217,7 +217,7 @@ TEST(Config, reads_when_unused_images_go) {
     EXPECT_EQ(config.image_gc.interval_ns, std::int64_t{1800} * 1'000'000'000);
     EXPECT_EQ(config.image_gc.keep, (Lines{"debian:*", "a/*"}));
     EXPECT_EQ(problem(R"({"images": {"gc": {"max_age": 5}}})"),
-              "1:25: \"images.gc.max_age\": found the number 5, must be a duration of 1s or more such as \"720h\"");
+              "1:20: \"images.gc.max_age\": found the number 5, must be a duration of 1s or more such as \"720h\"");
     EXPECT_EQ(problem(R"({"images": {"gc": {"max_size": "-1"}}})"),
-              "1:32: \"images.gc.max_size\": found the text \"-1\", must be a size such as \"50GB\"");
+              "1:20: \"images.gc.max_size\": found the text \"-1\", must be a size such as \"50GB\"");
 }

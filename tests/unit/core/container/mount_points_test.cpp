@@ -55,7 +55,8 @@ Result<std::string> filtered(const std::string& stream, std::set<std::string> pa
 }  // namespace
 
 TEST(MountPoints, are_hidden_with_what_is_listed_for_them_alone) {
-    std::vector<Change> changes = {{"/etc", 0}, {"/etc/hosts", 1}, {"/new", 1}, {"/proc", 1}, {"/dev", 1}, {"/dev/own", 1}};
+    std::vector<Change> changes = {{"/etc", 0},  {"/etc/hosts", 1}, {"/new", 1},
+                                   {"/proc", 1}, {"/dev", 1},       {"/dev/own", 1}};
     const auto hidden = hide_mount_points(changes);
     EXPECT_EQ(changes, (std::vector<Change>{{"/new", 1}, {"/dev/own", 1}}));
     // A directory with somebody's file in it stays, else the file would have none.
@@ -65,7 +66,8 @@ TEST(MountPoints, are_hidden_with_what_is_listed_for_them_alone) {
 TEST(MountPoints, leave_the_stream_as_if_they_had_never_been) {
     const std::string longest(200, 'n');
     const std::string large(3000, 'x');
-    const std::string all = stream_of({{"dev/", ""}, {"dev/pts/", ""}, {"etc/", ""}, {"etc/hosts", ""}, {longest, large}, {"sys/", ""}});
+    const std::string all =
+        stream_of({{"dev/", ""}, {"dev/pts/", ""}, {"etc/", ""}, {"etc/hosts", ""}, {longest, large}, {"sys/", ""}});
     const std::string some = stream_of({{"etc/", ""}, {longest, large}});
     auto out = filtered(all, {"/dev", "/dev/pts", "/etc/hosts", "/sys"});
     ASSERT_TRUE(out) << out.error().text;

@@ -26,7 +26,8 @@ TEST(GcPolicy, takes_what_was_not_used_for_longer_than_its_age) {
 }
 
 TEST(GcPolicy, keeps_names_that_fit) {
-    const std::vector<GcImage> images = {image("a", 1, {}, {"debian:12"}), image("b", 2, {}, {"registry.local/team/x:1"}),
+    const std::vector<GcImage> images = {image("a", 1, {}, {"debian:12"}),
+                                         image("b", 2, {}, {"registry.local/team/x:1"}),
                                          image("c", 3, {}, {"web:1", "keep/web:1"}), image("d", 4, {})};
     EXPECT_EQ(choose_images(images, {1, 0, {"debian"}}, 100), (Ids{"b", "c", "d"}));
     EXPECT_EQ(choose_images(images, {1, 0, {"debian:1?", "registry.local/*/*", "keep/*"}}, 100), (Ids{"d"}));
@@ -34,8 +35,8 @@ TEST(GcPolicy, keeps_names_that_fit) {
 }
 
 TEST(GcPolicy, frees_until_it_fits_the_longest_unused_first) {
-    const std::vector<GcImage> images = {image("a", 3, {{"base", 100}, {"a", 10}}), image("b", 1, {{"base", 100}, {"b", 10}}),
-                                         image("c", 2, {{"c", 50}})};
+    const std::vector<GcImage> images = {image("a", 3, {{"base", 100}, {"a", 10}}),
+                                         image("b", 1, {{"base", 100}, {"b", 10}}), image("c", 2, {{"c", 50}})};
     EXPECT_EQ(choose_images(images, {0, 170, {}}, 100), Ids{});
     EXPECT_EQ(choose_images(images, {0, 169, {}}, 100), (Ids{"b"}));
     // What is shared goes with the last that has it.

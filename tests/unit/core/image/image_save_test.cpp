@@ -106,8 +106,8 @@ TEST_F(ImageSaveTest, writes_a_committed_layer_from_the_driver) {
         EXPECT_EQ(tar.error().code, Code::corrupt);
         return;
     }
-    EXPECT_TRUE(members(*tar).contains(
-        "blobs/sha256/" + std::string(hex_of(image->config["rootfs"]["diff_ids"][1].get<std::string>()))));
+    EXPECT_TRUE(members(*tar).contains("blobs/sha256/" +
+                                       std::string(hex_of(image->config["rootfs"]["diff_ids"][1].get<std::string>()))));
 }
 
 TEST_F(ImageSaveTest, commits_without_a_layer_and_refuses_a_base_that_is_gone) {

@@ -262,7 +262,8 @@ TEST_F(ImageStoreTest, an_image_in_use_is_not_removed) {
     const DockerArchive archive = web();
     ASSERT_TRUE(load(archive.tar()));
     const std::string short_id = archive.id().substr(7, 12);
-    auto removed = images->remove("web:1", false, true, [](const std::string&) { return std::string("container box"); });
+    auto removed =
+        images->remove("web:1", false, true, [](const std::string&) { return std::string("container box"); });
     ASSERT_FALSE(removed);
     EXPECT_EQ(removed.error().code, Code::conflict);
     EXPECT_EQ(removed.error().text,
