@@ -10,8 +10,8 @@
 namespace gantry::archive {
 
 struct Member {
-    std::string name;   // directories end with "/" when written
-    mode_t mode = 0;    // with the type: S_IFREG, S_IFDIR, S_IFLNK, S_IFIFO, S_IFCHR, S_IFBLK
+    std::string name;  // directories end with "/" when written
+    mode_t mode = 0;   // with the type: S_IFREG, S_IFDIR, S_IFLNK, S_IFIFO, S_IFCHR, S_IFBLK
     std::int64_t uid = 0, gid = 0;
     std::int64_t size = 0;  // of a regular file's content
     timespec mtime{};

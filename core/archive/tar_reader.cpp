@@ -17,7 +17,7 @@ struct TarReader::Impl {
     std::unique_ptr<struct archive, int (*)(struct archive*)> archive{nullptr, archive_read_free};
     std::int64_t at = 0;    // within the member's content
     std::int64_t hole = 0;  // zeros before what waits
-    std::string zeros;    // of a hole
+    std::string zeros;      // of a hole
     std::string_view waiting;
 
     static la_ssize_t read(struct archive* archive, void* self, const void** data) {

@@ -40,7 +40,8 @@ public:
                 GANTRY_TRY(member.xattrs, portable_xattrs(open.get()));
                 GANTRY_CHECK(writer_.member(member));
             }
-            if (depth > 0 && info.st_dev != above && options_.enter_mount && !options_.enter_mount(open.get())) return {};
+            if (depth > 0 && info.st_dev != above && options_.enter_mount && !options_.enter_mount(open.get()))
+                return {};
             return directory(open.get(), member.name, depth, info.st_dev);
         }
         if (info.st_nlink > 1) {

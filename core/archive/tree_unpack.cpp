@@ -47,8 +47,8 @@ public:
             GANTRY_TRY(auto member, reader_.next());
             if (!member) break;
             if (members >= options_.most_members)
-                return fail(Code::exhausted, "the archive has more than " + std::to_string(options_.most_members) +
-                                                 " members");
+                return fail(Code::exhausted,
+                            "the archive has more than " + std::to_string(options_.most_members) + " members");
             GANTRY_CHECK(one(*member));
         }
         // Last, because what is made below a directory changes its time, and may not be made where it is read-only.
@@ -139,10 +139,9 @@ private:
         const bool is_directory = S_ISDIR(info.st_mode);
         if (is_directory && directory) return {};
         if (options_.keep_kinds && is_directory != directory)
-            return fail(Code::invalid, is_directory
-                                           ? "cannot overwrite directory " + quote_json("/" + path) + " with non-directory"
-                                           : "cannot overwrite non-directory " + quote_json("/" + path) +
-                                                 " with directory");
+            return fail(Code::invalid,
+                        is_directory ? "cannot overwrite directory " + quote_json("/" + path) + " with non-directory"
+                                     : "cannot overwrite non-directory " + quote_json("/" + path) + " with directory");
         return remove_node(parent, name);
     }
 
@@ -154,7 +153,8 @@ private:
         if (base.empty()) return fail(Code::invalid, "the archive has a hard link to a directory");
         auto node = open_node(directory.get(), base);
         if (!node) return std::move(node).error().context("link " + quote_json(path));
-        struct stat info {}, own {};
+        struct stat info {
+        }, own{};
         if (::fstat(node->get(), &info) != 0) return fail_errno("link " + quote_json(path));
         if (S_ISDIR(info.st_mode))
             return fail(Code::invalid, "the archive has the hard link " + quote_json(path) + " to a directory");
@@ -189,8 +189,8 @@ private:
             if (piece.empty()) break;
             bytes_ += static_cast<std::int64_t>(piece.size());
             if (bytes_ > options_.most_bytes)
-                return fail(Code::exhausted, "the archive holds more than " + std::to_string(options_.most_bytes) +
-                                                 " bytes");
+                return fail(Code::exhausted,
+                            "the archive holds more than " + std::to_string(options_.most_bytes) + " bytes");
             GANTRY_CHECK(write_all(fd.get(), piece).context("write " + quote_json(path)));
         }
         return attributes_of(fd.get(), path, member);

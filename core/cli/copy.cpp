@@ -53,11 +53,11 @@ Result<PathStat> stat_path(Client& client, const std::string& container, const s
     GANTRY_CHECK(connection.receive_head());
     // The answer to HEAD has no text that says what is wrong.
     if (connection.status() == 404)
-        return fail(Code::not_found, "Error response from daemon: Could not find the file " + path + " in container " +
-                                         container);
+        return fail(Code::not_found,
+                    "Error response from daemon: Could not find the file " + path + " in container " + container);
     if (connection.status() >= 400)
-        return fail(Code::internal, "Error response from daemon: status " + std::to_string(connection.status()) +
-                                        " for " + path);
+        return fail(Code::internal,
+                    "Error response from daemon: status " + std::to_string(connection.status()) + " for " + path);
     return stat_of(connection);
 }
 
@@ -78,9 +78,8 @@ Result<CopyEnd> local_target(std::string path) {
         target.resize(static_cast<std::size_t>(n));
         path = link_path(path, target);
     }
-    const std::string above = split_last(asserts_directory(path) ? split_last(path).first + "/" + split_last(path).second
-                                                                 : path)
-                                  .first;
+    const std::string above =
+        split_last(asserts_directory(path) ? split_last(path).first + "/" + split_last(path).second : path).first;
     struct stat parent {};
     if (::stat(above.c_str(), &parent) != 0 || !S_ISDIR(parent.st_mode))
         return fail(Code::invalid, "invalid output path: directory \"" + above + "\" does not exist");
@@ -122,16 +121,16 @@ Result<int> copy_out(Client& client, const std::string& container, std::string p
     std::string waiting;
     std::size_t at = 0;
     GANTRY_TRY(auto reader, archive::TarReader::create([&](char* data, std::size_t size) -> Result<std::size_t> {
-        if (at == waiting.size()) {
-            GANTRY_TRY(waiting, answer.receive_some());
-            at = 0;
-            bytes += static_cast<std::int64_t>(waiting.size());
-        }
-        const std::size_t n = std::min(size, waiting.size() - at);
-        waiting.copy(data, n, at);
-        at += n;
-        return n;
-    }));
+                   if (at == waiting.size()) {
+                       GANTRY_TRY(waiting, answer.receive_some());
+                       at = 0;
+                       bytes += static_cast<std::int64_t>(waiting.size());
+                   }
+                   const std::size_t n = std::min(size, waiting.size() - at);
+                   waiting.copy(data, n, at);
+                   at += n;
+                   return n;
+               }));
     archive::UnpackOptions options;
     options.owner = wish.owners ? archive::UnpackOptions::Owner::archive : archive::UnpackOptions::Owner::mine;
     options.devices = false;
@@ -163,8 +162,7 @@ Result<LocalSource> local_source(const std::string& path, bool follow) {
     struct stat info {};
     if (::fstat(source.node.get(), &info) != 0) return fail_errno("look up \"" + path + "\"");
     source.directory = S_ISDIR(info.st_mode);
-    if (asserts_directory(path) && !source.directory)
-        return fail(Code::invalid, "\"" + path + "\" is not a directory");
+    if (asserts_directory(path) && !source.directory) return fail(Code::invalid, "\"" + path + "\" is not a directory");
     source.name = split_last(path).second;
     // "..", "/": the name it really has.
     if (source.name == ".." || path == "/") source.name = ".";
@@ -181,7 +179,8 @@ Result<CopyEnd> container_target(Client& client, const std::string& container, s
     if (!stat && stat.error().code == Code::not_found) return CopyEnd{path, false, false};
     if (!stat) return std::move(stat).error();
     if ((stat->mode & go_device) != 0)
-        return fail(Code::invalid, "destination \"" + container + ":" + path + "\" must be a directory or a regular file");
+        return fail(Code::invalid,
+                    "destination \"" + container + ":" + path + "\" must be a directory or a regular file");
     return CopyEnd{path, true, (stat->mode & go_directory) != 0};
 }
 
@@ -226,8 +225,8 @@ private:
 Result<std::int64_t> upload(Client& client, const std::string& target, int source) {
     GANTRY_TRY(Connection connection, client.connect());
     std::int64_t bytes = 0;
-    GANTRY_CHECK(connection.send_from("PUT", target, source, "application/x-tar",
-                                      [&](std::int64_t sent) { bytes = sent; }));
+    GANTRY_CHECK(
+        connection.send_from("PUT", target, source, "application/x-tar", [&](std::int64_t sent) { bytes = sent; }));
     GANTRY_CHECK(connection.receive_head());
     GANTRY_CHECK(connection.check_status());
     return bytes;
@@ -241,7 +240,8 @@ Result<int> copy_in(Client& client, const std::string& local, const std::string&
     if (local == "-") {
         if (!target.directory)
             return fail(Code::invalid, "destination \"" + container + ":" + path + "\" must be a directory");
-        if (is_terminal(0)) return fail(Code::invalid, "standard input is a terminal: an archive is to be read from it");
+        if (is_terminal(0))
+            return fail(Code::invalid, "standard input is a terminal: an archive is to be read from it");
         GANTRY_TRY(std::int64_t bytes, upload(client, archive_target(container, target.path, options), 0));
         (void)bytes;
         return 0;

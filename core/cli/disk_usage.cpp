@@ -8,7 +8,10 @@
 namespace gantry::cli {
 namespace {
 
-std::string size_text(std::int64_t bytes) { return bytes < 0 ? "N/A" : human_size(static_cast<double>(bytes)); }
+// Docker's four digits; three for images.
+std::string size_text(std::int64_t bytes, int digits = 4) {
+    return bytes < 0 ? "N/A" : human_size(static_cast<double>(bytes), digits);
+}
 
 const Json& list_of(const Json& usage, const char* key) {
     static const Json none = Json::array();
@@ -99,8 +102,8 @@ std::string images_table(const Json& usage) {
         for (const std::string& name : names) {
             const std::size_t colon = name.rfind(':');
             table.add({name.substr(0, colon), colon == std::string::npos ? "<none>" : name.substr(colon + 1),
-                       short_image_id(text_at(image, "Id")), human_ago(number_at(image, "Created")), size_text(size),
-                       size_text(shared), size_text(shared < 0 ? -1 : size - shared),
+                       short_image_id(text_at(image, "Id")), human_ago(number_at(image, "Created")), size_text(size, 3),
+                       size_text(shared, 3), size_text(shared < 0 ? -1 : size - shared, 3),
                        std::to_string(number_at(image, "Containers"))});
         }
     }

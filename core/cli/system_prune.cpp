@@ -12,8 +12,7 @@ namespace {
 Result<double> prune(Client& client, const std::string& target, const std::vector<std::string>& filters,
                      const char* member_name, const char* heading) {
     GANTRY_TRY(std::string wanted, parse_filters(filters));
-    GANTRY_TRY(Json answer,
-               client.post(target + (wanted.empty() ? std::string() : query({{"filters", wanted}}))));
+    GANTRY_TRY(Json answer, client.post(target + (wanted.empty() ? std::string() : query({{"filters", wanted}}))));
     std::string text;
     const Json& deleted = member(answer, member_name);
     if (deleted.is_array())
@@ -43,8 +42,9 @@ Result<int> system_prune(Call& call) {
     for (const std::string& filter : filters)
         if (volumes && filter.starts_with("until="))
             return fail(Code::invalid, "the \"until\" filter is not supported with \"--volumes\"");
-    std::string warning = "This will remove:\n  - all stopped containers\n  - all networks not used by at least one "
-                          "container\n";
+    std::string warning =
+        "This will remove:\n  - all stopped containers\n  - all networks not used by at least one "
+        "container\n";
     if (volumes) warning += "  - all anonymous volumes not used by at least one container\n";
     warning += all ? "  - all images without at least one container associated to them\n" : "  - all dangling images\n";
     warning += all ? "  - all build cache\n" : "  - unused build cache\n";
@@ -64,8 +64,8 @@ Result<int> system_prune(Call& call) {
     if (all) image_filters.push_back("dangling=false");
     GANTRY_CHECK(add(prune(client, "/images/prune", image_filters, "ImagesDeleted", "Deleted Images")));
     // An engine that builds nothing has no cache to prune.
-    auto cache = prune(client, all ? "/build/prune?all=1" : "/build/prune", {}, "CachesDeleted",
-                       "Deleted build cache objects");
+    auto cache =
+        prune(client, all ? "/build/prune?all=1" : "/build/prune", {}, "CachesDeleted", "Deleted build cache objects");
     if (!cache && cache.error().code != Code::unsupported) return std::move(cache).error();
     if (cache) reclaimed += *cache;
     print_out("Total reclaimed space: " + human_size(reclaimed) + "\n");

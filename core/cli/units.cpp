@@ -48,9 +48,9 @@ std::string human_ago(std::int64_t unix_seconds) {
     return human_duration(std::max(0.0, now - static_cast<double>(unix_seconds))) + " ago";
 }
 
-std::string human_size(double bytes) {
+std::string human_size(double bytes, int digits) {
     static constexpr const char* units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
-    return scaled(bytes, 1000, units, 7, 3);
+    return scaled(bytes, 1000, units, 7, digits);
 }
 
 std::string human_size_binary(double bytes) {

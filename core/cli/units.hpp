@@ -10,8 +10,8 @@ namespace gantry::cli {
 std::string human_duration(double seconds);
 // "5 minutes ago" for seconds since 1970; "N/A" for zero and less.
 std::string human_ago(std::int64_t unix_seconds);
-// 1000-based, three digits: "12.3MB"; `binary`: 1024-based, four digits: "12.34MiB".
-std::string human_size(double bytes);
+// 1000-based, three digits unless told: "12.3MB"; `binary`: 1024-based, four digits: "12.34MiB".
+std::string human_size(double bytes, int digits = 3);
 std::string human_size_binary(double bytes);
 // The first `width` characters, the last of them "…" where something was cut.
 std::string shorten(std::string_view text, std::size_t width);

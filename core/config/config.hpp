@@ -29,10 +29,10 @@ struct Log {
 
 // When unused images go by themselves; off unless one of the two is given.
 struct ImageGc {
-    std::int64_t max_age_ns = 0;                       // since an image was last used; 0: any age
-    std::int64_t max_size = 0;                         // bytes of all images' layers together; 0: any size
-    std::int64_t interval_ns = 3'600'000'000'000;      // between two rounds
-    std::vector<std::string> keep;                     // patterns of names that stay
+    std::int64_t max_age_ns = 0;                   // since an image was last used; 0: any age
+    std::int64_t max_size = 0;                     // bytes of all images' layers together; 0: any size
+    std::int64_t interval_ns = 3'600'000'000'000;  // between two rounds
+    std::vector<std::string> keep;                 // patterns of names that stay
     bool enabled() const { return max_age_ns > 0 || max_size > 0; }
     bool operator==(const ImageGc&) const = default;
 };

@@ -45,7 +45,8 @@ Result<std::string> ContainerService::commit(const std::string& ref, const Commi
     request.base = c.image_id;
     request.author = wish.author;
     request.comment = wish.comment;
-    request.reference = wish.repository.empty() || wish.tag.empty() ? wish.repository : wish.repository + ":" + wish.tag;
+    request.reference =
+        wish.repository.empty() || wish.tag.empty() ? wish.repository : wish.repository + ":" + wish.tag;
     if (wish.repository.empty() && !wish.tag.empty())
         return fail(Code::invalid, "invalid reference format: \"tag\" is given and \"repo\" is empty");
     request.config = image_config(c.config, told);

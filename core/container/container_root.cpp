@@ -131,7 +131,8 @@ Result<void> make_mount_points(int root, const std::vector<ContainerRoot::Attach
         }
         const std::string path = clean_relative(attachment.destination);
         const std::size_t slash = path.rfind('/');
-        GANTRY_TRY(UniqueFd parent, make_directories_in_root(root, slash == std::string::npos ? "" : path.substr(0, slash)));
+        GANTRY_TRY(UniqueFd parent,
+                   make_directories_in_root(root, slash == std::string::npos ? "" : path.substr(0, slash)));
         GANTRY_CHECK(open_in_root(parent.get(), path.substr(slash == std::string::npos ? 0 : slash + 1),
                                   O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644));
     }

@@ -40,7 +40,8 @@ Result<void> pack_path(const ContainerRoot& root, const PathInRoot& path, const 
 // Said before a byte of the body is read, and in Docker's words.
 Result<void> check_writable(const ContainerRoot& root, int directory) {
     struct statvfs mounted {};
-    struct stat here {}, top {};
+    struct stat here {
+    }, top{};
     if (::fstatvfs(directory, &mounted) != 0 || ::fstat(directory, &here) != 0 || ::fstat(root.fd(), &top) != 0)
         return fail_errno("look at a mount");
     if ((mounted.f_flag & ST_RDONLY) == 0) return {};
@@ -92,7 +93,8 @@ Result<ContainerRoot> ContainerService::open_stopped_root(const Container& c, Ac
 }
 
 // With the operation lock held by `operation` afterwards where the container must not start meanwhile.
-Result<ContainerRoot> ContainerService::open_root(Entry& entry, Access access, std::unique_lock<std::mutex>& operation) {
+Result<ContainerRoot> ContainerService::open_root(Entry& entry, Access access,
+                                                  std::unique_lock<std::mutex>& operation) {
     GANTRY_CHECK(launcher_ready());
     for (;;) {
         Container c = entry.snapshot();
@@ -125,7 +127,8 @@ Result<Json> ContainerService::stat_path(const std::string& ref, const std::stri
     return found.stat;
 }
 
-Result<void> ContainerService::read_archive(const std::string& ref, const std::string& path, const ArchiveStart& begin) {
+Result<void> ContainerService::read_archive(const std::string& ref, const std::string& path,
+                                            const ArchiveStart& begin) {
     GANTRY_TRY(EntryPtr entry, find(ref));
     std::unique_lock<std::mutex> operation;
     GANTRY_TRY(ContainerRoot root, open_root(*entry, Access::read_only, operation));
@@ -165,8 +168,8 @@ Result<void> ContainerService::write_archive(const std::string& ref, const std::
         options.gid = owner.gid;
     }
     GANTRY_TRY(auto plain, image::decompressed(image::source_of(body)));
-    GANTRY_TRY(auto reader, archive::TarReader::create(
-                                [&](char* data, std::size_t size) { return plain->read(data, size); }));
+    GANTRY_TRY(auto reader,
+               archive::TarReader::create([&](char* data, std::size_t size) { return plain->read(data, size); }));
     GANTRY_FAILPOINT("container.copy.before_unpack");
     GANTRY_CHECK(archive::unpack(*reader, root.fd(), base, options));
     publish(*entry, "extract-to-dir", {{"path", path}});

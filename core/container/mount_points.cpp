@@ -121,8 +121,8 @@ private:
 
     static std::string name_of(const std::string& header) {
         const std::string_view prefix = field(header, 345, 155);
-        return "/" + clean_relative(std::string(prefix) + (prefix.empty() ? "" : "/") +
-                                    std::string(field(header, 0, 100)));
+        return "/" +
+               clean_relative(std::string(prefix) + (prefix.empty() ? "" : "/") + std::string(field(header, 0, 100)));
     }
 
     std::unique_ptr<image::ByteSource> from_;

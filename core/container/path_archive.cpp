@@ -66,8 +66,9 @@ Result<PathInRoot> find_path(const ContainerRoot& root, const std::string& path,
         found.node = std::move(*node);
     }
     if (is_kernel_filesystem(found.node.get()))
-        return fail(Code::unsupported, quote_json(clean) + " is made up by the kernel and cannot be copied: read or write it "
-                                                           "with a command in the container");
+        return fail(Code::unsupported, quote_json(clean) +
+                                           " is made up by the kernel and cannot be copied: read or write it "
+                                           "with a command in the container");
     found.name = clean == "/" ? "/" : contents ? "." : clean.substr(clean.rfind('/') + 1);
     struct stat info {};
     if (::fstat(found.node.get(), &info) != 0) return fail_errno("look up " + quote_json(clean));

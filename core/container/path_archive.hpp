@@ -14,9 +14,9 @@
 namespace gantry::container {
 
 struct PathInRoot {
-    UniqueFd node;       // O_PATH; a link itself, unless the path ends with "/" or "/."
-    std::string name;    // last component, "." for ".../.", "/" for the root: how an archive of it begins
-    Json stat;           // ContainerPathStat of the API
+    UniqueFd node;     // O_PATH; a link itself, unless the path ends with "/" or "/."
+    std::string name;  // last component, "." for ".../.", "/" for the root: how an archive of it begins
+    Json stat;         // ContainerPathStat of the API
 };
 
 // GANTRY_NOT_FOUND in Docker's words; `container` is the name for them.

@@ -16,8 +16,8 @@ void collect_unused_images(Deps& deps) {
     image::GcPolicy policy{gc.max_age_ns, gc.max_size, gc.keep};
     std::vector<image::GcImage> images;
     for (const auto& image : deps.images.list()) {
-        image::GcImage one{image->id, image->tags, {}, deps.images.last_used(image->id),
-                           !deps.user_of_image(image->id).empty()};
+        image::GcImage one{
+            image->id, image->tags, {}, deps.images.last_used(image->id), !deps.user_of_image(image->id).empty()};
         for (std::size_t i = 0; i < image->layers.size(); ++i)
             one.layers.emplace_back(image->layers[i], image->layer_sizes[i]);
         images.push_back(std::move(one));
@@ -25,8 +25,9 @@ void collect_unused_images(Deps& deps) {
     const auto chosen = image::choose_images(images, policy, wall_clock_ns());
     if (chosen.empty()) return;
     const Json done = remove_unused_images(deps, chosen, "gc");
-    log::info("unused images were removed", {{"images", std::to_string(chosen.size())},
-                                             {"reclaimed", std::to_string(member<std::int64_t>(done, "SpaceReclaimed"))}});
+    log::info("unused images were removed",
+              {{"images", std::to_string(chosen.size())},
+               {"reclaimed", std::to_string(member<std::int64_t>(done, "SpaceReclaimed"))}});
 }
 
 }  // namespace gantry::daemon

@@ -112,9 +112,10 @@ Result<std::vector<PlannedImage>> plan_archive(Spool& spool) {
         return images;
     }
     if (spool.find("repositories") != nullptr)
-        return fail(Code::unsupported,
-                    "the archive is in the form of Docker before 1.10 (\"repositories\" without \"manifest.json\"), which "
-                    "is not supported: save the image anew");
+        return fail(
+            Code::unsupported,
+            "the archive is in the form of Docker before 1.10 (\"repositories\" without \"manifest.json\"), which "
+            "is not supported: save the image anew");
     return fail(Code::invalid, "the archive is no image: it has neither \"manifest.json\" nor \"index.json\"");
 }
 

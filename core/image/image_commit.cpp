@@ -48,8 +48,8 @@ Result<std::string> ImageStore::commit(ByteSource* layer, const CommitRequest& r
     }
     auto base = impl_->catalog.record(request.base);
     if (!base)
-        return fail(Code::not_found, "the container's image " + request.base +
-                                         " has been removed, so that no image can be made on it");
+        return fail(Code::not_found,
+                    "the container's image " + request.base + " has been removed, so that no image can be made on it");
     Impl::Made made(*impl_);
     for (const std::string& key : base->image->layers) made.hold().add(key);
     for (const LayerBlob& blob : base->blobs)

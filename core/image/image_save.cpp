@@ -125,7 +125,8 @@ Result<void> ImageStore::save(const std::vector<std::string>& names, const std::
     for (const std::string& name : names) {
         auto reference = parse_reference(name);
         // A bare name stands for all its tags.
-        const bool bare = reference && reference->digest.empty() && name.find(':', name.rfind('/') + 1) == std::string::npos;
+        const bool bare =
+            reference && reference->digest.empty() && name.find(':', name.rfind('/') + 1) == std::string::npos;
         std::vector<std::pair<std::shared_ptr<const Image>, std::string>> found;
         if (bare)
             for (const auto& image : list())

@@ -26,14 +26,14 @@ struct SavedBlob {
 };
 
 struct SavedImage {
-    std::string id, manifest;     // digests
-    std::string manifest_type;    // its media type
-    std::vector<Json> layers;     // descriptors, lowest first
+    std::string id, manifest;   // digests
+    std::string manifest_type;  // its media type
+    std::vector<Json> layers;   // descriptors, lowest first
     std::vector<std::string> diff_ids, tags;
 };
 
 struct SavePlan {
-    std::vector<SavedImage> images;           // by id
+    std::vector<SavedImage> images;          // by id
     std::map<std::string, SavedBlob> blobs;  // by digest
 };
 

@@ -80,7 +80,7 @@ def test_image_prune_takes_dangling_ones_then_all_unused(store):
     unused = load(store, "test/unused:1", b"u")
     used = load(store, "test/used:1", b"s")
     store.ok("tag", "test/unused:1", "test/unused:2")
-    store.ok("create", "--name", "c", "test/used:1")
+    store.ok("create", "--name", "c", "test/used:1", "true")
     out = store.ok("image", "prune", "-f")
     assert f"deleted: {dangling}" in out and "Total reclaimed space:" in out
     assert {unused, used} < ids(store) and dangling not in ids(store)
@@ -188,7 +188,7 @@ def test_the_policy_removes_what_is_old_and_keeps_what_it_is_told_to(fresh):
     used = load(e, "test/used:1", b"1")
     kept = load(e, "test/keep:1", b"2")
     old = load(e, "test/old:1", b"3")
-    e.ok("create", "--name", "c", "test/used:1")
+    e.ok("create", "--name", "c", "test/used:1", "true")
     eventually(lambda: old not in ids(e), timeout=20)
     eventually(lambda: ids(e) == {used, kept}, timeout=20)
     time.sleep(2)
@@ -205,7 +205,7 @@ def test_the_policy_by_size_takes_the_longest_unused_first(fresh):
     second = load(e, "test/second:1", os.urandom(2_000_000))
     time.sleep(0.01)
     e.ok("run", "--rm", "test/first:1", "true")
-    e.ok("create", "--name", "c", IMAGE)
+    e.ok("create", "--name", "c", IMAGE, "true")
     size = e.api("GET", "/system/df?type=image").json["LayersSize"]
     e.kill()
     e.config["images"] = {"gc": {"max_size": size - 1_000_000, "interval": "1s"}}

@@ -25,6 +25,9 @@ def store(engine):
             engine("rmi", "-f", image)
 
 
+DEFAULT = "docker" ".io"  # the registry of names without one
+
+
 def opened(data):
     return tarfile.open(fileobj=io.BytesIO(data))
 
@@ -62,7 +65,7 @@ def test_the_archive_is_a_layout_and_a_docker_archive(store):
     assert entry["RepoTags"] == ["test/saved:1"] and member(data, entry["Config"]) == config
     assert [member(data, x) for x in entry["Layers"]] == layers
     descriptor, = json.loads(member(data, "index.json"))["manifests"]
-    assert descriptor["annotations"] == {"io.containerd.image.name": "docker.io/test/saved:1",
+    assert descriptor["annotations"] == {"io.containerd.image.name": f"{DEFAULT}/test/saved:1",
                                          "org.opencontainers.image.ref.name": "1"}
     assert json.loads(member(data, "oci-layout")) == {"imageLayoutVersion": "1.0.0"}
     assert json.loads(member(data, "repositories")) == {"test/saved": {"1": digest(layers[-1])}}
@@ -109,7 +112,7 @@ def test_several_images_and_names(store):
     entries = {e["Config"].rsplit("/", 1)[1]: sorted(e["RepoTags"]) for e in json.loads(member(data, "manifest.json"))}
     assert entries == {digest(one[1]): ["localhost:5000/reg/name:y", "other:x", "test/saved:1"], digest(two[1]): ["test/saved:2"]}
     names = {d["annotations"]["io.containerd.image.name"] for d in json.loads(member(data, "index.json"))["manifests"]}
-    assert names == {"docker.io/test/saved:1", "docker.io/test/saved:2", "docker.io/library/other:x", "localhost:5000/reg/name:y"}
+    assert names == {f"{DEFAULT}/test/saved:1", f"{DEFAULT}/test/saved:2", f"{DEFAULT}/library/other:x", "localhost:5000/reg/name:y"}
     assert len(opened(data).getnames()) == len(set(opened(data).getnames()))
     # A bare name is all its tags, an id none.
     assert sorted(t for e in json.loads(member(saved(store, "test/saved"), "manifest.json")) for t in e["RepoTags"]) == ["test/saved:1", "test/saved:2"]
@@ -189,14 +192,14 @@ def test_skopeo_reads_it_and_what_it_writes_comes_back(store, archive_file, scra
     need("skopeo")
     layers, config, archive, path = archive_file
     manifest = json.loads(member(archive, "index.json"))["manifests"][0]["digest"]
-    for source in (f"docker-archive:{path}:docker.io/test/saved:1", f"oci-archive:{path}:1"):
+    for source in (f"docker-archive:{path}:{DEFAULT}/test/saved:1", f"oci-archive:{path}:1"):
         told = json.loads(run("skopeo", "inspect", source))
         assert told["Os"] == "linux"
         assert run("skopeo", "inspect", "--config", "--raw", source).encode() == config
     assert json.loads(run("skopeo", "inspect", f"oci-archive:{path}:1"))["Digest"] == manifest
     for form in ("docker-archive", "oci-archive"):
         back = f"{scratch}/back-{form}.tar"
-        run("skopeo", "copy", f"oci-archive:{path}:1", f"{form}:{back}:docker.io/test/back:{form}")
+        run("skopeo", "copy", f"oci-archive:{path}:1", f"{form}:{back}:{DEFAULT}/test/back:{form}")
         store.ok("load", "-i", back)
         assert store.api("GET", f"/images/test/back:{form}/json").json["Id"] == "sha256:" + digest(config)
     run("skopeo", "copy", f"oci-archive:{path}:1", f"oci:{scratch}/layout:1")
@@ -226,10 +229,10 @@ def test_podman_loads_it_and_what_it_saves_comes_back(store, archive_file, scrat
     layers, config, archive, path = archive_file
     podman = ["podman", "--root", f"{scratch}/podman", "--runroot", f"{scratch}/podman-run", "--storage-driver", "vfs"]
     assert "test/saved:1" in run(*podman, "load", "-i", path)
-    assert run(*podman, "image", "inspect", "--format", "{{.Id}}", "docker.io/test/saved:1").strip() == digest(config)
+    assert run(*podman, "image", "inspect", "--format", "{{.Id}}", f"{DEFAULT}/test/saved:1").strip() == digest(config)
     for form in ("docker-archive", "oci-archive"):
         back = f"{scratch}/{form}.tar"
-        run(*podman, "save", "--format", form, "-o", back, "docker.io/test/saved:1")
+        run(*podman, "save", "--format", form, "-o", back, f"{DEFAULT}/test/saved:1")
         store.ok("rmi", "-f", digest(config))
         store.ok("load", "-i", back)
         assert store.api("GET", "/images/test/saved:1/json").json["Id"] == "sha256:" + digest(config)

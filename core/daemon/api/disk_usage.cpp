@@ -71,8 +71,8 @@ Result<Json> disk_usage(Deps& deps, const http::Request& request) {
 
 void register_disk_usage(http::Router& router, Deps& deps) {
     router.add(
-        "GET", "/system/df",
-        [&deps](http::Request request, Reply reply) { answer(reply, disk_usage(deps, request)); }, http::Body::none);
+        "GET", "/system/df", [&deps](http::Request request, Reply reply) { answer(reply, disk_usage(deps, request)); },
+        http::Body::none);
 }
 
 }  // namespace gantry::daemon

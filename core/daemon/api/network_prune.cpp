@@ -24,10 +24,12 @@ Result<Json> prune(Deps& deps, const http::Request& request) {
         if (!filters.fits(created, member<Json>(network, "Labels", Json::object()))) continue;
         if (auto removed = deps.networks.remove(id); !removed) {
             if (removed.error().code != Code::conflict && removed.error().code != Code::denied)
-                log::warn("an unused network could not be removed", {{"network", name}, {"reason", removed.error().text}});
+                log::warn("an unused network could not be removed",
+                          {{"network", name}, {"reason", removed.error().text}});
             continue;
         }
-        deps.events.publish("network", "destroy", id, {{"name", name}, {"type", member<std::string>(network, "Driver")}});
+        deps.events.publish("network", "destroy", id,
+                            {{"name", name}, {"type", member<std::string>(network, "Driver")}});
         deleted.push_back(name);
     }
     deps.events.publish("network", "prune", "", {{"reclaimed", "0"}});

@@ -87,7 +87,8 @@ Result<std::vector<Json>> read_platforms(const http::Request& request) {
         Json platform = Json::parse(at->second, nullptr, false);
         const std::string shown = quote_json(std::string_view(at->second).substr(0, 200));
         if (!platform.is_object() || platform.empty())
-            return fail(Code::invalid, "invalid platform " + shown + ": {\"os\", \"architecture\", \"variant\"} as JSON");
+            return fail(Code::invalid,
+                        "invalid platform " + shown + ": {\"os\", \"architecture\", \"variant\"} as JSON");
         for (const auto& [key, value] : platform.items())
             if (!value.is_string())
                 return fail(Code::invalid, "invalid platform " + shown + ": \"" + key + "\" is not a text");

@@ -9,7 +9,7 @@
 namespace gantry::daemon {
 
 struct PruneFilters {
-    std::optional<std::int64_t> until_ns;  // only what was created before
+    std::optional<std::int64_t> until_ns;         // only what was created before
     std::vector<std::string> labels, not_labels;  // "key" or "key=value"
     std::optional<bool> dangling, all;
     std::optional<std::int64_t> unused_for_ns;

@@ -237,3 +237,19 @@ TEST(Config, tells_of_mistakes_about_registries) {
     EXPECT_EQ(problem(R"({"registries": {"a": {"insecure": 1}}})"),
               "1:25: \"registries.a.insecure\": found the number 1, must be true or false");
 }
+
+TEST(Config, reads_when_unused_images_go) {
+    EXPECT_FALSE(sound("{}").image_gc.enabled());
+    EXPECT_FALSE(sound(R"({"images": {"gc": {"keep": ["debian:*"]}}})").image_gc.enabled());
+    const Config config = sound(
+        R"({"images": {"gc": {"max_age": "720h", "max_size": "50GB", "interval": "30m", "keep": ["debian:*", "a/*"]}}})");
+    EXPECT_TRUE(config.image_gc.enabled());
+    EXPECT_EQ(config.image_gc.max_age_ns, std::int64_t{720} * 3600 * 1'000'000'000);
+    EXPECT_EQ(config.image_gc.max_size, std::int64_t{50} << 30);
+    EXPECT_EQ(config.image_gc.interval_ns, std::int64_t{1800} * 1'000'000'000);
+    EXPECT_EQ(config.image_gc.keep, (Lines{"debian:*", "a/*"}));
+    EXPECT_EQ(problem(R"({"images": {"gc": {"max_age": 5}}})"),
+              "1:20: \"images.gc.max_age\": found the number 5, must be a duration of 1s or more such as \"720h\"");
+    EXPECT_EQ(problem(R"({"images": {"gc": {"max_size": "-1"}}})"),
+              "1:20: \"images.gc.max_size\": found the text \"-1\", must be a size such as \"50GB\"");
+}

@@ -49,6 +49,18 @@ TEST_F(ServerStream, sends_chunks_as_they_are_written_and_keeps_the_connection) 
     }
 }
 
+TEST_F(ServerStream, closes_before_the_end_where_the_reply_is_not_whole_and_sends_further_headers) {
+    router_.add("GET", "/archive", [](Request, std::shared_ptr<Responder> r) {
+        auto stream = r->stream(200, "application/x-tar", {{"X-About", "it"}});
+        (void)stream->write("one");
+        stream->abort();
+    });
+    start();
+    const std::string reply = exchange(get_of("/archive"));
+    EXPECT_NE(reply.find("X-About: it\r\n"), std::string::npos);
+    EXPECT_TRUE(reply.ends_with("3\r\none\r\n")) << reply;
+}
+
 TEST_F(ServerStream, ends_with_the_connection_for_an_old_client) {
     router_.add("GET", "/logs",
                 [](Request, std::shared_ptr<Responder> r) { (void)r->stream(200, "text/plain")->write("one"); });

@@ -262,7 +262,8 @@ TEST_F(ImageStoreTest, an_image_in_use_is_not_removed) {
     const DockerArchive archive = web();
     ASSERT_TRUE(load(archive.tar()));
     const std::string short_id = archive.id().substr(7, 12);
-    auto removed = images->remove("web:1", false, true, [](const std::string&) { return std::string("box"); });
+    auto removed =
+        images->remove("web:1", false, true, [](const std::string&) { return std::string("container box"); });
     ASSERT_FALSE(removed);
     EXPECT_EQ(removed.error().code, Code::conflict);
     EXPECT_EQ(removed.error().text,
@@ -274,7 +275,7 @@ TEST_F(ImageStoreTest, an_image_in_use_is_not_removed) {
     ASSERT_FALSE(removed);
     EXPECT_EQ(removed.error().text, "conflict: unable to delete " + short_id +
                                         " (cannot be forced) - image is being used by running container box");
-    removed = images->remove("web:1", true, true, [](const std::string&) { return std::string("box"); });
+    removed = images->remove("web:1", true, true, [](const std::string&) { return std::string("container box"); });
     ASSERT_TRUE(removed) << "forced, the name goes and the image stays";
     EXPECT_TRUE(removed->deleted.empty());
     EXPECT_TRUE(images->find(short_id));
