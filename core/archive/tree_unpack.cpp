@@ -97,9 +97,11 @@ private:
 
     Result<void> one(Member& member) {
         if (options_.rename) {
-            member.name = options_.rename(member.name);
+            GANTRY_TRY(member.name, options_.rename(member.name));
             if (member.name.empty()) return {};
-            if (!member.hard_link.empty()) member.hard_link = options_.rename(member.hard_link);
+            if (!member.hard_link.empty()) {
+                GANTRY_TRY(member.hard_link, options_.rename(member.hard_link));
+            }
         }
         GANTRY_TRY(std::string path, place_of(member.name, "a member"));
         const std::size_t slash = path.rfind('/');

@@ -22,8 +22,8 @@ struct UnpackOptions {
     uid_t uid = 0;  // with given
     gid_t gid = 0;
     bool keep_kinds = true;  // a directory does not replace a file, nor a file a directory: an error
-    // The name of a member as it shall be here; "" leaves it out. May be empty: as it is.
-    std::function<std::string(std::string_view)> rename;
+    // The name of a member as it shall be here; "" leaves it out, an error ends it all. May be empty: as it is.
+    std::function<Result<std::string>(std::string_view)> rename;
     std::int64_t most_members = 4'000'000;
     std::int64_t most_bytes = std::int64_t{256} << 30;
     // GANTRY_DENIED where devices are not to be made.

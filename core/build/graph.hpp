@@ -52,7 +52,9 @@ struct Owner {         // --chown: "user", "user:group", "1000:1000"; names are 
 };
 struct CopyAction {
     std::optional<StepId> from;        // a source or a stage; none: `inline_files`
-    std::vector<std::string> sources;  // paths or filepath.Match patterns within `from`
+    // Paths or filepath.Match patterns within `from`, cleaned and relative ("." is all of it). With `parents` a "/./" in one
+    // parts what is left out of the destination from what is not, and "**" stands for any number of directories.
+    std::vector<std::string> sources;
     struct InlineFile {
         std::string name, content;
     };
@@ -77,9 +79,9 @@ struct FileChange {
 struct Mount {
     enum class Kind { bind = 1, cache, tmpfs, secret, ssh, inline_file };
     Kind kind = Kind::bind;
-    std::string target;                                    // absolute
-    std::optional<StepId> from;                            // bind, cache: none for a bind is the context
-    std::string source;                                    // within `from`
+    std::string target;                                    // absolute; "": a secret in a variable only
+    std::optional<StepId> from;                            // bind: always; cache: what it begins with
+    std::string source;                                    // within `from`, cleaned and relative; "": all of it
     bool writable = false;                                 // what is written to a bind is forgotten
     std::string id;                                        // cache, secret, ssh
     enum class Sharing { shared = 1, exclusive, locked };  // exclusive: "private"

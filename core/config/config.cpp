@@ -39,7 +39,8 @@ const Names& top_keys() {
                                "max_concurrent_downloads",
                                "max_concurrent_uploads",
                                "max_download_attempts",
-                               "images"};
+                               "images",
+                               "build"};
     return keys;
 }
 
@@ -122,6 +123,43 @@ void read_log(Reader& reader, const Json& json, Config& config) {
     std::int64_t files = config.log.max_file;
     reader.number(*found, "/log", "max-file", 1, 1000, &files);
     config.log.max_file = static_cast<int>(files);
+}
+
+// "20g", or a number of bytes.
+void read_cache(Reader& reader, const Json& json, Build& build) {
+    static const Names keys = {"max_size", "max_age"};
+    auto found = json.find("cache");
+    if (found == json.end() || !reader.object(*found, "/build/cache", keys)) return;
+    if (auto size = found->find("max_size"); size != found->end()) {
+        std::optional<std::int64_t> bytes;
+        if (size->is_string()) bytes = parse_size(size->get<std::string>());
+        if (size->is_number_integer()) bytes = size->get<std::int64_t>();
+        if (bytes && *bytes >= 0 && *bytes <= (std::int64_t{1} << 50))
+            build.cache_max_size = *bytes;
+        else
+            reader.problem("/build/cache/max_size",
+                           "found " + found_in_words(*size) + ", must be a size such as \"20g\", 0 for no limit");
+    }
+    if (auto age = found->find("max_age"); age != found->end()) {
+        std::optional<std::int64_t> ns;
+        if (age->is_string()) ns = parse_duration(age->get<std::string>());
+        if (ns && *ns >= 0)
+            build.cache_max_age = *ns / 1'000'000'000;
+        else
+            reader.problem("/build/cache/max_age", "found " + found_in_words(*age) +
+                                                       ", must be a duration such as \"240h\", \"0s\" for no limit");
+    }
+}
+
+void read_build(Reader& reader, const Json& json, Config& config) {
+    static const Names keys = {"cache", "entitlements"};
+    auto found = json.find("build");
+    if (found == json.end() || !reader.object(*found, "/build", keys)) return;
+    read_cache(reader, *found, config.build);
+    reader.texts(*found, "/build", "entitlements", &config.build.entitlements, [](const std::string& name) {
+        return name == "network.host" || name == "security.insecure" ? ""
+                                                                     : "must be network.host or security.insecure";
+    });
 }
 
 // "172.16.0.0/12": the length of its prefix.
@@ -281,6 +319,7 @@ std::vector<std::string> check(std::string_view text, const std::string& file, C
     read_defaults(reader, json, *config);
     reader.choice(json, "", "log_level", levels, &config->log_level);
     read_log(reader, json, *config);
+    read_build(reader, json, *config);
     read_pools(reader, json, *config);
     read_dns(reader, json, *config);
     reader.text(json, "", "socket_group", &config->socket_group);

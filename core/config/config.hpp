@@ -37,6 +37,14 @@ struct ImageGc {
     bool operator==(const ImageGc&) const = default;
 };
 
+// What builds keep, and what they may be allowed.
+struct Build {
+    std::int64_t cache_max_size = 0;        // bytes of the results kept; 0: no limit
+    std::int64_t cache_max_age = 0;         // seconds since the last use; 0: no limit
+    std::vector<std::string> entitlements;  // that clients may ask for: network.host, security.insecure
+    bool operator==(const Build&) const = default;
+};
+
 struct Config {
     std::string name;                      // "": engine_name() makes one
     std::vector<std::string> driver_path;  // directories beside those of the installation, absolute
@@ -44,6 +52,7 @@ struct Config {
     Defaults defaults;
     std::string log_level = "info";
     Log log;
+    Build build;
     std::vector<std::pair<std::string, int>> address_pools = {{"172.16.0.0/12", 20}, {"192.168.0.0/16", 24}};
     std::vector<std::string> dns;    // name servers for containers; empty: the host's
     std::string socket_group;        // "": root

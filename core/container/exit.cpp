@@ -57,6 +57,7 @@ void ContainerService::on_monitor_event(const std::string& id, const MonitorEven
             publish(**entry, "exec_die", {{"execID", event.exec_id}, {"exitCode", std::to_string(event.exit_code)}});
         return;
     }
+    if (on_task_event(id, event)) return;
     auto entry = find(id);
     if (!entry) {
         // One without a record, left alone until now: its addresses are free.

@@ -66,8 +66,7 @@ std::string resolv_text(const Container& c, const network::Attached& attached,
 }  // namespace
 
 Result<void> ContainerService::write_network_files(const Container& c, const network::Attached& attached,
-                                                   const std::string& hostname) {
-    std::string run = run_directory(c.id);
+                                                   const std::string& hostname, const std::string& run) {
     // In place: the files are bind mounts already, and a new inode would not be seen.
     GANTRY_CHECK(write_file(run + "/hosts", hosts_text(c, attached), 0644));
     GANTRY_CHECK(write_file(run + "/resolv.conf", resolv_text(c, attached, adjustable()->dns), 0644));

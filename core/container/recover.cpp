@@ -64,6 +64,7 @@ void ContainerService::recover(std::unique_ptr<Launcher> launcher) {
         if (entry->record.active()) running.insert(entry->id());
     }
     GANTRY_FAILPOINT_VOID("container.recover.after_states");
+    sweep_tasks();
     adopt_strays(existing, running);
     {
         std::lock_guard lock(index_mutex_);

@@ -25,6 +25,7 @@
 #include "core/container/create_request.hpp"
 #include "core/container/monitor_client.hpp"
 #include "core/container/rootfs_view.hpp"
+#include "core/container/task.hpp"
 #include "core/container/user_lookup.hpp"
 #include "core/container/view.hpp"
 #include "core/driver/registry.hpp"
@@ -64,6 +65,7 @@ struct Collaborators {
 };
 
 struct StartAttempt;
+struct NetworkWishes;
 struct MountSource;
 
 enum class Done { changed = 1, not_modified };
@@ -152,6 +154,10 @@ public:
     Result<void> exec_resize(const std::string& exec_id, int rows, int columns);
     Result<bool> exec_terminal(const std::string& exec_id);
 
+    // Runs a process to its end in a root that the caller has made (task.hpp). One that could not be executed is an error;
+    // one that failed is not.
+    Result<TaskEnd> run_task(Task task, const OnTaskStart& on_start);
+
     // For logs: where they lie, whether it has a terminal, and whether more may come.
     struct LogSource {
         std::string id, directory, driver;
@@ -177,6 +183,7 @@ public:
 private:
     struct Entry;
     struct Execution;
+    struct RunningTask;
     class Timers;
     using EntryPtr = std::shared_ptr<Entry>;
 
@@ -214,7 +221,13 @@ private:
                       std::shared_ptr<Monitor> monitor);
     void unmark_running(Entry& entry, const StartAttempt& start, const Error& error);
     Result<void> write_network_files(const Container& container, const network::Attached& attached,
-                                     const std::string& hostname);
+                                     const std::string& hostname, const std::string& run);
+    // task.cpp
+    bool on_task_event(const std::string& id, const MonitorEvent& event);
+    Result<LaunchRequest> specify_task(Task& task, const Container& c, const NetworkWishes& wishes,
+                                       const std::string& run);
+    void sweep_tasks();
+    std::string task_directory(const std::string& id) const;
     // identity.cpp: as whom, and with what, a process runs
     struct Identity {
         User user;
@@ -280,6 +293,7 @@ private:
     std::map<std::string, EntryPtr> entries_;         // by id
     std::map<std::string, std::string> names_;        // name -> id; also names being created ("" until known)
     std::map<std::string, std::shared_ptr<Execution>> executions_;
+    std::map<std::string, std::shared_ptr<RunningTask>> tasks_;
     Json runtimes_ = Json::array();                     // what the launcher said of its drivers
     std::map<std::string, User> user_cache_;            // "top layer\nuser" -> who that is in an untouched container
     std::map<std::string, std::string> seccomp_cache_;  // "default CAP_.." -> digest that the launcher has

@@ -211,7 +211,7 @@ Result<void> ContainerService::start_locked(const EntryPtr& pointer) {
     });
     GANTRY_FAILPOINT("container.start.after_launch");
     if (!attached) return attached.error();
-    GANTRY_CHECK(write_network_files(start.c, *attached, start.hostname));
+    GANTRY_CHECK(write_network_files(start.c, *attached, start.hostname, start.run));
     GANTRY_FAILPOINT("container.start.before_exec");
     // Marked before the process runs: an end that comes at once finds its record.
     mark_running(entry, start, *attached, monitor);

@@ -5,6 +5,7 @@
 #include "core/base/ids.hpp"
 #include "core/base/log.hpp"
 #include "core/daemon/api/api.hpp"
+#include "core/daemon/api/build.hpp"
 #include "core/daemon/api/containers.hpp"
 #include "core/daemon/image_gc.hpp"
 #include "core/daemon/api/image_registry.hpp"
@@ -48,6 +49,14 @@ container::Adjustable adjustable(const config::Config& config) {
     settings.stop_timeout_s = config.stop_timeout;
     settings.shutdown_timeout_s = config.shutdown_timeout;
     settings.dns = config.dns;
+    return settings;
+}
+
+build::BuildSettings build_settings(const config::Config& config) {
+    build::BuildSettings settings;
+    settings.cache_max_size = config.build.cache_max_size;
+    settings.cache_max_age_ns = config.build.cache_max_age * 1'000'000'000;
+    settings.entitlements = {config.build.entitlements.begin(), config.build.entitlements.end()};
     return settings;
 }
 
@@ -120,6 +129,13 @@ Result<void> Engine::open(TraceStart trace) {
     GANTRY_CHECK(containers_->load());
 
     fill_deps(std::move(drivers));
+    build::Collaborators for_builds{*store_, *images_, layers,
+                                    [this](container::Task task, const container::OnTaskStart& on_start) {
+                                        return containers_->run_task(std::move(task), on_start);
+                                    },
+                                    deps_->spawn, [this] { return images_->collect_garbage(deps_->layers_in_use()); }};
+    GANTRY_TRY(builds_, build::BuildService::open(paths_.root + "/build", paths_.run + "/build", build_settings(config),
+                                                  std::move(for_builds)));
     GANTRY_TRY(deps_->id, engine_id(*store_));
     register_system(router_, *deps_);
     register_images(router_, *deps_);
@@ -134,6 +150,7 @@ Result<void> Engine::open(TraceStart trace) {
     register_engine(router_, *deps_);
     register_containers(router_, *containers_);
     register_container_streams(router_, *containers_);
+    register_build(router_, *deps_, *builds_, {});
     register_container_logs(router_, *containers_);
     register_container_files(router_, *containers_);
     register_container_prune(router_, *deps_);
@@ -221,6 +238,7 @@ void Engine::recover() {
                 resolver_ = std::make_unique<ResolverKeeper>(paths_.program("gantry-resolver"), paths_.run, **launcher);
             }
             containers_->recover(std::move(*launcher));
+            builds_->recover();
             server_->post([this] { collect_garbage(); });
             return;
         }
@@ -257,6 +275,7 @@ void Engine::put_in_force(const config::Config& config) {
     config_.set(config);
     log::set_level(config.log_level);
     containers_->adjust(adjustable(config));
+    builds_->adjust(build_settings(config));
     events_->set_keep(config.events_kept);
     events_->publish("daemon", "reload", deps_->id, reload_attributes(config));
 }

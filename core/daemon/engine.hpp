@@ -5,6 +5,7 @@
 #include <string>
 #include <thread>
 
+#include "core/build/service.hpp"
 #include "core/config/live.hpp"
 #include "core/container/service.hpp"
 #include "core/daemon/deps.hpp"
@@ -57,6 +58,7 @@ private:
     std::unique_ptr<network::NetworkService> networks_;
     std::unique_ptr<EventBus> events_;
     std::unique_ptr<container::ContainerService> containers_;
+    std::unique_ptr<build::BuildService> builds_;
     std::unique_ptr<Deps> deps_;
     http::Router router_;
     std::unique_ptr<http::Server> server_;

@@ -4,6 +4,8 @@
 #include <archive_entry.h>
 #include <unistd.h>
 
+#include <gantry/driver.hpp>
+
 #include "core/base/text.hpp"
 #include "core/base/safe_path.hpp"
 #include "core/image/strict_json.hpp"
@@ -139,6 +141,8 @@ Result<Spool> Spool::read(ByteSource& from, const BlobStore& blobs) {
         GANTRY_TRY(BlobWriter file, blobs.writer());
         GANTRY_CHECK(store_member(archive.get(), archive_entry_size(entry), reader, file));
         file.finish();
+        // An archive may have more members than the engine has descriptors.
+        file.close();
         if (name->starts_with("blobs/") && "sha256:" + name->substr(name->rfind('/') + 1) != file.digest())
             return fail(Code::invalid, quote_json(*name) + " has the digest \"" + file.digest() + "\"");
         spool.links_.erase(*name);
@@ -164,6 +168,8 @@ Result<std::string> Spool::text(const std::string& name) {
     if (file == nullptr) return fail(Code::invalid, "the image archive has no " + quote_json(name));
     if (static_cast<std::size_t>(file->size()) > max_document_bytes)
         return fail(Code::invalid, quote_json(name) + " is larger than 4 MiB");
+    GANTRY_CHECK(file->reopen());
+    ScopeGuard closed([&] { file->close(); });
     std::string text(static_cast<std::size_t>(file->size()), '\0');
     for (std::size_t filled = 0; filled < text.size();) {
         ssize_t n = ::pread(file->fd(), text.data() + filled, text.size() - filled, static_cast<off_t>(filled));

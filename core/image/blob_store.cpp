@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <gantry/driver.hpp>
+
 #include "core/base/failpoint.hpp"
 #include "core/base/files.hpp"
 #include "core/base/ids.hpp"
@@ -41,6 +43,12 @@ const std::string& BlobWriter::finish() {
     return digest_;
 }
 
+Result<void> BlobWriter::reopen() {
+    if (fd_) return {};
+    GANTRY_TRY(fd_, open_file(path_, O_RDWR | O_NOFOLLOW));
+    return {};
+}
+
 Result<BlobStore> BlobStore::open(const std::string& root) {
     GANTRY_CHECK(make_directories(root + "/blobs/sha256"));
     GANTRY_CHECK(remove_tree(root + "/tmp"));
@@ -61,6 +69,12 @@ std::string BlobStore::path_of(const std::string& digest) const {
 
 Result<void> BlobStore::adopt(BlobWriter& file) const {
     const std::string digest = file.finish();
+    if (has(digest)) return {};
+    const bool closed = file.fd() < 0;
+    GANTRY_CHECK(file.reopen());
+    ScopeGuard as_before([&] {
+        if (closed) file.close();
+    });
     return adopt_file(file.path(), file.fd(), digest);
 }
 

@@ -176,6 +176,11 @@ Result<void> apply_change(Json& config, std::string_view line) {
     const std::size_t blank = std::min(line.find_first_of(" \t"), line.size());
     const std::string instruction = to_lower(line.substr(0, blank));
     const std::string_view rest = trim(line.substr(blank));
+    try {
+        (void)Json(line).dump();
+    } catch (const Json::exception&) {
+        return fail(Code::invalid, "a change that is not valid UTF-8");
+    }
     const bool printable =
         std::all_of(instruction.begin(), instruction.end(), [](char c) { return c > ' ' && c < 0x7f; });
     if (!printable) return fail(Code::invalid, quote_json(line.substr(0, blank)) + " is not a valid change command");

@@ -19,6 +19,9 @@ Result<Needed> needed_by_records(store::Store& store) {
         needed.layers.insert(references.layers.begin(), references.layers.end());
         needed.blobs.insert(references.blobs.begin(), references.blobs.end());
     }
+    GANTRY_TRY(auto results, store.list("build_result"));
+    for (const store::Object& result : results)
+        if (result.body.is_object()) needed.layers.insert(member<std::string>(result.body, "layer"));
     return needed;
 }
 

@@ -16,6 +16,12 @@ constexpr std::int64_t store_used_after_ns = 600'000'000'000;
 
 Error no_such_image(std::string_view name) { return fail(Code::not_found, "No such image: " + std::string(name)); }
 
+// It could not be told from an image's id. What names an archive brings is the archive's choice.
+Result<void> check_tag(std::string_view tag) {
+    if (!tag.starts_with("sha256:")) return {};
+    return fail(Code::invalid, "refusing to create an ambiguous tag using digest algorithm as name");
+}
+
 Record with_tags(const Record& record, std::vector<std::string> tags) {
     Image image = *record.image;
     std::sort(tags.begin(), tags.end());
@@ -152,6 +158,7 @@ Result<std::vector<Record>> Catalog::moved(const std::string& id, const std::str
 }
 
 Result<std::vector<std::string>> Catalog::add(Record record, const std::vector<std::string>& tags) {
+    for (const std::string& tag : tags) GANTRY_CHECK(check_tag(tag));
     std::lock_guard lock(mutex_);
     const std::string id = record.image->id;
     std::map<std::string, Record> changed;
@@ -207,6 +214,7 @@ std::int64_t Catalog::last_used(const std::string& id) const {
 }
 
 Result<void> Catalog::tag(const std::string& id, const std::string& tag) {
+    GANTRY_CHECK(check_tag(tag));
     std::lock_guard lock(mutex_);
     GANTRY_TRY(auto changed, moved(id, tag));
     return write(changed);

@@ -21,6 +21,7 @@ public:
     std::vector<store::Damage> damage() const;
     // Differs after every addition.
     std::uint64_t generation() const { return generation_; }
+    void touch() { ++generation_; }
 
     // Adds the image, or adds to the one of that id, and gives it these tags, which other images lose. Gives the
     // ids of images that lost one.

@@ -57,6 +57,27 @@ struct CommitRequest {
     std::string author, comment, created_by;
 };
 
+// Keeps layers from being collected as garbage while no record names them yet. Thread-safe.
+class LayerHold {
+public:
+    ~LayerHold();
+    // Blocks while a layer of that key is just being removed. Twice is once.
+    void add(const std::string& key);
+
+private:
+    friend class ImageStore;
+    struct State;
+    explicit LayerHold(std::unique_ptr<State> state);
+    std::unique_ptr<State> state_;
+};
+
+// An image of layers that are committed already.
+struct NewImage {
+    std::string config;                     // the OCI image config, as text: its digest is the image's id
+    std::vector<std::int64_t> layer_sizes;  // bytes of each unpacked layer, lowest first
+    std::vector<std::string> tags;          // references
+};
+
 class ImageStore {
 public:
     // `root`: a directory of its own (blobs/). Reads what is there; damaged images are set aside (damage()), never
@@ -100,6 +121,12 @@ public:
     // Deletes blobs and layers that no image and no key of `used_layers` needs. Gives the bytes freed. One at a time:
     // others wait.
     Result<std::int64_t> collect_garbage(const std::vector<std::string>& used_layers);
+    // Gives the id. The layers are those of the config's diff ids: one that is not there is GANTRY_INTERNAL.
+    Result<std::string> add(const NewImage& image);
+    std::shared_ptr<LayerHold> hold_layers();
+    // Says that another record than an image's now names layers (kind "build_result", member "layer"): a collection that
+    // is under way looks again.
+    void layers_kept();
     // The last collect_garbage() kept layers only because a container uses them: another one is worth its while as soon
     // as a container is gone.
     bool has_leftovers() const;

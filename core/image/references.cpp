@@ -73,7 +73,11 @@ bool is_registry(std::string_view first) {
 std::string familiar(std::string_view name) {
     for (std::string_view registry : {"docker.io/", "index.docker.io/"}) {
         if (!name.starts_with(registry)) continue;
-        name.remove_prefix(registry.size());
+        const std::string_view path = name.substr(registry.size());
+        // What would be taken for a registry's name by itself keeps the true one before it.
+        if (std::size_t slash = path.find('/'); slash != std::string_view::npos && is_registry(path.substr(0, slash)))
+            return "docker.io/" + std::string(path);
+        name = path;
         if (name.starts_with("library/") && name.find('/', 8) == std::string_view::npos) name.remove_prefix(8);
         return std::string(name);
     }

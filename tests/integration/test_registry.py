@@ -12,7 +12,7 @@ import pytest
 from conftest import IMAGE, make_engine
 from harness import archives
 from harness.archives import Tar
-from harness.registries import (OCI_INDEX, DockerRegistry, RegistryImage, auth_header, make_certificates, noise,
+from harness.registries import (OCI_INDEX, Breaker, DockerRegistry, RegistryImage, auth_header, make_certificates, noise,
                                 pull, push, sha256, skopeo)
 
 pytestmark = pytest.mark.skipif(not (shutil.which("docker-registry") and shutil.which("htpasswd") and shutil.which("skopeo")),
@@ -210,6 +210,43 @@ def test_a_large_layer_goes_in_pieces(clean, registry):
     clean.ok("rmi", name)
     _, error = pull(clean, name)
     assert not error
+
+
+@pytest.mark.parametrize("breaks", [[1], [200_000], [1 << 20, 20 << 20, 39 << 20], [33 << 20, 34 << 20]], ids=str)
+def test_a_push_that_breaks_goes_on(clean, registry, breaks):
+    size = 40 << 20
+    layer = Tar().add("big", noise(size, seed=breaks[0])).bytes()
+    breaker = Breaker(registry.port, breaks)
+    try:
+        name = f"{breaker.host}/breaks:1"
+        clean.load(archives.docker_archive([layer], [name], archives.config_of([layer], Cmd=["x"])))
+        messages, error = push(clean, name)
+        assert not error and not breaker.breaks
+        assert statuses(messages).count("Pushed") == 1
+        # Of a piece that broke, what the registry has is not sent again.
+        assert breaker.sent < size + (len(breaks) + 1) * (8 << 20)
+        clean.ok("rmi", name)
+        assert not pull(clean, f"{registry.host}/breaks:1")[1]
+    finally:
+        breaker.close()
+
+
+def test_a_committed_container(clean, registry):
+    """Its layer has no blob: one is made, once."""
+    name = f"{registry.host}/committed:1"
+    clean.ok("run", "--name", "c", IMAGE, "sh", "-c", "echo changed > /changed; rm /data/seed")
+    image = clean.api("POST", f"/commit?container=c&repo={registry.host}/committed&tag=1").json["Id"]
+    messages, error = push(clean, name)
+    assert not error
+    before = len(registry.requests())
+    messages, error = push(clean, name)
+    assert not error and statuses(messages).count("Layer already exists") == 3
+    assert [r for r in registry.requests()[before:] if not r.startswith(("HEAD", "GET"))] == ["PUT /v2/committed/manifests/1"]
+    clean.ok("rm", "c")
+    clean.ok("rmi", name)
+    assert not pull(clean, name)[1]
+    assert clean.api("GET", f"/images/{name}/json").json["Id"] == image
+    assert clean.ok("run", "--rm", name, "sh", "-c", "cat /changed; ls /data") == "changed"
 
 
 def test_search_in_a_registry_without_one(clean, registry):

@@ -2,10 +2,35 @@
 
 namespace gantry::daemon {
 
+// mutex_ is held.
+void JsonStream::begin() {
+    if (stream_) return;
+    stream_ = reply_->stream(200, "application/json");
+    stream_->on_client_gone([gate = gate_] {
+        std::lock_guard lock(gate->mutex);
+        if (gate->gone) gate->gone();
+    });
+}
+
+void JsonStream::on_client_gone(std::function<void()> gone) {
+    bool watch = false;
+    {
+        std::lock_guard lock(gate_->mutex);
+        watch = bool(gone);
+        gate_->gone = std::move(gone);
+    }
+    std::lock_guard lock(mutex_);
+    if (!watch || stream_ || !reply_) return;
+    reply_->on_client_gone([gate = gate_] {
+        std::lock_guard called(gate->mutex);
+        if (gate->gone) gate->gone();
+    });
+}
+
 void JsonStream::send(const Json& message) {
     std::lock_guard lock(mutex_);
     if (!reply_) return;
-    if (!stream_) stream_ = reply_->stream(200, "application/json");
+    begin();
     (void)stream_->write(message.dump(-1, ' ', false, Json::error_handler_t::replace) + "\r\n");
 }
 
@@ -25,7 +50,7 @@ void JsonStream::end(const Error& error) {
 void JsonStream::end() {
     std::lock_guard lock(mutex_);
     if (!reply_) return;
-    if (!stream_) stream_ = reply_->stream(200, "application/json");
+    begin();
     stream_.reset();
     reply_.reset();
 }

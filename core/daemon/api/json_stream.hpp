@@ -1,5 +1,6 @@
 // A reply of JSON messages, one a line, that begins with the first message: what fails before it still has its status.
 #pragma once
+#include <functional>
 #include <memory>
 #include <mutex>
 
@@ -16,8 +17,17 @@ public:
     void end(const Error& error);
     void end();
     bool client_gone();
+    // `gone` is called when the client goes, on a reactor thread, or at once; {} takes it back, and waits for one that is
+    // being called. Must not block.
+    void on_client_gone(std::function<void()> gone);
 
 private:
+    void begin();
+    struct Gate {
+        std::mutex mutex;
+        std::function<void()> gone;
+    };
+    std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
     std::mutex mutex_;
     std::shared_ptr<http::Responder> reply_;
     std::shared_ptr<http::Stream> stream_;

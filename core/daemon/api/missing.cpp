@@ -11,8 +11,6 @@ struct Operation {
 
 constexpr Operation operations[] = {
     {"GET", "/containers/{id}/attach/ws", "attach over a websocket"},
-    {"POST", "/build", "build"},
-    {"POST", "/build/prune", "prune of the build cache"},
     {"POST", "/build/cancel", "cancel of a build"},
     {"GET", "/images/{name:*}/attestations", "attestations of an image"},
     {"PUT", "/volumes/{name}", "update of a volume"},

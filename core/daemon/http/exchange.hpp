@@ -11,7 +11,7 @@ struct ExchangeHead {
     bool head_only = false;  // HEAD: headers as for GET, no body
     bool http11 = true;
     bool keep_alive = true;
-    bool upgrade = false;
+    std::string upgrade;
 };
 
 class Exchange final : public Responder {

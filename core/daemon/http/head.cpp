@@ -55,10 +55,10 @@ std::string make_head(const Head& head) {
     return text;
 }
 
-std::string make_hijack_head(bool upgrade, std::string_view content_type) {
-    std::string text = begin_head(upgrade ? 101 : 200);
+std::string make_hijack_head(std::string_view upgrade, std::string_view content_type) {
+    std::string text = begin_head(upgrade.empty() ? 200 : 101);
     add(text, "Content-Type", content_type);
-    if (upgrade) text += "Connection: Upgrade\r\nUpgrade: tcp\r\n";
+    if (!upgrade.empty()) text.append("Connection: Upgrade\r\nUpgrade: ").append(upgrade).append("\r\n");
     text += "\r\n";
     return text;
 }

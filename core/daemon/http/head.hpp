@@ -21,6 +21,6 @@ struct Head {
 // Status line, the headers that every reply has, and the empty line.
 std::string make_head(const Head& head);
 // The reply that gives the connection away: 101 where the client asked for an upgrade, 200 otherwise.
-std::string make_hijack_head(bool upgrade, std::string_view content_type);
+std::string make_hijack_head(std::string_view upgrade, std::string_view content_type);
 
 }  // namespace gantry::http

@@ -70,7 +70,7 @@ public:
     virtual void error(const Error& error) = 0;
     virtual std::shared_ptr<Stream> stream(int status, std::string_view content_type,
                                            const std::map<std::string, std::string>& headers = {}) = 0;
-    // Docker's upgrade: 101 UPGRADED where the client asked (Upgrade: tcp), 200 otherwise, then the raw connection.
+    // Docker's upgrade: 101 UPGRADED where the client asked (Upgrade: tcp, or gantry-build/1), 200 otherwise, then the raw connection.
     virtual Result<Hijacked> hijack(std::string_view content_type) = 0;
     // Called once, on a reactor thread, if the client closes before the answer: for long waits. Must not block.
     virtual void on_client_gone(std::function<void()> gone) = 0;

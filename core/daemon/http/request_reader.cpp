@@ -115,9 +115,11 @@ RequestReader::Step RequestReader::fill_head() {
     head_.has_body = parser.chunked() || parser.content_length().value_or(0) > 0;
     head_.expects_continue = head_.http11 && head_.has_body && request.headers.contains("expect");
     auto upgrade = request.headers.find("upgrade"), connection = request.headers.find("connection");
-    head_.upgrade = upgrade != request.headers.end() && to_lower(upgrade->second) == "tcp" &&
-                    connection != request.headers.end() &&
-                    to_lower(connection->second).find("upgrade") != std::string::npos;
+    head_.upgrade.clear();
+    if (upgrade != request.headers.end() && connection != request.headers.end() &&
+        to_lower(connection->second).find("upgrade") != std::string::npos)
+        for (const char* protocol : {"tcp", "gantry-build/1"})
+            if (to_lower(upgrade->second) == protocol) head_.upgrade = protocol;
     state_ = head_.has_body ? State::body : State::end;
     return Step::head;
 }

@@ -17,7 +17,7 @@ struct RequestHead {
     bool keep_alive = true;
     bool has_body = false;
     bool expects_continue = false;
-    bool upgrade = false;  // Connection: Upgrade with Upgrade: tcp
+    std::string upgrade;  // Connection: Upgrade with Upgrade: tcp or gantry-build/1; "" for neither
 };
 
 class RequestReader {

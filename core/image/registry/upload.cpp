@@ -109,6 +109,7 @@ Result<void> Upload::blob(const std::string& digest, int fd, std::int64_t size,
     RetryPlan plan(session_->transport().settings().attempts);
     const std::string scope = push_scope(repository_);
     GANTRY_TRY(Progress progress, begin());
+    bool resumed = false;
     for (;;) {
         const bool whole = progress.offset == 0 && size <= piece_bytes;
         const std::int64_t piece = std::min(piece_bytes, size - progress.offset);
@@ -142,10 +143,14 @@ Result<void> Upload::blob(const std::string& digest, int fd, std::int64_t size,
             plan.progress();
             continue;
         }
+        bool anew = whole;
         if (!is_passing(outcome)) {
             if (outcome.error) return std::move(*outcome.error).context(what(digest));
-            // 404: the registry has lost the upload, as after a restart of its own.
-            if (outcome.response.status != 404) return refusal(outcome.response, what(digest));
+            // 404: the registry has lost the upload, as after a restart of its own. 400 and 416: what it told of the
+            // place to go on at was not yet true when it told it.
+            const int status = outcome.response.status;
+            anew = status == 404 || (resumed && (status == 400 || status == 416));
+            if (!anew) return refusal(outcome.response, what(digest));
         }
         if (!session_->wait(plan, outcome)) {
             if (session_->transport().cancelled()) return fail(Code::cancelled, "the push is cancelled");
@@ -157,8 +162,9 @@ Result<void> Upload::blob(const std::string& digest, int fd, std::int64_t size,
             GANTRY_TRY(bool there, has(digest));
             if (there) return {};
         }
-        auto next = whole ? begin() : go_on(progress.location, size);
+        auto next = anew ? begin() : go_on(progress.location, size);
         if (!next) return std::move(next).error().context(what(digest));
+        resumed = next->offset > 0;
         progress = std::move(*next);
     }
 }

@@ -115,7 +115,10 @@ Result<Attributes> attributes_of(struct archive_entry* entry, const ApplyLimits&
 class Applier {
 public:
     Applier(struct archive* archive, Input& input, const ApplyTarget& target, const ApplyLimits& limits)
-        : archive_(archive), input_(input), limits_(limits), writer_(target.root, target.lowers) {}
+        : archive_(archive), input_(input), limits_(limits), writer_(target.root, target.lowers, target.form) {
+        if (target.implied != nullptr) writer_.implied() = *target.implied;
+    }
+    const Implied& implied() { return writer_.implied(); }
 
     Result<std::int64_t> run() {
         struct archive_entry* entry = nullptr;
@@ -180,7 +183,7 @@ private:
     Result<void> regular(struct archive_entry* entry, const EntryName& name, const Attributes& attributes) {
         const std::int64_t size = archive_entry_size(entry);
         if (size < 0) return fail(Code::invalid, "a negative size");
-        GANTRY_TRY(UniqueFd file, writer_.file(name));
+        GANTRY_TRY(UniqueFd file, writer_.file(name, attributes.mode));
         const void* block = nullptr;
         std::size_t length = 0;
         la_int64_t offset = 0, end = 0;
@@ -234,7 +237,9 @@ Result<std::int64_t> apply_tar(int tar, const ApplyTarget& target, const ApplyLi
     Input input{tar, &cancelled};
     if (archive_read_open(archive.get(), &input, nullptr, Input::read, nullptr) != ARCHIVE_OK)
         return tar_error(archive.get(), input);
-    GANTRY_TRY(std::int64_t bytes, Applier(archive.get(), input, target, limits).run());
+    Applier applier(archive.get(), input, target, limits);
+    GANTRY_TRY(std::int64_t bytes, applier.run());
+    if (target.implied != nullptr) *target.implied = applier.implied();
     // What follows the end of the archive is padding, but the writer's digest counts it: read it all.
     ssize_t n = 0;
     while ((n = input.next()) > 0) {

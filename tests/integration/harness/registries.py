@@ -227,6 +227,47 @@ class Stub:
         self.server.server_close()
 
 
+class Breaker:
+    """A port in front of a registry that breaks the connection once so many bytes have gone up, each time in `breaks`."""
+
+    def __init__(self, port, breaks):
+        self.target, self.breaks, self.sent = port, list(breaks), 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.host = f"127.0.0.1:{self.port}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(("127.0.0.1", self.target))
+            threading.Thread(target=self._copy, args=(client, server, True), daemon=True).start()
+            threading.Thread(target=self._copy, args=(server, client, False), daemon=True).start()
+
+    def _copy(self, source, target, up):
+        try:
+            while data := source.recv(65536):
+                if up:
+                    self.sent += len(data)
+                    if self.breaks and self.sent >= self.breaks[0]:
+                        self.breaks.pop(0)
+                        break
+                target.sendall(data)
+        except OSError:
+            pass
+        for s in (source, target):
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def close(self):
+        self.listener.close()
+
+
 def pull(engine, reference, headers=None, timeout=60, **query):
     """POST /images/create: (messages, error), error "" for none."""
     name, _, tag = reference.partition("@") if "@" in reference else reference.rpartition(":")

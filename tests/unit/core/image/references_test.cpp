@@ -16,6 +16,8 @@ TEST(Reference, is_completed_and_shortened_as_docker_does) {
         {"docker.io/library/debian", "debian:latest"},
         {"index.docker.io/library/debian:1", "debian:1"},
         {"library/debian", "debian:latest"},
+        {"docker.io/docker.io/x", "docker.io/docker.io/x:latest"},
+        {"index.docker.io/localhost/x", "docker.io/localhost/x:latest"},
         {"docker.io/me/app", "me/app:latest"},
         {"localhost:5000/web", "localhost:5000/web:latest"},
         {"localhost/web:v1", "localhost/web:v1"},

@@ -11,7 +11,7 @@
 #include <gantry/result.hpp>
 #include <gantry/unique_fd.hpp>
 
-namespace gantry::overlayfs {
+namespace gantry::storage {
 
 class Spares {
 public:
@@ -45,4 +45,4 @@ private:
     std::thread thread_;   // last: it uses all the others
 };
 
-}  // namespace gantry::overlayfs
+}  // namespace gantry::storage

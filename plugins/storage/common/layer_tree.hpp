@@ -1,5 +1,6 @@
-// The directories of the overlayfs driver:
+// Layers as directories, for drivers that keep them so:
 //   ROOT/active/ID/{fs,work,state}     active and view layers; state is written last: without it, half made
+//   ROOT/active/ID/implied             directories that get their attributes from a parent still to come (Implied)
 //   ROOT/committed/ID/{fs,committed}   committed layers; one rename moves a layer here
 //   ROOT/spare/N/{fs,work}             empty layers made ahead
 //   ROOT/trash/...                     removed layers that are still to be deleted
@@ -9,6 +10,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -20,9 +22,9 @@
 #include <gantry/result.hpp>
 #include <gantry/unique_fd.hpp>
 
-#include "plugins/storage/layer/overlayfs/spares.hpp"
+#include "plugins/storage/common/spares.hpp"
 
-namespace gantry::overlayfs {
+namespace gantry::storage {
 
 struct Layer {
     std::string key, parent;
@@ -48,11 +50,17 @@ public:
     Result<std::shared_ptr<const Layer>> find_committed(const std::string& key);
     // The directories an overlay over `parent` stacks, topmost first; none for "".
     Result<std::vector<std::string>> chain_over(const std::string& parent);
-    // Makes an "active" or "view" layer. There already: GANTRY_CONFLICT.
+    // Makes an "active" or "view" layer. There already: GANTRY_CONFLICT. `fill` is called before anyone sees it: with the
+    // layer, whose directories are there and empty, and its parent (nullptr for none).
+    using Fill = std::function<Result<void>(const Layer& made, const Layer* parent)>;
     Result<std::shared_ptr<const Layer>> make(const std::string& key, const std::string& parent,
                                               const std::string& state,
-                                              const std::map<std::string, std::string>& labels);
+                                              const std::map<std::string, std::string>& labels, const Fill& fill = {});
+    // The active layer becomes the committed layer `name`.
     Result<void> commit(const Layer& active, const std::string& name);
+    // The same for one that was made on no parent, on `parent`; `before` is called first, with chain_over(parent).
+    Result<void> commit_on(const Layer& active, const std::string& name, const std::string& parent,
+                           const std::function<Result<void>(const std::vector<std::string>&)>& before);
     // A committed layer that others stand on, or are just being made on: GANTRY_CONFLICT.
     Result<void> remove(const std::string& key);
     Result<std::vector<std::string>> list();
@@ -62,6 +70,10 @@ public:
 
 private:
     LayerTree() = default;
+    Result<void> commit_as(const Layer& active, const std::string& name, const std::string& parent);
+    // While held, `parent` is not removed.
+    Result<void> hold_parent(const std::string& parent);
+    void release_parent(const std::string& parent);
     Result<std::shared_ptr<const Layer>> read_active(const std::string& key);
     Result<std::shared_ptr<const Layer>> read_committed(const std::string& id, const std::string& key);
     Result<void> discard(int directory, const std::string& id);
@@ -82,4 +94,4 @@ private:
     std::unique_ptr<Spares> spares_;  // last: its thread uses the descriptors
 };
 
-}  // namespace gantry::overlayfs
+}  // namespace gantry::storage

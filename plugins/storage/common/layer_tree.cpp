@@ -1,10 +1,8 @@
-#include "plugins/storage/layer/overlayfs/layer_tree.hpp"
+#include "plugins/storage/common/layer_tree.hpp"
 
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <gantry/driver.hpp>
@@ -13,13 +11,9 @@
 #include "plugins/storage/common/tar_name.hpp"
 #include "plugins/storage/common/tree.hpp"
 
-namespace gantry::overlayfs {
+namespace gantry::storage {
 namespace {
 
-using storage::Durable;
-using storage::open_at;
-
-constexpr long overlay_magic = 0x794c7630;
 constexpr std::size_t max_stack = 500;  // OVL_MAX_STACK of the kernel
 
 // 128 bits of SHA-256: short, because overlay takes the paths of up to 500 directories.
@@ -36,7 +30,7 @@ std::string id_of(const std::string& key) {
     return id;
 }
 
-std::string shown_key(const std::string& key) { return "\"" + storage::shown(key) + "\""; }
+std::string shown_key(const std::string& key) { return "\"" + shown(key) + "\""; }
 
 Result<UniqueFd> make_and_open(const std::string& path) {
     if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return fail_errno("make directory \"" + path + "\"");
@@ -73,23 +67,17 @@ Result<std::unique_ptr<LayerTree>> LayerTree::open(const std::string& root) {
     std::unique_ptr<LayerTree> tree(new LayerTree);
     tree->root_ = root;
     GANTRY_TRY(UniqueFd top, make_and_open(root));
+    (void)top;
     GANTRY_TRY(tree->active_, make_and_open(root + "/active"));
     GANTRY_TRY(tree->committed_, make_and_open(root + "/committed"));
     GANTRY_TRY(tree->trash_, make_and_open(root + "/trash"));
     GANTRY_TRY(tree->spare_, make_and_open(root + "/spare"));
-    struct statfs info {};
-    if (::fstatfs(top.get(), &info) == 0 && static_cast<long>(info.f_type) == overlay_magic)
-        return fail(Code::unsupported,
-                    "\"" + root + "\" is on overlayfs, which cannot hold the upper layers of another overlay");
-    if (::fsetxattr(tree->trash_.get(), "trusted.gantry.probe", "y", 1, 0) != 0)
-        return fail_errno("set a trusted attribute in \"" + root + "\", as overlayfs needs");
-    ::fremovexattr(tree->trash_.get(), "trusted.gantry.probe");
     tree->spares_ = std::make_unique<Spares>(tree->spare_.get(), tree->trash_.get());
     return tree;
 }
 
 Result<std::shared_ptr<const Layer>> LayerTree::read_committed(const std::string& id, const std::string& key) {
-    auto text = storage::read_small(committed_.get(), id + "/committed");
+    auto text = read_small(committed_.get(), id + "/committed");
     if (!text) {
         if (text.error().system_errno == ENOENT) return fail(Code::not_found, "no layer " + shown_key(key));
         return std::move(text).error();
@@ -104,7 +92,7 @@ Result<std::shared_ptr<const Layer>> LayerTree::read_committed(const std::string
     layer.root_gid = info.st_gid;
     layer.chain.push_back(layer.fs());
     // The kernel ignores the mark on a root directory, so the stack ends here instead.
-    if (!layer.parent.empty() && !storage::is_opaque(fs.get())) {
+    if (!layer.parent.empty() && !is_opaque(fs.get())) {
         GANTRY_TRY(auto below, find_committed(layer.parent));
         layer.chain.insert(layer.chain.end(), below->chain.begin(), below->chain.end());
     }
@@ -124,7 +112,7 @@ Result<std::shared_ptr<const Layer>> LayerTree::find_committed(const std::string
 
 Result<std::shared_ptr<const Layer>> LayerTree::read_active(const std::string& key) {
     const std::string id = id_of(key);
-    auto text = storage::read_small(active_.get(), id + "/state");
+    auto text = read_small(active_.get(), id + "/state");
     if (!text) {
         if (text.error().system_errno == ENOENT) return fail(Code::not_found, "no layer " + shown_key(key));
         return std::move(text).error();
@@ -148,15 +136,15 @@ Result<std::vector<std::string>> LayerTree::chain_over(const std::string& parent
         return fail(Code::not_found, "no committed layer " + shown_key(parent) + " to be the parent");
     if (!layer) return std::move(layer).error();
     if ((*layer)->chain.size() > max_stack)
-        return fail(Code::exhausted, std::to_string((*layer)->chain.size()) +
-                                         " layers are more than overlayfs can stack (" + std::to_string(max_stack) +
-                                         ")");
+        return fail(Code::exhausted, std::to_string((*layer)->chain.size()) + " layers are more than can be stacked (" +
+                                         std::to_string(max_stack) + ")");
     return (*layer)->chain;
 }
 
 Result<std::shared_ptr<const Layer>> LayerTree::make(const std::string& key, const std::string& parent,
                                                      const std::string& state,
-                                                     const std::map<std::string, std::string>& labels) {
+                                                     const std::map<std::string, std::string>& labels,
+                                                     const Fill& fill) {
     Layer layer;
     layer.key = key;
     layer.parent = parent;
@@ -165,18 +153,11 @@ Result<std::shared_ptr<const Layer>> LayerTree::make(const std::string& key, con
     mode_t mode = 0755;
     uid_t uid = 0;
     gid_t gid = 0;
-    {
-        std::lock_guard lock(mutex_);
-        if (removing_.contains(parent))
-            return fail(Code::not_found, "no committed layer " + shown_key(parent) + " to be the parent");
-        ++parents_[parent];
-    }
-    ScopeGuard parent_held([&] {
-        std::lock_guard lock(mutex_);
-        if (--parents_[parent] == 0) parents_.erase(parent);
-    });
+    GANTRY_CHECK(hold_parent(parent));
+    ScopeGuard parent_held([&] { release_parent(parent); });
+    std::shared_ptr<const Layer> below;
     if (!parent.empty()) {
-        GANTRY_TRY(auto below, find_committed(parent));
+        GANTRY_TRY(below, find_committed(parent));
         mode = below->root_mode;
         uid = below->root_uid;
         gid = below->root_gid;
@@ -205,36 +186,64 @@ Result<std::shared_ptr<const Layer>> LayerTree::make(const std::string& key, con
     if ((uid != 0 || gid != 0) && ::fchownat(active_.get(), fs.c_str(), uid, gid, AT_SYMLINK_NOFOLLOW) != 0)
         return fail_errno("set the owner of a layer");
     if (::fchmodat(active_.get(), fs.c_str(), mode, 0) != 0) return fail_errno("set the mode of a layer");
-    GANTRY_CHECK(
-        storage::write_small(active_.get(), id + "/state", state_text(key, parent, state, labels), Durable::no));
+    if (fill) GANTRY_CHECK(fill(layer, below.get()));
+    GANTRY_CHECK(write_small(active_.get(), id + "/state", state_text(key, parent, state, labels), Durable::no));
     undo.dismiss();
     return std::make_shared<const Layer>(std::move(layer));
 }
 
+Result<void> LayerTree::hold_parent(const std::string& parent) {
+    std::lock_guard lock(mutex_);
+    if (removing_.contains(parent))
+        return fail(Code::not_found, "no committed layer " + shown_key(parent) + " to be the parent");
+    ++parents_[parent];
+    return {};
+}
+
+void LayerTree::release_parent(const std::string& parent) {
+    std::lock_guard lock(mutex_);
+    if (--parents_[parent] == 0) parents_.erase(parent);
+}
+
+Result<void> LayerTree::commit_on(const Layer& active, const std::string& name, const std::string& parent,
+                                  const std::function<Result<void>(const std::vector<std::string>&)>& before) {
+    if (!active.parent.empty())
+        return fail(Code::conflict, "layer " + shown_key(active.key) + " was prepared on " + shown_key(active.parent));
+    GANTRY_CHECK(hold_parent(parent));
+    ScopeGuard parent_held([&] { release_parent(parent); });
+    GANTRY_TRY(auto chain, chain_over(parent));
+    GANTRY_CHECK(before(chain));
+    return commit_as(active, name, parent);
+}
+
 Result<void> LayerTree::commit(const Layer& active, const std::string& name) {
+    return commit_as(active, name, active.parent);
+}
+
+Result<void> LayerTree::commit_as(const Layer& active, const std::string& name, const std::string& parent) {
     if (auto there = find_committed(name)) {
-        if ((*there)->parent != active.parent)
+        if ((*there)->parent != parent)
             return fail(Code::conflict, "layer " + shown_key(name) + " is there with another parent");
         return remove(active.key);
     } else if (there.error().code != Code::not_found) {
         return std::move(there).error();
     }
     const std::string from = id_of(active.key), to = id_of(name);
-    GANTRY_TRY(auto cleared, storage::remove_entry(active_.get(), from + "/work"));
+    GANTRY_TRY(auto cleared, remove_entry(active_.get(), from + "/work"));
     (void)cleared;
     (void)::unlinkat(active_.get(), (from + "/committed").c_str(), 0);  // of a commit that was cut short
-    GANTRY_CHECK(storage::write_small(active_.get(), from + "/committed",
-                                      state_text(name, active.parent, "committed", active.labels), Durable::no));
+    GANTRY_CHECK(write_small(active_.get(), from + "/committed", state_text(name, parent, "committed", active.labels),
+                             Durable::no));
     // Everything the layer consists of is on disk before its name is.
     if (::syncfs(active_.get()) != 0) return fail_errno("sync layer " + shown_key(active.key));
     if (::renameat2(active_.get(), from.c_str(), committed_.get(), to.c_str(), RENAME_NOREPLACE) != 0) {
         if (errno != EEXIST) return fail_errno("commit layer " + shown_key(active.key));
         GANTRY_TRY(auto there, find_committed(name));  // another call was faster
-        if (there->parent != active.parent)
+        if (there->parent != parent)
             return fail(Code::conflict, "layer " + shown_key(name) + " is there with another parent");
         return remove(active.key);
     }
-    (void)::unlinkat(committed_.get(), (to + "/state").c_str(), 0);
+    for (const char* file : {"/state", "/implied"}) (void)::unlinkat(committed_.get(), (to + file).c_str(), 0);
     if (::fsync(committed_.get()) != 0) return fail_errno("sync the directory of layers");
     return {};
 }
@@ -243,7 +252,7 @@ Result<bool> LayerTree::claim(const std::string& id) {
     if (const std::string spare = spares_->take(); !spare.empty()) {
         if (::renameat2(spare_.get(), spare.c_str(), active_.get(), id.c_str(), RENAME_NOREPLACE) == 0) return true;
         const int error = errno;
-        (void)storage::remove_entry(spare_.get(), spare);
+        (void)remove_entry(spare_.get(), spare);
         if (error == EEXIST) return false;
     }
     if (::mkdirat(active_.get(), id.c_str(), 0700) != 0) {
@@ -306,9 +315,9 @@ Result<void> LayerTree::remove_committed(const std::string& key, const std::stri
 Result<std::string> LayerTree::child_of(const std::string& parent) {
     const std::pair<int, const char*> places[] = {{active_.get(), "/state"}, {committed_.get(), "/committed"}};
     for (const auto& [directory, file] : places) {
-        GANTRY_TRY(auto ids, storage::names_in(directory));
+        GANTRY_TRY(auto ids, names_in(directory));
         for (const std::string& id : ids)
-            if (auto text = storage::read_small(directory, id + file))
+            if (auto text = read_small(directory, id + file))
                 if (auto layer = parse_state(*text, ""); layer && layer->parent == parent) return layer->key;
     }
     return std::string();
@@ -316,26 +325,26 @@ Result<std::string> LayerTree::child_of(const std::string& parent) {
 
 Result<std::vector<std::string>> LayerTree::list() {
     std::vector<std::string> keys;
-    GANTRY_TRY(auto committed, storage::names_in(committed_.get()));
+    GANTRY_TRY(auto committed, names_in(committed_.get()));
     for (const std::string& id : committed)
-        if (auto text = storage::read_small(committed_.get(), id + "/committed"))
+        if (auto text = read_small(committed_.get(), id + "/committed"))
             if (auto layer = parse_state(*text, "")) keys.push_back(layer->key);
-    GANTRY_TRY(auto active, storage::names_in(active_.get()));
+    GANTRY_TRY(auto active, names_in(active_.get()));
     for (const std::string& id : active)
-        if (auto text = storage::read_small(active_.get(), id + "/state"))
+        if (auto text = read_small(active_.get(), id + "/state"))
             if (auto layer = parse_state(*text, "")) keys.push_back(layer->key);
     return keys;
 }
 
 Result<std::int64_t> LayerTree::cleanup() {
-    GANTRY_TRY(auto active, storage::names_in(active_.get()));
+    GANTRY_TRY(auto active, names_in(active_.get()));
     for (const std::string& id : active) {
         {
             std::lock_guard lock(mutex_);
             if (making_.contains(id)) continue;
         }
         // In this order: what was listed and is no longer being made has its state by now.
-        auto text = storage::read_small(active_.get(), id + "/state");
+        auto text = read_small(active_.get(), id + "/state");
         if (text ? !text->empty() && text->back() == '\n' : text.error().system_errno != ENOENT) continue;
         GANTRY_CHECK(discard(active_.get(), id));
     }
@@ -348,4 +357,4 @@ Result<UniqueFd> LayerTree::open_fs(const Layer& layer) {
     return UniqueFd(fd);
 }
 
-}  // namespace gantry::overlayfs
+}  // namespace gantry::storage

@@ -1,4 +1,4 @@
-#include "plugins/storage/layer/overlayfs/spares.hpp"
+#include "plugins/storage/common/spares.hpp"
 
 #include <pthread.h>
 #include <signal.h>
@@ -9,7 +9,7 @@
 
 #include "plugins/storage/common/tree.hpp"
 
-namespace gantry::overlayfs {
+namespace gantry::storage {
 namespace {
 
 constexpr std::size_t wanted = 16;
@@ -28,7 +28,7 @@ Spares::~Spares() {
     }
     wake_.notify_all();
     thread_.join();
-    for (const std::string& name : ready_) (void)storage::remove_entry(directory_, name);
+    for (const std::string& name : ready_) (void)remove_entry(directory_, name);
 }
 
 std::string Spares::take() {
@@ -64,7 +64,7 @@ Result<void> Spares::make_one() {
     if (::mkdirat(directory_, (name + "/fs").c_str(), 0755) != 0 ||
         ::mkdirat(directory_, (name + "/work").c_str(), 0700) != 0) {
         Error error = fail_errno("make a spare layer");
-        (void)storage::remove_entry(directory_, name);
+        (void)remove_entry(directory_, name);
         return error;
     }
     std::lock_guard lock(mutex_);
@@ -74,11 +74,11 @@ Result<void> Spares::make_one() {
 
 Result<bool> Spares::delete_some() {
     std::lock_guard alone(deleting_);
-    GANTRY_TRY(auto graves, storage::names_in(trash_));
+    GANTRY_TRY(auto graves, names_in(trash_));
     if (graves.empty()) return false;
     std::int64_t left = step;
     for (const std::string& grave : graves) {
-        GANTRY_TRY(auto removed, storage::remove_entry(trash_, grave, left));
+        GANTRY_TRY(auto removed, remove_entry(trash_, grave, left));
         {
             std::lock_guard lock(mutex_);
             freed_ += removed.bytes;
@@ -102,8 +102,8 @@ void Spares::run() {
     sigset_t all;
     sigfillset(&all);
     ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
-    if (auto left = storage::names_in(directory_))
-        for (const std::string& name : *left) (void)storage::remove_entry(directory_, name);
+    if (auto left = names_in(directory_))
+        for (const std::string& name : *left) (void)remove_entry(directory_, name);
     std::unique_lock lock(mutex_);
     bool failing = false;  // a full disk, say: then prepare tells, and this waits to be asked again
     while (!stop_) {
@@ -128,4 +128,4 @@ void Spares::run() {
     }
 }
 
-}  // namespace gantry::overlayfs
+}  // namespace gantry::storage

@@ -1,0 +1,78 @@
+#include "core/build/dockerfile_build.hpp"
+
+#include "core/base/text.hpp"
+#include "core/image/archive_plan.hpp"
+
+namespace gantry::build {
+namespace {
+
+bool is_of(const image::Image& image, const Platform& platform) {
+    const std::string architecture = image.config.value("architecture", "");
+    return architecture.empty() || architecture == platform.architecture;
+}
+
+}  // namespace
+
+Platform own_platform() {
+    Platform own;
+    own.architecture = image::host_architecture();
+    if (own.architecture == "arm64") own.variant = "v8";
+    return own;
+}
+
+Result<Platform> parse_platform(const std::string& text) {
+    const auto parts = split(text, '/');
+    Platform platform;
+    if (parts.size() == 1 && parts[0] == "linux") return own_platform();
+    if (parts.size() < 2 || parts.size() > 3 || parts[0].empty() || parts[1].empty() || text.size() > 100)
+        return fail(Code::invalid, quote_json(text.substr(0, 100)) + " is no platform: expected OS/ARCHITECTURE[/VARIANT]");
+    platform.os = parts[0];
+    platform.architecture = parts[1];
+    if (parts.size() == 3) platform.variant = parts[2];
+    if (platform.os != "linux")
+        return fail(Code::unsupported, "platform " + quote_json(text) + ": only linux can be built for");
+    return platform;
+}
+
+Result<Built> build_dockerfile(BuildService& service, image::ImageStore& images, const PullImage& pull,
+                               const DockerfileBuild& build, Client& client, const BuildWatch& watch, Cancel& cancel,
+                               BuildProblem* problem) {
+    auto resolve = [&](const std::string& reference, const Platform& platform) -> Result<dockerfile::ResolvedImage> {
+        GANTRY_CHECK(cancel.check());
+        auto found = images.find(reference);
+        const bool there = found && is_of(**found, platform);
+        if (pull && (!there || build.pull)) {
+            GANTRY_CHECK(pull(reference, platform, client, cancel));
+            found = images.find(reference);
+        } else if (build.pull && !pull) {
+            return fail(Code::unsupported, "pulling is not supported by this engine");
+        }
+        if (!found) return std::move(found).error();
+        if (!is_of(**found, platform))
+            return fail(Code::not_found, "the image that is here is for " +
+                                             (*found)->config.value("architecture", "another platform") + ", not for " +
+                                             platform.text());
+        return dockerfile::ResolvedImage{reference, (*found)->id, (*found)->config};
+    };
+    dockerfile::Diagnosis diagnosis;
+    auto graph = dockerfile::plan(build.text, build.plan, resolve, &diagnosis);
+    if (!graph) {
+        problem->lines = diagnosis.lines;
+        Graph warned;
+        warned.warnings = std::move(diagnosis.warnings);
+        if (watch.planned) watch.planned(warned);
+        return std::move(graph).error();
+    }
+    if (watch.planned) watch.planned(*graph);
+    if (build.check) return Built{};
+    BuildFailure failure;
+    auto built = service.build(*graph, build.request, client, watch.listener, cancel, &failure);
+    if (!built && failure.step) {
+        problem->step = failure.step;
+        problem->lines = graph->steps[*failure.step].lines;
+        problem->exit_code = failure.exit_code;
+    }
+    return built;
+}
+
+}  // namespace gantry::build

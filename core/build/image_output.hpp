@@ -1,0 +1,38 @@
+// What comes out of a build: an image, or its files.
+#pragma once
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/build/client.hpp"
+#include "core/build/graph.hpp"
+#include "core/build/layers.hpp"
+#include "core/image/image_store.hpp"
+
+namespace gantry::build {
+
+struct Output {
+    std::string type;                               // image, local, tar, oci, docker
+    std::map<std::string, std::string> attributes;  // "name", "dest", "push", ...
+};
+
+// The image config of the target, whole: history with times, diff ids. `created_ns` is its time, and that of history that
+// has none.
+Result<std::string> image_config(const Target& target, const std::vector<LayerRef>& layers, std::int64_t created_ns);
+
+// The target's files as a tar (pax where ustar does not do), sorted. Times later than `epoch` (seconds, -1: none) become it.
+Result<void> write_files(Layers& layers, const std::vector<LayerRef>& stack, std::int64_t epoch,
+                         const std::function<Result<void>(std::string_view)>& write, const Cancel& cancel);
+
+enum class ArchiveForm { oci = 1, docker };
+struct ArchiveImage {
+    std::string config;  // as image_config() gives it
+    std::vector<LayerRef> layers;
+    std::vector<std::string> tags;
+    std::map<std::string, std::string> annotations;  // oci only
+};
+// The image as an archive that `load` reads, its layers as they are, uncompressed. Gives the digest of the manifest.
+Result<std::string> write_archive(Layers& layers, ArchiveForm form, const ArchiveImage& image,
+                                  const std::function<Result<void>(std::string_view)>& write, const Cancel& cancel);
+
+}  // namespace gantry::build

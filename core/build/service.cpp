@@ -1,0 +1,283 @@
+#include "core/build/service.hpp"
+
+#include <algorithm>
+#include <thread>
+
+#include <gantry/driver.hpp>
+
+#include "core/base/clock.hpp"
+#include "core/base/files.hpp"
+#include "core/base/ids.hpp"
+#include "core/base/log.hpp"
+#include "core/base/text.hpp"
+#include "core/build/solver.hpp"
+#include "core/build/worker.hpp"
+#include "core/image/digest.hpp"
+
+namespace gantry::build {
+namespace {
+
+constexpr const char* known_entitlements[] = {"network.host", "security.insecure"};
+
+// Whatever an earlier engine left of steps that it did not end.
+Result<void> make_empty(const std::string& path) {
+    GANTRY_CHECK(remove_tree(path));
+    return make_directories(path, 0700);
+}
+
+}  // namespace
+
+BuildService::BuildService(std::string root, std::string run, BuildSettings settings, Collaborators with)
+    : root_(std::move(root)), run_(std::move(run)), settings_(std::move(settings)), with_(std::move(with)) {}
+
+BuildService::~BuildService() = default;
+
+Result<std::unique_ptr<BuildService>> BuildService::open(std::string root, std::string run, BuildSettings settings,
+                                                         Collaborators with) {
+    std::unique_ptr<BuildService> service(
+        new BuildService(std::move(root), std::move(run), std::move(settings), std::move(with)));
+    BuildService& s = *service;
+    GANTRY_CHECK(make_directories(s.root_, 0700));
+    GANTRY_CHECK(make_empty(s.root_ + "/scratch"));
+    GANTRY_CHECK(make_empty(s.run_));
+    GANTRY_TRY(s.cache_mounts_, CacheMounts::open(s.root_ + "/cache"));
+    GANTRY_TRY(s.contexts_, ContextStore::open(s.root_ + "/contexts"));
+    GANTRY_TRY(s.sources_, Sources::open(s.root_ + "/sources", s.with_.spawn));
+    s.cache_ = std::make_unique<ResultCache>(s.with_.store, s.with_.images);
+    GANTRY_TRY(driver::Reply listed, s.with_.layers->call("layer/1", "list", Json::object()));
+    const auto keys = member<std::vector<std::string>>(listed.result, "keys");
+    const std::set<std::string> there(keys.begin(), keys.end());
+    GANTRY_CHECK(s.cache_->load([&](const std::string& key) { return there.contains(key); }));
+    s.facilities_ = std::unique_ptr<Facilities>(new Facilities{s.with_.layers, s.with_.images, *s.cache_,
+                                                               *s.cache_mounts_, s.in_flight_, s.root_ + "/scratch",
+                                                               s.run_, s.with_.run_task, s.with_.spawn});
+    return service;
+}
+
+void BuildService::recover() {
+    if (auto swept = sweep_layers(*with_.layers); !swept)
+        log::warn("layers of unfinished builds are left", {{"reason", swept.error().text}});
+    prune_by_policy();
+    {
+        std::lock_guard lock(mutex_);
+        recovered_ = true;
+    }
+    recovered_changed_.notify_all();
+}
+
+// A layer made before would be swept away with those of the engine before.
+Result<void> BuildService::ready() {
+    std::unique_lock lock(mutex_);
+    if (recovered_changed_.wait_for(lock, std::chrono::seconds(60), [&] { return recovered_; })) return {};
+    return fail(Code::retry_later, "the engine is still recovering");
+}
+
+void BuildService::adjust(BuildSettings settings) {
+    std::lock_guard lock(mutex_);
+    settings_ = std::move(settings);
+}
+
+BuildSettings BuildService::settings() const {
+    std::lock_guard lock(mutex_);
+    return settings_;
+}
+
+Result<void> BuildService::allow(const std::vector<std::string>& wanted, StepSettings* steps) const {
+    const BuildSettings now = settings();
+    for (const std::string& name : wanted) {
+        if (std::find(std::begin(known_entitlements), std::end(known_entitlements), name) ==
+            std::end(known_entitlements))
+            return fail(Code::invalid, "unknown entitlement " + quote_json(name.substr(0, 100)) +
+                                           ", allowed: network.host, security.insecure");
+        if (!now.entitlements.contains(name))
+            return fail(Code::denied,
+                        "entitlement " + name + " is not allowed: \"build.entitlements\" of the engine does not name it");
+        (name == "network.host" ? steps->network_host : steps->insecure) = true;
+    }
+    return {};
+}
+
+Result<std::string> BuildService::scratch_directory() {
+    const std::string path = root_ + "/scratch/" + new_id();
+    GANTRY_CHECK(make_directories(path, 0755));
+    return path;
+}
+
+Result<Built> BuildService::build(const Graph& graph, const BuildRequest& request, Client& client, Listener& listener,
+                                  Cancel& cancel, BuildFailure* failure) {
+    GANTRY_CHECK(check_graph(graph));
+    for (const std::string& tag : request.tags) GANTRY_CHECK(image::parse_reference(tag));
+    GANTRY_CHECK(ready());
+    int parallel = settings().parallel;
+    if (parallel <= 0) parallel = std::max(2, static_cast<int>(std::thread::hardware_concurrency()));
+    ++running_;
+    ScopeGuard ended([&] { --running_; });
+    BuildWorker worker(graph, *facilities_, request.steps, *sources_, client, listener, cancel);
+    std::vector<StepId> wanted;
+    if (graph.target.result) wanted.push_back(*graph.target.result);
+    Solved solved = solve(graph, wanted, worker, listener, cancel, parallel);
+    ScopeGuard flush([&] { cache_->flush(); });
+    if (solved.error) {
+        *failure = {*solved.error, solved.failed, worker.exit_code()};
+        return *solved.error;
+    }
+    Value result;
+    if (graph.target.result) result = std::move(*solved.values[*graph.target.result]);
+    GANTRY_TRY(Built built, write_outputs(graph, result, request, worker.layers(), client, cancel));
+    prune_by_policy();
+    return built;
+}
+
+Result<Built> BuildService::write_outputs(const Graph& graph, const Value& result, const BuildRequest& request,
+                                          Layers& layers, Client& client, Cancel& cancel) {
+    if (result.tree) return fail(Code::internal, "the target is a source, not an image");
+    const std::int64_t epoch = request.steps.epoch;
+    GANTRY_TRY(std::string config, image_config(graph.target, result.layers,
+                                                epoch >= 0 ? epoch * 1'000'000'000 : wall_clock_ns()));
+    std::vector<Output> outputs = request.outputs;
+    if (outputs.empty()) outputs.push_back({"image", {}});
+    Built built;
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+        GANTRY_CHECK(cancel.check());
+        const Output& output = outputs[i];
+        auto write = [&](std::string_view bytes) { return client.output(i, bytes, false); };
+        std::vector<std::string> tags = request.tags;
+        if (auto name = output.attributes.find("name"); name != output.attributes.end() && !name->second.empty()) {
+            tags.clear();
+            for (std::string_view tag : split(name->second, ',')) tags.emplace_back(trim(tag));
+        }
+        if (output.type == "image") {
+            image::NewImage image{config, {}, tags};
+            for (const LayerRef& layer : result.layers) image.layer_sizes.push_back(layer.size);
+            GANTRY_TRY(built.id, with_.images.add(image));
+            built.tags = tags;
+            continue;
+        }
+        built.id = built.id.empty() ? image::digest_of(config) : built.id;
+        if (output.type == "local" || output.type == "tar") {
+            GANTRY_CHECK(write_files(layers, result.layers, epoch, write, cancel));
+        } else if (output.type == "oci" || output.type == "docker") {
+            ArchiveImage image{config, result.layers, tags, request.annotations};
+            GANTRY_TRY(built.digest,
+                       write_archive(layers, output.type == "oci" ? ArchiveForm::oci : ArchiveForm::docker, image, write,
+                                     cancel));
+        } else {
+            return fail(Code::unsupported, "output type " + quote_json(output.type.substr(0, 100)) +
+                                               " is not supported, allowed: image, local, tar, oci, docker");
+        }
+        GANTRY_CHECK(client.output(i, {}, true));
+    }
+    return built;
+}
+
+Json BuildService::usage() {
+    Json all = Json::array();
+    auto time = [](std::int64_t ns) { return ns > 0 ? Json(rfc3339(ns)) : Json(nullptr); };
+    std::map<std::string, int> users;
+    const std::vector<CachedResult> results = cache_->list();
+    std::map<std::string, std::string> by_layer;
+    for (const CachedResult& result : results) {
+        ++users[result.layer.key];
+        by_layer[result.layer.key] = std::string(image::hex_of(result.key));
+    }
+    for (const CachedResult& result : results) {
+        auto parent = by_layer.find(result.parent);
+        all.push_back({{"ID", std::string(image::hex_of(result.key))},
+                       {"Parents", parent == by_layer.end() ? Json::array() : Json::array({parent->second})},
+                       {"Type", "regular"},
+                       {"Description", result.description},
+                       {"InUse", false},
+                       {"Shared", users[result.layer.key] > 1},
+                       {"Size", result.layer.size},
+                       {"CreatedAt", time(result.created_ns)},
+                       {"LastUsedAt", time(result.used_ns)},
+                       {"UsageCount", result.uses}});
+    }
+    for (const CacheMounts::Info& info : cache_mounts_->list())
+        all.push_back({{"ID", info.id},
+                       {"Parents", Json::array()},
+                       {"Type", "exec.cachemount"},
+                       {"Description", "cache mount \"" + info.name + "\""},
+                       {"InUse", info.in_use},
+                       {"Shared", false},
+                       {"Size", info.bytes},
+                       {"CreatedAt", time(info.created_ns)},
+                       {"LastUsedAt", time(info.used_ns)},
+                       {"UsageCount", 1}});
+    for (const ContextStore::Info& info : contexts_->list())
+        all.push_back({{"ID", info.id},
+                       {"Parents", Json::array()},
+                       {"Type", "source.local"},
+                       {"Description", "a client's files"},
+                       {"InUse", info.in_use},
+                       {"Shared", false},
+                       {"Size", info.bytes},
+                       {"CreatedAt", time(info.used_ns)},
+                       {"LastUsedAt", time(info.used_ns)},
+                       {"UsageCount", 1}});
+    return all;
+}
+
+Result<Json> BuildService::prune(const PruneFilters& filters) {
+    Json deleted = Json::array();
+    std::int64_t freed = 0;
+    auto wants = [&](const char* type) { return filters.types.empty() || filters.types.contains(type); };
+    auto named = [&](const std::string& id) {
+        return filters.ids.empty() || std::any_of(filters.ids.begin(), filters.ids.end(), [&](const std::string& wanted) {
+                   return !wanted.empty() && id.starts_with(wanted);
+               });
+    };
+    auto old = [&](std::int64_t used_ns) {
+        return filters.unused_since_ns <= 0 || used_ns <= filters.unused_since_ns;
+    };
+    if (wants("regular")) {
+        // Without "all": what an image stands on is kept, because it costs nothing more.
+        std::set<std::string> of_images;
+        if (!filters.all)
+            for (const auto& image : with_.images.list()) of_images.insert(image->layers.begin(), image->layers.end());
+        PruneRule rule{filters.unused_since_ns, filters.keep_bytes, filters.ids};
+        GANTRY_TRY(auto gone, cache_->prune(rule, [&](const std::string& layer) { return of_images.contains(layer); }));
+        for (const CachedResult& result : gone) deleted.push_back(std::string(image::hex_of(result.key)));
+        if (!gone.empty()) {
+            GANTRY_TRY(std::int64_t bytes, with_.collect_garbage());
+            freed += bytes;
+        }
+    }
+    // A limit on bytes is one on results; what is named or old goes whatever there is.
+    const bool whole = filters.keep_bytes == 0;
+    if (wants("exec.cachemount") && whole)
+        for (const CacheMounts::Info& info : cache_mounts_->list()) {
+            if (info.in_use || !named(info.id) || !old(info.used_ns)) continue;
+            freed += cache_mounts_->remove(info.id);
+            deleted.push_back(info.id);
+        }
+    if (wants("source.local") && whole)
+        for (const ContextStore::Info& info : contexts_->list()) {
+            if (info.in_use || !named(info.id) || !old(info.used_ns)) continue;
+            freed += contexts_->remove(info.id);
+            deleted.push_back(info.id);
+        }
+    return Json{{"CachesDeleted", deleted}, {"SpaceReclaimed", freed}};
+}
+
+// After each build, and at the start.
+void BuildService::prune_by_policy() {
+    const BuildSettings now = settings();
+    auto done = [&]() -> Result<void> {
+        bool gone = false;
+        auto none = [](const std::string&) { return false; };
+        if (now.cache_max_age_ns > 0) {
+            GANTRY_TRY(auto results, cache_->prune({wall_clock_ns() - now.cache_max_age_ns, 0, {}}, none));
+            gone = !results.empty();
+        }
+        if (now.cache_max_size > 0) {
+            GANTRY_TRY(auto results, cache_->prune({0, now.cache_max_size, {}}, none));
+            gone = gone || !results.empty();
+        }
+        if (gone) GANTRY_CHECK(with_.collect_garbage());
+        return {};
+    }();
+    if (!done) log::warn("the build cache could not be pruned", {{"reason", done.error().text}});
+}
+
+}  // namespace gantry::build

@@ -1,0 +1,117 @@
+// Builds, the engine's side: from a graph to images and files, the cache between them, and what is left of it. Methods are
+// thread-safe and block (worker threads only).
+#pragma once
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/build/context_store.hpp"
+#include "core/build/facilities.hpp"
+#include "core/build/image_output.hpp"
+#include "core/build/listener.hpp"
+#include "core/build/sources.hpp"
+
+namespace gantry::build {
+
+// "build" of gantry.json.
+struct BuildSettings {
+    std::int64_t cache_max_size = 0;             // bytes, 0: no limit
+    std::int64_t cache_max_age_ns = 0;           // 0: no limit
+    std::set<std::string> entitlements;          // that clients may ask for: network.host, security.insecure
+    int parallel = 0;                            // steps of one build at a time; 0: as many as there are processors, 2 at least
+    bool operator==(const BuildSettings&) const = default;
+};
+
+struct Collaborators {
+    store::Store& store;
+    image::ImageStore& images;
+    std::shared_ptr<driver::Driver> layers;
+    std::function<Result<container::TaskEnd>(container::Task, const container::OnTaskStart&)> run_task;
+    image::Spawner spawn;
+    // Deletes the layers that nothing names any more; gives the bytes freed.
+    std::function<Result<std::int64_t>()> collect_garbage;
+};
+
+struct BuildRequest {
+    std::vector<std::string> tags;
+    std::vector<Output> outputs;                     // none: an image
+    std::map<std::string, std::string> annotations;  // of the manifest
+    StepSettings steps;
+};
+
+struct Built {
+    std::string id;      // of the image config, "" where only files came out
+    std::string digest;  // of the manifest, "" where none was made
+    std::vector<std::string> tags;
+};
+
+struct BuildFailure {
+    Error error;
+    std::optional<StepId> step;
+    int exit_code = 0;  // of the process that failed, 0: none did
+};
+
+class BuildService {
+public:
+    // `root`, `run`: directories of its own, which are made.
+    static Result<std::unique_ptr<BuildService>> open(std::string root, std::string run, BuildSettings settings,
+                                                      Collaborators with);
+    ~BuildService();
+    // Sweeps what builds of an engine that was killed left; once, when no task of theirs runs any more.
+    void recover();
+    void adjust(BuildSettings settings);
+
+    // The failure goes to *failure where it is of a step.
+    Result<Built> build(const Graph& graph, const BuildRequest& request, Client& client, Listener& listener,
+                        Cancel& cancel, BuildFailure* failure);
+    // What a client asks for, less what the engine does not allow: GANTRY_DENIED names it, GANTRY_INVALID an unknown one.
+    Result<void> allow(const std::vector<std::string>& wanted, StepSettings* steps) const;
+    ContextStore& contexts() { return *contexts_; }
+    Sources& sources() { return *sources_; }
+    // An empty directory for what lasts as long as a build.
+    Result<std::string> scratch_directory();
+
+    // BuildCache[] of the API's df.
+    Json usage();
+    struct PruneFilters {
+        bool all = true;                           // false: only what no image and no later step stands on
+        std::int64_t unused_since_ns = 0;          // until
+        std::int64_t keep_bytes = 0;
+        std::set<std::string> ids, types;          // regular, exec.cachemount, source.local
+    };
+    // {"CachesDeleted": [..], "SpaceReclaimed": bytes}.
+    Result<Json> prune(const PruneFilters& filters);
+    std::vector<std::string> layers_in_use() { return cache_->layers(); }
+
+private:
+    BuildService(std::string root, std::string run, BuildSettings settings, Collaborators with);
+    Result<Built> write_outputs(const Graph& graph, const Value& result, const BuildRequest& request, Layers& layers,
+                                Client& client, Cancel& cancel);
+    BuildSettings settings() const;
+    void prune_by_policy();
+
+    const std::string root_, run_;
+    // Waits until recover() has ended.
+    Result<void> ready();
+
+    mutable std::mutex mutex_;  // the three below
+    std::condition_variable recovered_changed_;
+    bool recovered_ = false;
+    BuildSettings settings_;
+    Collaborators with_;
+    std::unique_ptr<ResultCache> cache_;
+    std::unique_ptr<CacheMounts> cache_mounts_;
+    std::unique_ptr<ContextStore> contexts_;
+    std::unique_ptr<Sources> sources_;
+    InFlight in_flight_;
+    std::unique_ptr<Facilities> facilities_;
+    std::atomic<int> running_ = 0;
+};
+
+}  // namespace gantry::build

@@ -1,0 +1,81 @@
+// One client's build session: what it is told, and what it is asked (PROTOCOL.md). A thread of its own reads what comes;
+// a client that goes away cancels the build.
+#pragma once
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/build/client.hpp"
+#include "core/build/context_store.hpp"
+#include "core/build/frames.hpp"
+#include "core/build/listener.hpp"
+#include "core/build/sources.hpp"
+
+namespace gantry::build {
+
+class Session final : public Client, public Listener {
+public:
+    Session(UniqueFd socket, std::string early, ContextStore& contexts, Sources& sources, Cancel& cancel);
+    ~Session() override;
+
+    // The client's first frame, {"type":"build"}.
+    Result<Json> begin();
+    // What may be asked for, from the first frame; then the reading thread runs.
+    struct Offer {
+        std::map<std::string, Json> contexts;  // name -> {"kind", "key" or "url"}
+        std::set<std::string> secrets, agents;
+        std::vector<std::string> stages, names;  // of the graph's steps
+    };
+    void start(Offer offer);
+    void set_steps(const Graph& graph);
+    void warning(const Warning& warning);
+    Result<void> send(const Json& header) { return socket_.send(header); }
+
+    // Client
+    Result<std::shared_ptr<const Tree>> context(const ContextSource& source, const OnProgress& progress,
+                                                Cancel& cancel) override;
+    Result<std::optional<std::string>> secret(const std::string& id) override;
+    Result<std::optional<UniqueFd>> ssh(const std::string& id) override;
+    Result<RegistryLogin> login(const std::string& registry) override;
+    Result<void> output(std::size_t index, std::string_view bytes, bool last) override;
+    // Listener
+    void step(StepId step, StepState state, std::int64_t ms, const std::string& error) override;
+    void log(StepId step, int stream, std::string_view bytes) override;
+    void progress(StepId step, std::string_view what, std::int64_t current, std::int64_t total) override;
+
+private:
+    // A request and the frames that answer it, until it is dropped.
+    struct Inbox {
+        std::deque<Frame> frames;
+        std::size_t bytes = 0;
+    };
+    class Request;
+    class Peer;
+    void read();
+    Result<std::shared_ptr<const Tree>> remote(const Json& where, const ContextSource& source, const OnProgress& progress,
+                                               Cancel& cancel);
+    void agent_loop(std::shared_ptr<Request> request, UniqueFd socket);
+
+    FrameSocket socket_;
+    ContextStore& contexts_;
+    Sources& sources_;
+    Cancel& cancel_;
+    Offer offer_;
+    std::thread reader_;
+    std::mutex mutex_;  // all below
+    std::condition_variable changed_;
+    std::map<std::uint64_t, Inbox> inboxes_;
+    std::uint64_t next_id_ = 1;
+    bool gone_ = false;
+    std::map<std::size_t, std::shared_ptr<Request>> outputs_;
+    std::vector<std::thread> agents_;
+    std::map<StepId, std::int64_t> told_ns_;  // when progress was sent last
+};
+
+}  // namespace gantry::build

@@ -1,0 +1,177 @@
+// A git repository as a source: git itself fetches it, as a program of its own, with nothing of this machine's
+// configuration, no hooks, no local transports and no questions.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "core/base/files.hpp"
+#include "core/base/ids.hpp"
+#include "core/base/safe_path.hpp"
+#include "core/base/text.hpp"
+#include "core/build/process_output.hpp"
+#include "core/build/sources.hpp"
+#include "core/build/trees.hpp"
+
+namespace gantry::build {
+namespace {
+
+constexpr int git_timeout_ms = 10 * 60 * 1000;
+constexpr const char* git_program = "/usr/bin/git";
+constexpr std::size_t kept_output = 16u << 10;
+
+bool is_commit(std::string_view text) {
+    return (text.size() == 40 || text.size() == 64) &&
+           text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+std::string shown(const std::string& url) {
+    const std::size_t scheme = url.find("://"), at = url.find('@');
+    if (scheme == std::string::npos || at == std::string::npos || at < scheme) return url.substr(0, 300);
+    return (url.substr(0, scheme + 3) + "xxxxx" + url.substr(at)).substr(0, 300);
+}
+
+Result<void> check_source(const GitSource& source) {
+    const std::string name = shown(source.url);
+    auto printable = [](std::string_view text) {
+        return std::all_of(text.begin(), text.end(), [](unsigned char c) { return c > 0x20 && c != 0x7f; });
+    };
+    // "ext::sh -c .." and its like run programs; "-" begins an option.
+    const bool scheme = source.url.starts_with("https://") || source.url.starts_with("http://") ||
+                        source.url.starts_with("ssh://") || source.url.starts_with("git://");
+    const std::size_t colon = source.url.find(':');
+    const bool scp = source.url.find("://") == std::string::npos && colon != std::string::npos && colon > 0 &&
+                     source.url.find('@') < colon && source.url.find('/') > colon;
+    if ((!scheme && !scp) || source.url.starts_with('-') || source.url.find("::") != std::string::npos ||
+        !printable(source.url) || source.url.size() > 2000)
+        return fail(Code::invalid, quote_json(name) +
+                                       " is no git repository that can be fetched: allowed are https, http, ssh and git URLs");
+    if (source.ref.starts_with('-') || !printable(source.ref) || source.ref.find("..") != std::string::npos ||
+        source.ref.find_first_of("~^:?*[\\") != std::string::npos || source.ref.size() > 250)
+        return fail(Code::invalid, quote_json(source.ref.substr(0, 250)) + " is no branch, tag or commit");
+    return {};
+}
+
+class Git {
+public:
+    Git(const image::Spawner& spawn, std::string directory, Cancel& cancel)
+        : spawn_(spawn), directory_(std::move(directory)), cancel_(cancel) {}
+
+    // Gives what it wrote to stdout, 16 KiB of it.
+    Result<std::string> run(const std::vector<std::string>& words) {
+        GANTRY_CHECK(cancel_.check());
+        std::vector<std::string> argv = {git_program,
+                                         "-C",
+                                         directory_,
+                                         "-c",
+                                         "core.hooksPath=/dev/null",
+                                         "-c",
+                                         "core.fsmonitor=false",
+                                         "-c",
+                                         "core.symlinks=true",
+                                         "-c",
+                                         "protocol.file.allow=never",
+                                         "-c",
+                                         "protocol.ext.allow=never",
+                                         "-c",
+                                         "credential.helper="};
+        argv.insert(argv.end(), words.begin(), words.end());
+        static const std::vector<std::string> environment = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                                                             "HOME=/nonexistent",
+                                                             "GIT_CONFIG_NOSYSTEM=1",
+                                                             "GIT_CONFIG_GLOBAL=/dev/null",
+                                                             "GIT_TERMINAL_PROMPT=0",
+                                                             "GIT_ASKPASS=/bin/false",
+                                                             "GIT_ALLOW_PROTOCOL=https:http:ssh:git",
+                                                             "GIT_SSH_COMMAND=ssh -o BatchMode=yes",
+                                                             "GIT_LFS_SKIP_SMUDGE=1",
+                                                             "LC_ALL=C.UTF-8"};
+        std::string texts[2];
+        GANTRY_TRY(ProcessOutput output, ProcessOutput::open([&](int stream, std::string_view bytes) {
+            std::string& text = texts[stream - 1];
+            text += bytes.substr(0, kept_output - std::min(kept_output, text.size()));
+        }));
+        UniqueFd out = output.take_end(1), error = output.take_end(2);
+        const int fds[3] = {-1, out.get(), error.get()};
+        auto status = spawn_(argv, environment, fds, git_timeout_ms, {});
+        out.reset();
+        error.reset();
+        output.finish();
+        if (!status) return std::move(status).error().context("git");
+        if (*status == 0) return std::string(trim(texts[0]));
+        std::string reason(trim(texts[1]));
+        std::replace(reason.begin(), reason.end(), '\n', ' ');
+        return fail(Code::invalid, "git " + words[0] + " failed with status " + std::to_string(*status) + ": " +
+                                       reason.substr(0, 1000));
+    }
+
+private:
+    const image::Spawner& spawn_;
+    const std::string directory_;
+    Cancel& cancel_;
+};
+
+}  // namespace
+
+Result<Value> Sources::git(const GitSource& source, const OnProgress& progress, Cancel& cancel) {
+    GANTRY_CHECK(check_source(source));
+    if (!path_exists(git_program))
+        return fail(Code::unsupported, "a git repository is needed, and this machine has no " + std::string(git_program));
+    const std::string name = shown(source.url), tree = root_ + "/tmp/" + new_id();
+    GANTRY_CHECK(make_directories(tree, 0755));
+    ScopeGuard drop([&] { (void)remove_tree(tree); });
+    Git git(spawn_, tree, cancel);
+    if (progress) progress("fetching", 0, 0);
+    const std::string ref = source.ref.empty() ? "HEAD" : source.ref;
+    auto fetched = [&]() -> Result<std::string> {
+        GANTRY_CHECK(git.run({"init", "-q"}));
+        auto shallow = git.run({"fetch", "-q", "--depth=1", "--no-tags", "--no-recurse-submodules", "--", source.url, ref});
+        // Some servers give a commit only with the branch that it is on.
+        if (!shallow && ref.find_first_not_of("0123456789abcdef") == std::string::npos && ref.size() >= 7) {
+            GANTRY_CHECK(git.run({"fetch", "-q", "--no-recurse-submodules", "--", source.url,
+                                  "+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"}));
+            GANTRY_CHECK(git.run({"checkout", "-q", "--detach", ref, "--"}));
+        } else {
+            GANTRY_CHECK(shallow);
+            GANTRY_CHECK(git.run({"checkout", "-q", "--detach", "FETCH_HEAD", "--"}));
+        }
+        return git.run({"rev-parse", "HEAD"});
+    }();
+    if (!fetched) return std::move(fetched).error().context("fetch " + quote_json(name));
+    if (!is_commit(*fetched)) return fail(Code::internal, "git gave no commit for " + quote_json(name));
+    if (!source.checksum.empty() && !fetched->starts_with(source.checksum))
+        return fail(Code::invalid, quote_json(name) + ": its commit is " + *fetched + ", not " + source.checksum);
+    GANTRY_TRY(UniqueFd root, open_file(tree, O_PATH | O_DIRECTORY));
+    if (open_in_root(root.get(), ".gitmodules", O_PATH | O_NOFOLLOW))
+        return fail(Code::unsupported, quote_json(name) + " has submodules, which are not supported");
+    if (!source.keep_git_dir) GANTRY_CHECK(remove_tree(tree + "/.git"));
+    Value value;
+    value.digest = "git:" + *fetched + ":" + clean_relative(source.subdir) + (source.keep_git_dir ? ":git" : "");
+    UniqueFd part;
+    if (const std::string subdir = clean_relative(source.subdir); !subdir.empty()) {
+        auto found = open_in_root(root.get(), subdir, O_PATH | O_DIRECTORY);
+        if (!found) return std::move(found).error().context("subdirectory of " + quote_json(name));
+        part = std::move(*found);
+    } else {
+        part = std::move(root);
+    }
+    drop.dismiss();
+    value.tree = std::make_shared<DirectoryTree>(tree, std::move(part), true);
+    return value;
+}
+
+Result<std::string> Sources::temporary_directory() {
+    const std::string path = root_ + "/tmp/" + new_id();
+    GANTRY_CHECK(make_directories(path, 0755));
+    return path;
+}
+
+Result<std::unique_ptr<Sources>> Sources::open(std::string root, image::Spawner spawn) {
+    GANTRY_CHECK(make_directories(root + "/http", 0700));
+    GANTRY_CHECK(remove_tree(root + "/tmp"));
+    GANTRY_CHECK(make_directories(root + "/tmp", 0700));
+    return std::unique_ptr<Sources>(new Sources(std::move(root), std::move(spawn)));
+}
+
+}  // namespace gantry::build

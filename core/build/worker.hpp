@@ -1,0 +1,69 @@
+// Does the steps of one build: looks each up in the cache, and does what is not there.
+#pragma once
+#include <atomic>
+#include <mutex>
+
+#include "core/build/client.hpp"
+#include "core/build/facilities.hpp"
+#include "core/build/key.hpp"
+#include "core/build/layers.hpp"
+#include "core/build/sources.hpp"
+#include "core/build/solver.hpp"
+
+namespace gantry::build {
+
+class BuildWorker final : public Worker {
+public:
+    BuildWorker(const Graph& graph, const Facilities& with, const StepSettings& settings, Sources& sources,
+                Client& client, Listener& listener, Cancel& cancel)
+        : graph_(graph),
+          with_(with),
+          settings_(settings),
+          sources_(sources),
+          client_(client),
+          listener_(listener),
+          cancel_(cancel),
+          layers_(with.layers, with.images.hold_layers()) {}
+
+    Result<Outcome> run(StepId step, const std::function<const Value&(StepId)>& input) override;
+    // Of the process that ended the build; 0 where none did.
+    int exit_code() const { return exit_code_; }
+    Layers& layers() { return layers_; }
+
+private:
+    using Input = std::function<const Value&(StepId)>;
+    Result<Outcome> source(StepId step, const ImageSource& image);
+    Result<Outcome> source(StepId step, const ContextSource& context);
+    Result<Outcome> source(StepId step, const HttpSource& http);
+    Result<Outcome> source(StepId step, const GitSource& git);
+    Result<Outcome> change(StepId step, const FileChange& change, const Input& input);
+    Result<Outcome> exec(StepId step, const Exec& exec, const Input& input);
+
+    Result<std::string> content_of(const Value& value, const CopyAction& action);
+    Result<LayerRef> change_files(const FileChange& change, const std::string& parent, const Input& input);
+    Result<LayerRef> linked(StepId step, const FileChange& change, const KeyInputs& inputs, const std::string& parent,
+                            const Input& input);
+    Result<Value> mount_source(const Mount& mount, const Input& input);
+    // The result under `keys` (the first is looked up first), else `work`'s, recorded under all of them.
+    Result<Outcome> cached(StepId step, const Value& base, const std::string& key,
+                           const std::function<Result<std::string>()>& content_key,
+                           const std::function<Result<LayerRef>()>& work);
+    std::optional<LayerRef> find(StepId step, const std::string& key);
+    Result<void> record(StepId step, const std::string& key, const std::string& parent, const LayerRef& layer);
+    OnProgress progress_of(StepId step);
+    static Value on(const Value& base, const LayerRef& layer);
+
+    const Graph& graph_;
+    const Facilities& with_;
+    const StepSettings& settings_;
+    Sources& sources_;
+    Client& client_;
+    Listener& listener_;
+    Cancel& cancel_;
+    Layers layers_;
+    std::atomic<int> exit_code_ = 0;
+    std::mutex context_mutex_;
+    std::map<std::string, std::shared_ptr<const Tree>> contexts_;  // of mounts that name no source, by path
+};
+
+}  // namespace gantry::build

@@ -1,0 +1,227 @@
+// Docker's classic build: the context comes as a tar, and what happens goes back as JSON messages.
+#include <fcntl.h>
+
+#include "core/base/text.hpp"
+#include "core/build/dockerfile_build.hpp"
+#include "core/build/dockerignore.hpp"
+#include "core/build/filtered_tree.hpp"
+#include "core/build/unpack.hpp"
+#include "core/daemon/api/build.hpp"
+#include "core/daemon/api/json_stream.hpp"
+
+namespace gantry::daemon {
+namespace {
+
+using build::Graph;
+using build::StepId;
+
+// Such a client has its files in the body, and nothing else.
+class TarClient final : public build::Client {
+public:
+    TarClient(build::Sources& sources, std::shared_ptr<const build::Tree> tree)
+        : sources_(sources), tree_(std::move(tree)) {}
+    Result<std::shared_ptr<const build::Tree>> context(const build::ContextSource& source, const build::OnProgress&,
+                                                       build::Cancel& cancel) override {
+        if (source.name != "context") return fail(Code::not_found, "there is no build context " + quote_json(source.name));
+        return build::filtered(sources_, tree_, source.exclude, cancel);
+    }
+    Result<std::optional<std::string>> secret(const std::string&) override { return std::optional<std::string>(); }
+    Result<std::optional<UniqueFd>> ssh(const std::string&) override { return std::optional<UniqueFd>(); }
+    Result<build::RegistryLogin> login(const std::string&) override { return build::RegistryLogin{}; }
+    Result<void> output(std::size_t, std::string_view, bool) override {
+        return fail(Code::unsupported, "this client takes no files");
+    }
+
+private:
+    build::Sources& sources_;
+    std::shared_ptr<const build::Tree> tree_;
+};
+
+// Steps as Docker's classic builder tells of them: "Step 2/5 : RUN make".
+class Told final : public build::Listener {
+public:
+    Told(JsonStream& stream, bool quiet) : stream_(stream), quiet_(quiet) {}
+
+    void plan(const Graph& graph) {
+        std::lock_guard lock(mutex_);
+        for (const build::Step& step : graph.steps) {
+            // "[web 2/5] RUN make": the number is given anew, in the order in which they begin.
+            std::string name = step.name;
+            const bool internal = name.starts_with("[internal]");
+            if (name.starts_with('['))
+                if (const std::size_t end = name.find("] "); end != std::string::npos) name.erase(0, end + 2);
+            names_.push_back(internal ? "" : name);
+            total_ += internal ? 0 : 1;
+        }
+        for (const build::Warning& warning : graph.warnings)
+            say("[Warning] " + warning.rule + ": " + warning.message + " (line " + std::to_string(warning.lines.first) + ")\n");
+    }
+    void step(StepId step, build::StepState state, std::int64_t, const std::string&) override {
+        std::lock_guard lock(mutex_);
+        if (step >= names_.size() || names_[step].empty()) return;
+        if (state == build::StepState::started)
+            say("Step " + std::to_string(++begun_) + "/" + std::to_string(total_) + " : " + names_[step] + "\n");
+        if (state == build::StepState::cached && !names_[step].starts_with("FROM ")) say(" ---> Using cache\n");
+    }
+    void log(StepId, int, std::string_view bytes) override { say(std::string(bytes)); }
+    void progress(StepId, std::string_view, std::int64_t, std::int64_t) override {}
+    void say(const std::string& text) {
+        if (!quiet_) stream_.send({{"stream", text}});
+    }
+
+private:
+    JsonStream& stream_;
+    const bool quiet_;
+    std::mutex mutex_;
+    std::vector<std::string> names_;
+    std::size_t total_ = 0, begun_ = 0;
+};
+
+Result<Json> read_json(const http::Request& request, const char* name) {
+    const std::string text = request.query_value(name);
+    if (text.empty()) return Json();
+    Json value = Json::parse(text, nullptr, false);
+    if (value.is_discarded()) return fail(Code::invalid, "\"" + std::string(name) + "\" is not JSON");
+    return value;
+}
+
+// {"NAME": "value"}; null is a value that is not given.
+Result<std::map<std::string, std::string>> read_map(const http::Request& request, const char* name) {
+    GANTRY_TRY(Json value, read_json(request, name));
+    std::map<std::string, std::string> map;
+    if (value.is_null()) return map;
+    if (!value.is_object()) return fail(Code::invalid, "\"" + std::string(name) + "\" must be a JSON object");
+    for (const auto& [key, item] : value.items()) {
+        if (item.is_null()) continue;
+        if (!item.is_string()) return fail(Code::invalid, "\"" + key + "\" in \"" + name + "\" must be a text");
+        map[key] = item;
+    }
+    return map;
+}
+
+Result<void> refuse_unsupported(const http::Request& request) {
+    if (const std::string version = request.query_value("version"); version == "2")
+        return fail(Code::unsupported, "BuildKit's protocol (version=2) is not supported: use version=1 "
+                                       "(DOCKER_BUILDKIT=0), or gantry build");
+    else if (!version.empty() && version != "1")
+        return fail(Code::invalid, "version " + quote_json(version.substr(0, 20)) + ", allowed: 1");
+    for (const char* name : {"memory", "memswap", "cpushares", "cpuperiod", "cpuquota"})
+        if (const std::string value = request.query_value(name); !value.empty() && value != "0")
+            return fail(Code::unsupported, "\"" + std::string(name) + "\" of a build is not supported");
+    for (const char* name : {"cpusetcpus", "cpusetmems", "isolation", "outputs", "session"})
+        if (const std::string value = request.query_value(name); !value.empty() && value != "default" && value != "[]")
+            return fail(Code::unsupported, "\"" + std::string(name) + "\" of a build is not supported");
+    if (request.query_flag("squash")) return fail(Code::unsupported, "\"squash\" of a build is not supported");
+    GANTRY_TRY(Json cache_from, read_json(request, "cachefrom"));
+    if (cache_from.is_array() && !cache_from.empty())
+        return fail(Code::unsupported, "\"cachefrom\" of a build is not supported");
+    return {};
+}
+
+Result<build::DockerfileBuild> read_request(const http::Request& request, const build::BuildService& builds) {
+    GANTRY_CHECK(refuse_unsupported(request));
+    build::DockerfileBuild build;
+    for (auto [at, end] = request.query.equal_range("t"); at != end; ++at)
+        if (!at->second.empty()) build.request.tags.push_back(at->second);
+    build.plan.file_name = request.query_value("dockerfile", "Dockerfile");
+    if (build.plan.file_name.empty()) build.plan.file_name = "Dockerfile";
+    GANTRY_TRY(build.plan.args, read_map(request, "buildargs"));
+    GANTRY_TRY(build.plan.labels, read_map(request, "labels"));
+    build.plan.target = request.query_value("target");
+    build.plan.no_cache = request.query_flag("nocache");
+    build.pull = request.query_flag("pull");
+    build.plan.build_platform = build.plan.platform = build::own_platform();
+    if (const std::string platform = request.query_value("platform"); !platform.empty()) {
+        GANTRY_TRY(build.plan.platform, build::parse_platform(platform));
+    }
+    const std::string network = request.query_value("networkmode");
+    if (network == "none")
+        build.plan.network = build::Exec::Network::none;
+    else if (network == "host") {
+        build.plan.network = build::Exec::Network::host;
+        GANTRY_CHECK(builds.allow({"network.host"}, &build.request.steps));
+    } else if (!network.empty() && network != "default" && network != "bridge")
+        return fail(Code::unsupported, "networkmode " + quote_json(network.substr(0, 100)) +
+                                           " of a build is not supported, allowed: default, none, host");
+    GANTRY_TRY(Json hosts, read_json(request, "extrahosts"));
+    if (hosts.is_array())
+        for (const Json& host : hosts) {
+            if (!host.is_string()) return fail(Code::invalid, "\"extrahosts\" must be a list of \"name:address\"");
+            build.request.steps.hosts.push_back(host);
+        }
+    if (const std::string size = request.query_value("shmsize"); !size.empty()) {
+        auto bytes = parse_int(size);
+        if (!bytes || *bytes < 0) return fail(Code::invalid, "shmsize " + quote_json(size.substr(0, 50)) + " is no size");
+        build.request.steps.shm_size = *bytes;
+    }
+    GANTRY_TRY(Json ulimits, read_json(request, "ulimits"));
+    if (ulimits.is_array()) build.request.steps.ulimits = ulimits;
+    build.request.steps.cgroup_parent = request.query_value("cgroupparent");
+    if (auto epoch = build.plan.args.find("SOURCE_DATE_EPOCH"); epoch != build.plan.args.end()) {
+        auto seconds = parse_int(epoch->second);
+        if (!seconds || *seconds < 0) return fail(Code::invalid, "SOURCE_DATE_EPOCH is no number of seconds");
+        build.plan.source_date_epoch = build.request.steps.epoch = *seconds;
+    }
+    return build;
+}
+
+// The files of the body, or of where "remote" says.
+Result<std::shared_ptr<const build::Tree>> read_context(build::BuildService& builds, const http::Request& request,
+                                                        build::Cancel& cancel) {
+    if (const std::string remote = request.query_value("remote"); !remote.empty() && remote != "client-session") {
+        const bool git = remote.starts_with("git") || remote.ends_with(".git") || remote.find(".git#") != std::string::npos;
+        return build::remote_context(builds.sources(), git ? "git" : "http", remote, {}, cancel);
+    }
+    GANTRY_TRY(std::string path, builds.scratch_directory());
+    GANTRY_TRY(auto tree, build::DirectoryTree::open(path, true));
+    build::UnpackOptions options;
+    options.devices = false;
+    options.cancelled = [&cancel] { return cancel.cancelled(); };
+    auto unpacked = build::unpack_tar(request.body_stream.get(), tree->root(), options);
+    if (!unpacked) return std::move(unpacked).error().context("read the build context");
+    return tree;
+}
+
+}  // namespace
+
+void classic_build(Deps& deps, build::BuildService& builds, const build::PullImage& pull, http::Request request,
+                   const std::shared_ptr<http::Responder>& reply) {
+    JsonStream stream(reply);
+    build::Cancel cancel;
+    stream.on_client_gone([&cancel] { cancel.cancel(); });
+    const bool quiet = request.query_flag("q");
+    Told told(stream, quiet);
+    build::BuildProblem problem;
+    auto built = [&]() -> Result<build::Built> {
+        GANTRY_TRY(build::DockerfileBuild build, read_request(request, builds));
+        GANTRY_TRY(auto tree, read_context(builds, request, cancel));
+        auto text = build::read_in_tree(*tree, build.plan.file_name);
+        if (!text) {
+            if (text.error().code == Code::not_found)
+                return fail(Code::invalid, "Cannot locate specified Dockerfile: " + build.plan.file_name);
+            return std::move(text).error();
+        }
+        build.text = std::move(*text);
+        for (const std::string& name : {build.plan.file_name + ".dockerignore", std::string(".dockerignore")})
+            if (auto lines = build::read_in_tree(*tree, name)) {
+                build.plan.ignore_lines = build::read_dockerignore(*lines);
+                break;
+            }
+        TarClient client(builds.sources(), std::move(tree));
+        build::BuildWatch watch{told, [&](const Graph& graph) { told.plan(graph); }};
+        return build::build_dockerfile(builds, deps.images, pull, build, client, watch, cancel, &problem);
+    }();
+    stream.on_client_gone({});
+    if (!built) return stream.end(built.error());
+    deps.events.publish("image", "build", built->id, {{"name", built->tags.empty() ? built->id : built->tags[0]}});
+    stream.send({{"aux", {{"ID", built->id}}}});
+    if (quiet) {
+        stream.send({{"stream", built->id + "\n"}});
+    } else {
+        stream.send({{"stream", "Successfully built " + built->id.substr(7, 12) + "\n"}});
+        for (const std::string& tag : built->tags) stream.send({{"stream", "Successfully tagged " + tag + "\n"}});
+    }
+    stream.end();
+}
+
+}  // namespace gantry::daemon

@@ -1,0 +1,603 @@
+"""Builds: Docker's classic route and the session of `gantry build`; the cache, what steps can reach, and what is left."""
+import io
+import json
+import os
+import socket
+import subprocess
+import tarfile
+import threading
+import time
+
+import pytest
+
+from conftest import IMAGE
+from harness.build_session import Session, build, classic, entries
+from harness.waiting import eventually
+
+
+@pytest.fixture(autouse=True)
+def images_go(request):
+    yield
+    if "engine" not in request.fixturenames:
+        return
+    e = request.getfixturevalue("engine")
+    keep = e.api("GET", f"/images/{IMAGE}/json").json["Id"]
+    for image in e.api("GET", "/images/json").json:
+        if image["Id"] != keep:
+            e.ok("rmi", "-f", image["Id"])
+    assert e.api("POST", "/build/prune?all=1").status == 200
+
+
+def run(engine, image, *command):
+    return engine.ok("run", "--rm", image, *command)
+
+
+def config(engine, image):
+    return engine.api("GET", f"/images/{image}/json").json
+
+
+def layers(engine, image):
+    return config(engine, image)["RootFS"]["Layers"]
+
+
+def scratch_left(engine):
+    """What steps that have ended left in the engine's own directories."""
+    left = []
+    for below in (engine.root + "/build/scratch", engine.root + "/build/sources/tmp", engine.run + "/build", engine.run + "/tasks"):
+        if os.path.isdir(below):
+            left += [os.path.join(below, n) for n in os.listdir(below)]
+    active = engine.root + "/drivers/overlayfs/active"
+    left += [n for n in os.listdir(active)] if os.path.isdir(active) else []
+    return left
+
+
+# ---- the classic route
+
+def test_classic(engine):
+    files = {"Dockerfile": f"FROM {IMAGE}\nWORKDIR /srv\nCOPY hello.txt .\nRUN cat hello.txt > copied && echo shown\n"
+                           'ENV A=1\nLABEL l=v\nEXPOSE 80\nCMD ["cat", "copied"]\n', "hello.txt": "hello\n"}
+    done = classic(engine, files, t="test/built:1")
+    assert done.status == 200 and not done.error, done.raw
+    assert "Step 1/" in done.text and "shown" in done.text and "Successfully tagged test/built:1" in done.text
+    assert run(engine, "test/built:1") == "hello"
+    c = config(engine, "test/built:1")
+    assert c["Id"] == done.id
+    assert c["Config"]["WorkingDir"] == "/srv" and c["Config"]["Labels"]["l"] == "v"
+    assert "A=1" in c["Config"]["Env"] and "80/tcp" in c["Config"]["ExposedPorts"]
+    base = layers(engine, IMAGE)
+    assert layers(engine, "test/built:1")[:len(base)] == base
+    history = engine.api("GET", "/images/test/built:1/history").json
+    assert any("RUN" in h["CreatedBy"] for h in history) and any("EXPOSE" in h["CreatedBy"] for h in history)
+    again = classic(engine, files, t="test/built:2")
+    assert again.text.count("Using cache") == 3, again.text
+    assert layers(engine, "test/built:2") == layers(engine, "test/built:1")
+    assert not scratch_left(engine)
+
+
+def test_classic_parameters(engine):
+    files = {"d/File": f"ARG V=none\nFROM {IMAGE} AS one\nARG V\nRUN echo $V > /v\nFROM one AS two\nRUN touch /two\n"}
+    done = classic(engine, files, dockerfile="d/File", buildargs={"V": "given"}, labels={"x": "y"}, target="one", t=["a:1", "b:1"])
+    assert not done.error, done.raw
+    assert run(engine, "a:1", "cat", "/v") == "given"
+    assert engine("run", "--rm", "b:1", "ls", "/two").code != 0
+    assert config(engine, "a:1")["Config"]["Labels"]["x"] == "y"
+    quiet = classic(engine, files, dockerfile="d/File", q=1, buildargs={"V": "given"})
+    assert [m for m in quiet.messages if "stream" in m] == [{"stream": quiet.id + "\n"}]
+
+
+@pytest.mark.parametrize("query, status, text", [
+    ({"version": 2}, 501, "BuildKit"), ({"version": 3}, 400, "version"), ({"memory": 1000}, 501, "memory"),
+    ({"squash": 1}, 501, "squash"), ({"networkmode": "container:x"}, 501, "networkmode"), ({"networkmode": "host"}, 403, "network.host"),
+    ({"buildargs": "{"}, 400, "buildargs"), ({"buildargs": [1]}, 400, "buildargs"), ({"labels": {"a": 1}}, 400, "labels"),
+    ({"cachefrom": ["x"]}, 501, "cachefrom"), ({"platform": "windows/amd64"}, 501, "linux"), ({"platform": "x"}, 400, "platform"),
+    ({"dockerfile": "none"}, 400, "Cannot locate specified Dockerfile: none"), ({"dockerfile": "../../../etc/passwd"}, 400, "Dockerfile"),
+    ({"shmsize": "many"}, 400, "shmsize"), ({"t": "UPPER"}, 400, "lowercase"), ({"target": "none"}, 404, "none")])
+def test_classic_refuses(engine, query, status, text):
+    done = classic(engine, {"Dockerfile": f"FROM {IMAGE}\n"}, **query)
+    assert text in (done.error or ""), done.raw
+    assert done.status == status, done.raw
+
+
+def test_classic_bad_contexts(engine):
+    assert "build context" in classic(engine, b"no tar at all" * 100).error
+    assert classic(engine, b"").error
+    assert "FORM" in classic(engine, {"Dockerfile": "FORM x\n"}).error
+    done = classic(engine, {"Dockerfile": f"FROM {IMAGE}\nRUN echo before; exit 7\n"})
+    assert "exit code: 7" in done.error and "before" in done.text
+    assert classic(engine, {"Dockerfile": "FROM none/such:1\n"}).error
+    link = classic(engine, {"Dockerfile": f"FROM {IMAGE}\nCOPY secret /s\n", "secret": ("link", "/etc/shadow")})
+    assert "not found" in link.error
+    link = classic(engine, {"Dockerfile": ("link", "/etc/passwd")})
+    assert "Cannot locate" in link.error
+    assert not scratch_left(engine)
+
+
+# ---- steps
+
+def test_steps_have_what_containers_have(engine):
+    built = build(engine, f"""FROM {IMAGE}
+RUN id -u > /id; ls /proc/self/ns | wc -l; cat /etc/hosts; hostname; grep CapEff /proc/self/status; grep Seccomp: /proc/self/status
+USER app
+RUN id -un && touch /tmp/x
+""", context="/nonexistent", entries_of=list)
+    assert built.end["type"] == "done", built.end
+    assert "localhost" in built.log() and "app" in built.log()
+    assert "Seccomp:\t2" in built.log() and "CapEff:\t00000000a80425fb" in built.log()
+    # Neither files of the engine nor places of mounts are in the layer.
+    assert engine.api("GET", f"/images/{built.id}/json").status == 200
+    tar = build(engine, f"FROM {IMAGE} AS b\nRUN touch /made\nFROM scratch\nCOPY --from=b /bin /bin\nRUN [\"/bin/busybox\", \"touch\", \"/x\"]\n",
+                context="/nonexistent", entries_of=list, outputs=[{"type": "tar", "dest": "x"}])
+    assert tar.end["type"] == "done", tar.end
+    names = tarfile.open(fileobj=io.BytesIO(list(tar.outputs.values())[0])).getnames()
+    assert "x" in names and "bin/busybox" in names
+    assert not {"proc", "sys", "dev", "etc", "etc/hosts", "etc/resolv.conf"} & set(names), names
+    assert not scratch_left(engine)
+
+
+def test_networks(engine):
+    built = build(engine, f"FROM {IMAGE}\nRUN ip addr show eth0\nRUN --network=none ! ip addr show eth0\n", entries_of=list, context="/x")
+    assert built.end["type"] == "done", (built.end, built.log())
+    for text in ("RUN --network=host true", "RUN --security=insecure true"):
+        assert "not allowed" in build(engine, f"FROM {IMAGE}\n{text}\n", entries_of=list, context="/x").error
+    assert "not allowed" in build(engine, f"FROM {IMAGE}\nRUN --network=host true\n", entries_of=list, context="/x",
+                                  allow=["network.host"]).error
+    assert "unknown entitlement" in build(engine, f"FROM {IMAGE}\n", entries_of=list, context="/x", allow=["everything"]).error
+
+
+def test_entitlements_need_both(fresh):
+    e = fresh(config={"build": {"entitlements": ["network.host"]}})
+    assert "not allowed" in build(e, f"FROM {IMAGE}\nRUN --network=host true\n", entries_of=list, context="/x").error
+    built = build(e, f"FROM {IMAGE}\nRUN --network=host ip link show lo\n", entries_of=list, context="/x", allow=["network.host"])
+    assert built.end["type"] == "done", built.end
+    assert "not allowed" in build(e, f"FROM {IMAGE}\nRUN --security=insecure true\n", entries_of=list, context="/x",
+                                  allow=["security.insecure"]).error
+
+
+def test_a_failing_step_is_named(engine):
+    built = build(engine, f"FROM {IMAGE}\nRUN true\nRUN echo last words >&2; exit 42\n", entries_of=list, context="/x")
+    assert "exit code: 42" in built.error and built.end["code"] == 42 and built.end["first"] == 3
+    assert "last words" in built.log()
+    missing = build(engine, f'FROM {IMAGE}\nRUN ["/no/such"]\n', entries_of=list, context="/x")
+    assert "/no/such" in missing.error
+    assert not scratch_left(engine)
+
+
+def test_independent_stages_run_side_by_side(engine):
+    text = f"FROM {IMAGE} AS a\nRUN sleep 2; touch /a\nFROM {IMAGE} AS b\nRUN sleep 2; touch /b\nFROM {IMAGE}\nCOPY --from=a /a /\nCOPY --from=b /b /\n"
+    begun = time.monotonic()
+    assert build(engine, text, entries_of=list, context="/x").end["type"] == "done"
+    assert time.monotonic() - begun < 3.8
+
+
+def test_the_same_step_of_two_builds_runs_once(engine):
+    text = f"FROM {IMAGE}\nRUN sleep 1; cat /proc/sys/kernel/random/uuid > /u\n"
+    results = []
+    threads = [threading.Thread(target=lambda: results.append(build(engine, text, entries_of=list, context="/x"))) for _ in range(3)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert len({tuple(layers(engine, r.id)) for r in results}) == 1
+
+
+# ---- the cache
+
+def test_cache_by_content(engine, scratch):
+    for name, text in (("a", "1"), ("b", "2")):
+        with open(f"{scratch}/{name}", "w") as f:
+            f.write(text)
+    text = f"FROM {IMAGE}\nCOPY a /\nRUN cat /a > /c\n"
+    first = build(engine, text, scratch)
+    assert first.state("RUN") == "done"
+    assert first.fetched == ["a", "b"] or first.fetched == ["a"]
+    os.utime(f"{scratch}/a", (1, 1))  # times are no content
+    second = build(engine, text, scratch)
+    assert second.state("COPY") == "cached" and second.state("RUN") == "cached"
+    assert layers(engine, second.id) == layers(engine, first.id)
+    with open(f"{scratch}/b", "w") as f:
+        f.write("other")
+    assert build(engine, text, scratch).state("COPY") == "cached"
+    with open(f"{scratch}/a", "w") as f:
+        f.write("changed")
+    third = build(engine, text, scratch)
+    assert third.state("COPY") == "done" and third.state("RUN") == "done"
+    assert run(engine, third.id, "cat", "/c") == "changed"
+    assert build(engine, text, scratch, no_cache=True).state("RUN") == "done"
+    os.chmod(f"{scratch}/a", 0o600)
+    assert build(engine, text, scratch).state("COPY") == "done"
+
+
+def test_only_what_changed_is_sent(engine, scratch):
+    os.makedirs(f"{scratch}/d")
+    for i in range(20):
+        with open(f"{scratch}/d/{i}", "w") as f:
+            f.write(str(i))
+    text = f"FROM {IMAGE}\nCOPY d /d\n"
+    assert len(build(engine, text, scratch).fetched) == 20
+    assert build(engine, text, scratch).fetched == []
+    with open(f"{scratch}/d/7", "w") as f:
+        f.write("seven")
+    os.unlink(f"{scratch}/d/8")
+    built = build(engine, text, scratch)
+    assert built.fetched == ["d/7"]
+    assert run(engine, built.id, "sh", "-c", "cat /d/7; ls /d | wc -l") == "seven19"
+
+
+def test_a_cached_build_of_ten_steps_is_quick(engine, scratch):
+    with open(f"{scratch}/a", "w") as f:
+        f.write("1")
+    text = f"FROM {IMAGE}\nCOPY a /a\n" + "".join(f"RUN echo {i} > /{i}\n" for i in range(9))
+    build(engine, text, scratch)
+    times = []
+    for _ in range(7):
+        begun = time.monotonic()
+        built = build(engine, text, scratch)
+        times.append(time.monotonic() - begun)
+        assert len(built.cached()) >= 10
+    print("cached builds, ms:", [round(t * 1000, 1) for t in times])
+    assert sorted(times)[1] < 0.1  # of this client, which is no fast one
+
+
+def test_the_cache_survives_and_goes(fresh, scratch):
+    e = fresh()
+    text = f"FROM {IMAGE}\nRUN echo 1 > /a\nRUN echo 2 > /b\n"
+    first = build(e, text, entries_of=list, context="/x")
+    e.restart()
+    second = build(e, text, entries_of=list, context="/x")
+    assert second.state("RUN echo 2") == "cached"
+    # Layers of the cache outlive their image, and the collection of garbage.
+    for image in {first.id, second.id}:
+        e.ok("rmi", "-f", image)
+    assert build(e, text, entries_of=list, context="/x").state("RUN echo 2") == "cached"
+    for image in e.api("GET", "/images/json").json:
+        if not (image["RepoTags"] or [""])[0].startswith(IMAGE):
+            e.ok("rmi", "-f", image["Id"])
+    assert e.api("POST", "/build/prune?filters=" + json.dumps({"until": ["1h"]}).replace(" ", "")).json["CachesDeleted"] == []
+    gone = e.api("POST", "/build/prune?all=1").json
+    assert len(gone["CachesDeleted"]) == 2 and gone["SpaceReclaimed"] > 0, gone
+    assert build(e, text, entries_of=list, context="/x").state("RUN echo 2") == "done"
+
+
+@pytest.mark.parametrize("query, status", [("filters={", 400), ('filters={"colour":["x"]}', 400), ('filters={"type":["x"]}', 400),
+                                           ("keep-storage=x", 400), ('filters={"inuse":["1"]}', 501)])
+def test_prune_refuses(engine, query, status):
+    assert engine.api("POST", "/build/prune?" + query).status == status
+
+
+def test_limits_of_the_cache(fresh):
+    e = fresh(config={"build": {"cache": {"max_size": "1m"}}})
+    for i in range(4):
+        build(e, f"FROM {IMAGE}\nRUN dd if=/dev/urandom of=/f bs=1024 count=600; echo {i}\n", entries_of=list, context="/x")
+    left = e.api("POST", "/build/prune?all=1").json["CachesDeleted"]
+    assert len(left) == 1, left
+
+
+# ---- mounts
+
+def test_mounts(engine, scratch):
+    os.makedirs(f"{scratch}/sub")
+    with open(f"{scratch}/sub/f", "w") as f:
+        f.write("context")
+    built = build(engine, f"""FROM {IMAGE} AS other
+RUN mkdir -p /deep/er && echo stage > /deep/er/f
+FROM {IMAGE}
+RUN --mount=type=bind,source=sub,target=/ctx cat /ctx/f && ! touch /ctx/g
+RUN --mount=type=bind,source=sub,target=/ctx,rw touch /ctx/g && ls /ctx/g
+RUN --mount=type=bind,from=other,source=/deep/er,target=/st cat /st/f && ! touch /st/g
+RUN --mount=type=bind,from=other,source=/deep,target=/st,rw echo x > /st/er/f && cat /st/er/f
+RUN --mount=type=tmpfs,target=/t,size=1m touch /t/f && mount | grep ' /t '
+RUN --mount=type=cache,target=/c,id=x echo kept > /c/f
+RUN --mount=type=cache,target=/elsewhere,id=x cat /elsewhere/f
+RUN ls /ctx /st /t /c || true
+""", scratch)
+    assert built.end["type"] == "done", (built.end, built.log())
+    assert "context" in built.log() and "stage" in built.log() and "kept" in built.log()
+    assert not os.path.exists(f"{scratch}/sub/g")
+    assert built.log().count("No such file") >= 4  # the places of the mounts are not in the layers
+    assert not scratch_left(engine)
+
+
+def test_secrets_are_nowhere(engine, scratch):
+    canary = b"canary-3141592653589793"
+    text = f"""FROM {IMAGE}
+RUN --mount=type=secret,id=s test "$(cat /run/secrets/s)" = canary-3141592653589793
+RUN --mount=type=secret,id=s,target=/elsewhere,mode=0440,uid=1000 stat -c %a:%u /elsewhere
+RUN --mount=type=secret,id=s,env=S test "$S" = canary-3141592653589793
+RUN --mount=type=secret,id=absent true
+RUN ls /run/secrets /elsewhere || true
+"""
+    built = build(engine, text, scratch, secrets={"s": canary})
+    assert built.end["type"] == "done", (built.end, built.log())
+    assert "440:1000" in built.log()
+    required = build(engine, f"FROM {IMAGE}\nRUN --mount=type=secret,id=absent,required true\n", scratch)
+    assert "absent" in required.error
+    found = subprocess.run(["grep", "-rl", "--binary-files=text", canary.decode(), engine.root, engine.run],
+                           stdout=subprocess.PIPE, text=True).stdout
+    assert found == "", found
+    assert canary.decode() not in engine.log_text()
+    assert canary.decode() not in json.dumps(engine.api("GET", f"/images/{built.id}/history").json)
+    assert build(engine, text, scratch, secrets={"s": b"another"}).state("target=/elsewhere") == "cached"
+
+
+def test_ssh(engine, scratch):
+    path = f"{scratch}/agent"
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    server.bind(path)
+    server.listen()
+
+    def serve():
+        while True:
+            try:
+                s, _ = server.accept()
+            except OSError:
+                return
+            data = s.recv(100)
+            if data:
+                s.sendall(b"answer to " + data)
+            s.close()
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        built = build(engine, f"""FROM {IMAGE}
+RUN --mount=type=ssh echo question | nc local:$SSH_AUTH_SOCK || ls -l $SSH_AUTH_SOCK
+""", scratch, agents={"default": path})
+        assert built.end["type"] == "done", (built.end, built.log())
+        assert "answer to question" in built.log() or "srw" in built.log(), built.log()
+        assert "SSH agent" in build(engine, f"FROM {IMAGE}\nRUN --mount=type=ssh,required true\n", scratch).error
+    finally:
+        server.close()
+    assert not scratch_left(engine)
+
+
+# ---- attacks
+
+def test_mount_sources_stay_inside(engine, scratch):
+    """Links in a stage lead nowhere but into it."""
+    canary = f"{scratch}/canary"
+    with open(canary, "w") as f:
+        f.write("safe")
+    os.symlink("/", f"{scratch}/rootdir")
+    up = "../" * 10
+    text = f"""FROM {IMAGE} AS x
+RUN ln -s / /rootdir; ln -s {up}{scratch[1:]} /up
+FROM {IMAGE}
+RUN --mount=type=bind,from=x,source=/rootdir,target=/m,rw echo bad > /m{canary} || true
+RUN --mount=type=bind,from=x,source=/up,target=/m,rw echo bad > /m/canary || true
+"""
+    build(engine, text, scratch)
+    for source in ("rootdir", "../../../..", "/"):
+        build(engine, f"FROM {IMAGE}\nRUN --mount=type=bind,source={source},target=/m,rw sh -c 'echo bad > /m{canary}' || true\n", scratch)
+    for ident in ("../../../..", "/etc", scratch):
+        build(engine, f"FROM {IMAGE}\nRUN --mount=type=cache,id={ident},target=/m touch /m/canary-file /m/canary || true\n", scratch)
+    with open(canary) as f:
+        assert f.read() == "safe"
+    assert not os.path.exists("/etc/canary-file")
+    assert not scratch_left(engine)
+
+
+def test_stubs_replaced_by_links_do_no_harm(engine, scratch):
+    """What was made for a mount is taken away by what it is, not by its name."""
+    os.makedirs(f"{scratch}/empty")
+    open(f"{scratch}/file", "w").close()
+    text = f"""FROM {IMAGE}
+RUN --mount=type=tmpfs,target=/a/stub umount /a/stub 2>/dev/null; mv /a /moved 2>/dev/null; ln -s {scratch} /a; true
+RUN --mount=type=cache,target=/b/c true; ln -s {scratch}/empty /d
+"""
+    built = build(engine, text, entries_of=list, context="/x")
+    assert built.end["type"] == "done", built.end
+    assert os.path.isdir(f"{scratch}/empty") and os.path.exists(f"{scratch}/file")
+
+
+def test_copies_stay_inside(engine, scratch):
+    with open(f"{scratch}/f", "w") as f:
+        f.write("content")
+    os.symlink("/etc/passwd", f"{scratch}/l")
+    canary = f"{scratch}/canary"
+    with open(canary, "w") as f:
+        f.write("safe")
+    text = f"""FROM {IMAGE}
+RUN ln -s {'../' * 12}{scratch[1:]} /out; ln -s {canary} /outfile; mkdir -p {scratch}
+COPY f /out/canary
+COPY f /outfile
+COPY f /../../../..{canary}
+"""
+    built = build(engine, text, scratch)
+    assert built.end["type"] == "done", built.end
+    with open(canary) as f:
+        assert f.read() == "safe"
+    assert "not found" in build(engine, f"FROM {IMAGE}\nCOPY l /x\n", scratch, entries_of=lambda: [e for e in entries(scratch) if e["path"] == "l"]).error
+    passwd = build(engine, f"FROM {IMAGE}\nCOPY ../../../../etc/hostname /x\n", scratch)
+    assert passwd.end["type"] == "error"
+
+
+@pytest.mark.parametrize("path", ["../x", "/etc/x", "a/../../x", "a\x00b", "", ".", "x" * 300])
+def test_hostile_names_of_a_client(engine, scratch, path):
+    bad = [{"path": path, "mode": 0o100644, "size": 1, "mtime_ns": 1}]
+    built = build(engine, f"FROM {IMAGE}\nCOPY . /x\n", scratch, entries_of=lambda: bad, key="hostile")
+    assert "entry" in built.error
+
+
+def test_hostile_frames(engine):
+    import struct
+    for frame in (struct.pack(">II", 1 << 21, 0), struct.pack(">II", 2, 0) + b"{}", struct.pack(">II", 3, 0) + b"abc"):
+        s = Session(engine.socket)
+        s.socket.sendall(frame)
+        header, _ = s.receive()
+        assert header["type"] == "error"
+        s.close()
+    for first in ({"type": "walk"}, {"type": "build", "tags": "x"}, {"type": "build", "args": {"a": 1}}, {"type": "build", "outputs": [1]},
+                  {"type": "build", "dockerfile": f"FROM {IMAGE}\n", "outputs": [{"type": "magic"}]},
+                  {"type": "build", "dockerfile": f"FROM {IMAGE}\n", "cache_to": [{"type": "registry"}]},
+                  {"type": "build", "dockerfile": "", "network": "everything"}, {"type": "build", "platforms": ["linux/amd64", "linux/arm64"]}):
+        s = Session(engine.socket)
+        s.send(first)
+        while (header := s.receive()[0])["type"] not in ("error", "done"):
+            pass
+        assert header["type"] == "error", first
+        s.close()
+    assert engine.api("POST", "/gantry/build").status == 400
+
+
+def test_add_refuses_addresses_of_the_machine(engine):
+    for url in ("http://169.254.169.254/latest/meta-data", "http://[fe80::1]/x"):
+        assert "link-local" in build(engine, f"FROM {IMAGE}\nADD {url} /x\n", entries_of=list, context="/x").error
+
+
+def test_add_from_http(engine):
+    import http.server
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        asked = []
+
+        def do_GET(self):
+            Handler.asked.append((self.path, self.headers.get("If-None-Match")))
+            if self.path == "/away":
+                self.send_response(302)
+                self.send_header("Location", "http://169.254.169.254/x")
+                self.end_headers()
+            elif self.path == "/file":
+                self.send_response(302)
+                self.send_header("Location", "file:///etc/passwd")
+                self.end_headers()
+            elif self.headers.get("If-None-Match") == '"1"':
+                self.send_response(304)
+                self.end_headers()
+            else:
+                self.send_response(200)
+                self.send_header("ETag", '"1"')
+                self.send_header("Last-Modified", "Tue, 14 Nov 2023 22:13:20 GMT")
+                self.send_header("Content-Length", "5")
+                self.end_headers()
+                self.wfile.write(b"hello")
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    base = f"http://127.0.0.1:{server.server_port}"
+    try:
+        built = build(engine, f"FROM {IMAGE}\nADD {base}/name.txt /dir/\nRUN stat -c %a:%Y /dir/name.txt; cat /dir/name.txt\n",
+                      entries_of=list, context="/x")
+        assert built.end["type"] == "done", built.end
+        assert "600:1700000000" in built.log() and "hello" in built.log()
+        again = build(engine, f"FROM {IMAGE}\nADD {base}/name.txt /dir/\n", entries_of=list, context="/x")
+        assert again.state("ADD") == "cached" and Handler.asked[-1][1] == '"1"'
+        wrong = "sha256:" + "0" * 64
+        assert "digest" in build(engine, f"FROM {IMAGE}\nADD --checksum={wrong} {base}/c /x\n", entries_of=list, context="/x").error
+        assert "link-local" in build(engine, f"FROM {IMAGE}\nADD {base}/away /x\n", entries_of=list, context="/x").error
+        assert build(engine, f"FROM {IMAGE}\nADD {base}/file /x\n", entries_of=list, context="/x").end["type"] == "error"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize("url", ["file:///etc", "ext::sh -c id", "--upload-pack=x", "https://h/r.git#--upload-pack=x", "https://h/r.git#-x"])
+def test_git_takes_no_options(engine, url):
+    built = build(engine, None, context={"kind": "git", "url": url}) if False else None
+    s = Session(engine.socket)
+    s.send({"type": "build", "dockerfile_name": "Dockerfile", "context": {"kind": "git", "url": url}})
+    while (header := s.receive()[0])["type"] not in ("error", "done"):
+        pass
+    assert header["type"] == "error" and ("git repository" in header["message"] or "branch" in header["message"]), header
+    s.close()
+    assert built is None
+
+
+# ---- outputs
+
+def test_outputs(engine, scratch):
+    with open(f"{scratch}/f", "w") as f:
+        f.write("content")
+    text = f"FROM {IMAGE}\nCOPY f /new/f\n"
+    for kind in ("oci", "docker"):
+        built = build(engine, text, scratch, tags=["test/out:1"], outputs=[{"type": kind, "dest": "x.tar"}])
+        assert built.end["type"] == "done", built.end
+        archive = list(built.outputs.values())[0]
+        assert engine("run", "--rm", "test/out:1", "true").code != 0
+        assert "test/out:1" in engine.load(archive)
+        assert run(engine, "test/out:1", "cat", "/new/f") == "content"
+        assert config(engine, "test/out:1")["Id"] == built.id
+        engine.ok("rmi", "test/out:1")
+    built = build(engine, "FROM scratch\nCOPY f /d/\n", scratch, outputs=[{"type": "local", "dest": "d"}])
+    tar = tarfile.open(fileobj=io.BytesIO(list(built.outputs.values())[0]))
+    assert tar.getnames() == ["d", "d/f"] and tar.extractfile("d/f").read() == b"content"
+    assert "push" in build(engine, text, scratch, tags=["x:1"], outputs=[{"type": "image", "push": "true"}]).error
+
+
+def test_reproducible(fresh, scratch):
+    """Under SOURCE_DATE_EPOCH two engines make the same image, whenever they do."""
+    with open(f"{scratch}/f", "w") as f:
+        f.write("content")
+    text = f"FROM {IMAGE}\nWORKDIR /w\nCOPY f /d/\nRUN echo 1 > /made; mkdir -p /a/b\n"
+    ids = set()
+    for i in range(2):
+        os.utime(f"{scratch}/f", (2_000_000_000 + i, 2_000_000_000 + i))
+        e = fresh()
+        built = build(e, text, scratch, source_date_epoch=1_600_000_000)
+        assert built.end["type"] == "done", built.end
+        assert config(e, built.id)["Created"].startswith("2020-09-13T12:26:40")
+        assert run(e, built.id, "stat", "-c", "%Y", "/d/f", "/made", "/a/b").split() == ["1600000000"] * 3
+        ids.add(built.id)
+        time.sleep(1.1)
+    assert len(ids) == 1, ids
+
+
+def test_copy_link_stands_on_no_base(engine, scratch):
+    with open(f"{scratch}/f", "w") as f:
+        f.write("content")
+    text = "FROM {}\n{}COPY --link f /l/f\n"
+    first = build(engine, text.format(IMAGE, ""), scratch)
+    second = build(engine, text.format(IMAGE, "RUN touch /other\n"), scratch)
+    assert second.end["type"] == "done", second.end
+    assert layers(engine, first.id)[-1] == layers(engine, second.id)[-1]
+    assert run(engine, second.id, "sh", "-c", "cat /l/f; ls /other") == "content/other"
+
+
+# ---- the end before its time
+
+def test_a_client_that_goes_cancels(engine, scratch):
+    def go(session, header, body):
+        if header["type"] == "step" and "sleep" in header.get("name", "") and header["state"] == "started":
+            time.sleep(0.5)
+            session.close()
+            raise EOFError
+    with pytest.raises(EOFError):
+        build(engine, f"FROM {IMAGE}\nRUN sleep 1000\n", scratch, on_frame=go)
+    eventually(lambda: not scratch_left(engine), timeout=10, what="the step is gone")
+    assert "sleep 1000" not in subprocess.run(["ps", "axww"], stdout=subprocess.PIPE, text=True).stdout
+
+
+@pytest.mark.parametrize("point", ["build.exec.prepared", "task.before_start", "task.after_start", "build.exec.ended",
+                                   "build.layer.before_commit", "build.layer.after_commit", "build.cache.before_record",
+                                   "build.files.copied", "build.context.changing", "image.add.before_record"])
+def test_killed_anywhere_leaves_nothing(fresh, scratch, point):
+    if os.environ.get("GANTRY_BIN", "").find("dev") < 0:
+        pytest.skip("needs failpoints: GANTRY_BIN=build/dev/bin")
+    with open(f"{scratch}/f", "w") as f:
+        f.write("content")
+    e = fresh()
+    text = f"FROM {IMAGE}\nCOPY f /f\nRUN --mount=type=secret,id=s sleep 0.2; echo made > /m\n"
+    e.kill()
+    e.process.wait()
+    e.start(env={"GANTRY_FAILPOINT": point + "=kill"})
+    with pytest.raises((EOFError, ConnectionError, BrokenPipeError)):
+        build(e, text, scratch, secrets={"s": b"canary-killed"})
+    e.process.wait(timeout=20)
+    e.start()
+    eventually(lambda: not scratch_left(e), timeout=20, what="everything of the killed build is gone")
+    assert subprocess.run(["grep", "-rl", "canary-killed", e.root, e.run], stdout=subprocess.PIPE).stdout == b""
+    built = build(e, text, scratch, secrets={"s": b"x"})
+    assert built.end["type"] == "done", built.end
+    assert run(e, built.id, "cat", "/m", "/f") == "made\ncontent"
+
+
+def test_a_full_disk_is_told(fresh, scratch):
+    if os.environ.get("GANTRY_BIN", "").find("dev") < 0:
+        pytest.skip("needs failpoints: GANTRY_BIN=build/dev/bin")
+    e = fresh()
+    e.kill()
+    e.process.wait()
+    e.start(env={"GANTRY_FAILPOINT": "build.layer.before_commit=enospc"})
+    built = build(e, f"FROM {IMAGE}\nRUN true\n", entries_of=list, context="/x")
+    assert "space" in built.error.lower(), built.error
+    assert not scratch_left(e)
