@@ -31,8 +31,9 @@ Result<UniqueFd> open_in_root(int root, std::string_view path, int flags, mode_t
 
 Result<UniqueFd> make_directories_in_root(int root, std::string_view path, mode_t mode) {
     std::string done;
+    const std::string clean = clean_relative(path);  // the parts are views of it
     Result<UniqueFd> directory = open_in_root(root, ".", O_PATH | O_DIRECTORY);
-    for (std::string_view part : split(clean_relative(path), '/')) {
+    for (std::string_view part : split(clean, '/')) {
         if (part.empty() || !directory) continue;
         done += "/" + std::string(part);
         auto next = open_in_root(root, done, O_PATH | O_DIRECTORY);

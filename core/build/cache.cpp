@@ -151,8 +151,7 @@ Result<std::vector<CachedResult>> ResultCache::prune(const PruneRule& rule,
         gone.push_back(*result);
     }
     auto erased = store_.transact([&]() -> Result<void> {
-        for (const CachedResult& result : gone)
-            GANTRY_CHECK(store_.erase(result_kind, image::hex_of(result.key)));
+        for (const CachedResult& result : gone) GANTRY_CHECK(store_.erase(result_kind, image::hex_of(result.key)));
         return {};
     });
     if (!erased) return std::move(erased).error();

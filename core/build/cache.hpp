@@ -50,7 +50,8 @@ public:
     std::vector<CachedResult> list();
     // Erases what the rule names and no build holds; `in_use(layer key)`. Gives what was erased. The layers themselves go
     // with the next collection of garbage.
-    Result<std::vector<CachedResult>> prune(const PruneRule& rule, const std::function<bool(const std::string&)>& in_use);
+    Result<std::vector<CachedResult>> prune(const PruneRule& rule,
+                                            const std::function<bool(const std::string&)>& in_use);
     std::vector<std::string> layers();
 
 private:

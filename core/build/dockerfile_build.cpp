@@ -25,7 +25,8 @@ Result<Platform> parse_platform(const std::string& text) {
     Platform platform;
     if (parts.size() == 1 && parts[0] == "linux") return own_platform();
     if (parts.size() < 2 || parts.size() > 3 || parts[0].empty() || parts[1].empty() || text.size() > 100)
-        return fail(Code::invalid, quote_json(text.substr(0, 100)) + " is no platform: expected OS/ARCHITECTURE[/VARIANT]");
+        return fail(Code::invalid,
+                    quote_json(text.substr(0, 100)) + " is no platform: expected OS/ARCHITECTURE[/VARIANT]");
     platform.os = parts[0];
     platform.architecture = parts[1];
     if (parts.size() == 3) platform.variant = parts[2];

@@ -10,8 +10,8 @@ namespace gantry::build {
 
 // Gets an image into the store under its reference, with the client's credentials. None is set where no registry can be
 // asked.
-using PullImage = std::function<Result<void>(const std::string& reference, const Platform& platform, Client& client,
-                                             Cancel& cancel)>;
+using PullImage =
+    std::function<Result<void>(const std::string& reference, const Platform& platform, Client& client, Cancel& cancel)>;
 
 struct DockerfileBuild {
     std::string text;

@@ -90,8 +90,8 @@ Result<void> BuildService::allow(const std::vector<std::string>& wanted, StepSet
             return fail(Code::invalid, "unknown entitlement " + quote_json(name.substr(0, 100)) +
                                            ", allowed: network.host, security.insecure");
         if (!now.entitlements.contains(name))
-            return fail(Code::denied,
-                        "entitlement " + name + " is not allowed: \"build.entitlements\" of the engine does not name it");
+            return fail(Code::denied, "entitlement " + name +
+                                          " is not allowed: \"build.entitlements\" of the engine does not name it");
         (name == "network.host" ? steps->network_host : steps->insecure) = true;
     }
     return {};
@@ -132,8 +132,8 @@ Result<Built> BuildService::write_outputs(const Graph& graph, const Value& resul
                                           Layers& layers, Client& client, Cancel& cancel) {
     if (result.tree) return fail(Code::internal, "the target is a source, not an image");
     const std::int64_t epoch = request.steps.epoch;
-    GANTRY_TRY(std::string config, image_config(graph.target, result.layers,
-                                                epoch >= 0 ? epoch * 1'000'000'000 : wall_clock_ns()));
+    GANTRY_TRY(std::string config,
+               image_config(graph.target, result.layers, epoch >= 0 ? epoch * 1'000'000'000 : wall_clock_ns()));
     std::vector<Output> outputs = request.outputs;
     if (outputs.empty()) outputs.push_back({"image", {}});
     Built built;
@@ -158,9 +158,9 @@ Result<Built> BuildService::write_outputs(const Graph& graph, const Value& resul
             GANTRY_CHECK(write_files(layers, result.layers, epoch, write, cancel));
         } else if (output.type == "oci" || output.type == "docker") {
             ArchiveImage image{config, result.layers, tags, request.annotations};
-            GANTRY_TRY(built.digest,
-                       write_archive(layers, output.type == "oci" ? ArchiveForm::oci : ArchiveForm::docker, image, write,
-                                     cancel));
+            GANTRY_TRY(built.digest, write_archive(layers, with_.images,
+                                                   output.type == "oci" ? ArchiveForm::oci : ArchiveForm::docker, image,
+                                                   write, cancel));
         } else {
             return fail(Code::unsupported, "output type " + quote_json(output.type.substr(0, 100)) +
                                                " is not supported, allowed: image, local, tar, oci, docker");
@@ -223,13 +223,11 @@ Result<Json> BuildService::prune(const PruneFilters& filters) {
     std::int64_t freed = 0;
     auto wants = [&](const char* type) { return filters.types.empty() || filters.types.contains(type); };
     auto named = [&](const std::string& id) {
-        return filters.ids.empty() || std::any_of(filters.ids.begin(), filters.ids.end(), [&](const std::string& wanted) {
-                   return !wanted.empty() && id.starts_with(wanted);
-               });
+        return filters.ids.empty() ||
+               std::any_of(filters.ids.begin(), filters.ids.end(),
+                           [&](const std::string& wanted) { return !wanted.empty() && id.starts_with(wanted); });
     };
-    auto old = [&](std::int64_t used_ns) {
-        return filters.unused_since_ns <= 0 || used_ns <= filters.unused_since_ns;
-    };
+    auto old = [&](std::int64_t used_ns) { return filters.unused_since_ns <= 0 || used_ns <= filters.unused_since_ns; };
     if (wants("regular")) {
         // Without "all": what an image stands on is kept, because it costs nothing more.
         std::set<std::string> of_images;

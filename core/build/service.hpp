@@ -21,10 +21,10 @@ namespace gantry::build {
 
 // "build" of gantry.json.
 struct BuildSettings {
-    std::int64_t cache_max_size = 0;             // bytes, 0: no limit
-    std::int64_t cache_max_age_ns = 0;           // 0: no limit
-    std::set<std::string> entitlements;          // that clients may ask for: network.host, security.insecure
-    int parallel = 0;                            // steps of one build at a time; 0: as many as there are processors, 2 at least
+    std::int64_t cache_max_size = 0;     // bytes, 0: no limit
+    std::int64_t cache_max_age_ns = 0;   // 0: no limit
+    std::set<std::string> entitlements;  // that clients may ask for: network.host, security.insecure
+    int parallel = 0;                    // steps of one build at a time; 0: as many as there are processors, 2 at least
     bool operator==(const BuildSettings&) const = default;
 };
 
@@ -80,10 +80,10 @@ public:
     // BuildCache[] of the API's df.
     Json usage();
     struct PruneFilters {
-        bool all = true;                           // false: only what no image and no later step stands on
-        std::int64_t unused_since_ns = 0;          // until
+        bool all = true;                   // false: only what no image and no later step stands on
+        std::int64_t unused_since_ns = 0;  // until
         std::int64_t keep_bytes = 0;
-        std::set<std::string> ids, types;          // regular, exec.cachemount, source.local
+        std::set<std::string> ids, types;  // regular, exec.cachemount, source.local
     };
     // {"CachesDeleted": [..], "SpaceReclaimed": bytes}.
     Result<Json> prune(const PruneFilters& filters);

@@ -58,8 +58,8 @@ private:
     class Request;
     class Peer;
     void read();
-    Result<std::shared_ptr<const Tree>> remote(const Json& where, const ContextSource& source, const OnProgress& progress,
-                                               Cancel& cancel);
+    Result<std::shared_ptr<const Tree>> remote(const Json& where, const ContextSource& source,
+                                               const OnProgress& progress, Cancel& cancel);
     void agent_loop(std::shared_ptr<Request> request, UniqueFd socket);
 
     FrameSocket socket_;

@@ -18,7 +18,8 @@ Result<void> read(const Json& frame, const char* key, T& value) {
     auto found = frame.find(key);
     if (found == frame.end() || found->is_null()) return {};
     if (!store::holds<T>(*found))
-        return fail(Code::invalid, std::string("\"") + key + "\" of the build is of the wrong type: " + found->type_name());
+        return fail(Code::invalid,
+                    std::string("\"") + key + "\" of the build is of the wrong type: " + found->type_name());
     value = found->get<T>();
     return {};
 }
@@ -95,7 +96,8 @@ Result<Wanted> read_build(const Json& frame, const BuildService& service) {
     GANTRY_CHECK(read(frame, "cgroup_parent", build.request.steps.cgroup_parent));
     GANTRY_CHECK(read(frame, "metadata", metadata));
     if (!cache_from.empty() || !cache_to.empty())
-        return fail(Code::unsupported, "the cache of a build cannot be imported or exported yet (--cache-from, --cache-to)");
+        return fail(Code::unsupported,
+                    "the cache of a build cannot be imported or exported yet (--cache-from, --cache-to)");
     if (network == "none")
         plan.network = Exec::Network::none;
     else if (network == "host")

@@ -96,7 +96,8 @@ std::optional<LayerRef> BuildWorker::find(StepId step, const std::string& key) {
     return found->layer;
 }
 
-Result<void> BuildWorker::record(StepId step, const std::string& key, const std::string& parent, const LayerRef& layer) {
+Result<void> BuildWorker::record(StepId step, const std::string& key, const std::string& parent,
+                                 const LayerRef& layer) {
     CachedResult result;
     result.key = key;
     result.parent = parent;
@@ -154,7 +155,8 @@ Result<LayerRef> BuildWorker::change_files(const FileChange& change, const std::
                 GANTRY_CHECK(copier.make_directory(directory.path));
                 continue;
             }
-            GANTRY_TRY(FileCopier copier, FileCopier::make(root.get(), copy->owner, copy->mode, copy->exclude, cancel_));
+            GANTRY_TRY(FileCopier copier,
+                       FileCopier::make(root.get(), copy->owner, copy->mode, copy->exclude, cancel_));
             std::shared_ptr<const Tree> tree;
             std::vector<Selected> selected;
             if (copy->from) {

@@ -21,8 +21,8 @@ constexpr const char* a_name =
     "a driver's name: a letter of a-z, then a-z, 0-9, \"_\" and \"-\", 32 characters at most";
 
 const Names& top_keys() {
-    static const Names keys = {"name",          "drivers",    "default",      "log_level",        "log",
-                               "address_pools", "dns",        "socket_group", "shutdown_timeout", "stop_timeout",
+    static const Names keys = {"name",          "drivers",     "default",      "log_level",        "log",
+                               "address_pools", "dns",         "socket_group", "shutdown_timeout", "stop_timeout",
                                "pids_limit",    "events_kept", "build"};
     return keys;
 }
@@ -140,8 +140,7 @@ void read_build(Reader& reader, const Json& json, Config& config) {
     if (found == json.end() || !reader.object(*found, "/build", keys)) return;
     read_cache(reader, *found, config.build);
     reader.texts(*found, "/build", "entitlements", &config.build.entitlements, [](const std::string& name) {
-        return name == "network.host" || name == "security.insecure" ? ""
-                                                                     : "must be network.host or security.insecure";
+        return name == "network.host" || name == "security.insecure" ? "" : "must be network.host or security.insecure";
     });
 }
 

@@ -123,11 +123,14 @@ Result<void> Engine::open(TraceStart trace) {
     GANTRY_CHECK(containers_->load());
 
     fill_deps(std::move(drivers));
-    build::Collaborators for_builds{*store_, *images_, layers,
+    build::Collaborators for_builds{*store_,
+                                    *images_,
+                                    layers,
                                     [this](container::Task task, const container::OnTaskStart& on_start) {
                                         return containers_->run_task(std::move(task), on_start);
                                     },
-                                    deps_->spawn, [this] { return images_->collect_garbage(deps_->layers_in_use()); }};
+                                    deps_->spawn,
+                                    [this] { return images_->collect_garbage(deps_->layers_in_use()); }};
     GANTRY_TRY(builds_, build::BuildService::open(paths_.root + "/build", paths_.run + "/build", build_settings(config),
                                                   std::move(for_builds)));
     GANTRY_TRY(deps_->id, engine_id(*store_));

@@ -22,7 +22,8 @@ public:
         : sources_(sources), tree_(std::move(tree)) {}
     Result<std::shared_ptr<const build::Tree>> context(const build::ContextSource& source, const build::OnProgress&,
                                                        build::Cancel& cancel) override {
-        if (source.name != "context") return fail(Code::not_found, "there is no build context " + quote_json(source.name));
+        if (source.name != "context")
+            return fail(Code::not_found, "there is no build context " + quote_json(source.name));
         return build::filtered(sources_, tree_, source.exclude, cancel);
     }
     Result<std::optional<std::string>> secret(const std::string&) override { return std::optional<std::string>(); }
@@ -54,7 +55,8 @@ public:
             total_ += internal ? 0 : 1;
         }
         for (const build::Warning& warning : graph.warnings)
-            say("[Warning] " + warning.rule + ": " + warning.message + " (line " + std::to_string(warning.lines.first) + ")\n");
+            say("[Warning] " + warning.rule + ": " + warning.message + " (line " + std::to_string(warning.lines.first) +
+                ")\n");
     }
     void step(StepId step, build::StepState state, std::int64_t, const std::string&) override {
         std::lock_guard lock(mutex_);
@@ -101,8 +103,9 @@ Result<std::map<std::string, std::string>> read_map(const http::Request& request
 
 Result<void> refuse_unsupported(const http::Request& request) {
     if (const std::string version = request.query_value("version"); version == "2")
-        return fail(Code::unsupported, "BuildKit's protocol (version=2) is not supported: use version=1 "
-                                       "(DOCKER_BUILDKIT=0), or gantry build");
+        return fail(Code::unsupported,
+                    "BuildKit's protocol (version=2) is not supported: use version=1 "
+                    "(DOCKER_BUILDKIT=0), or gantry build");
     else if (!version.empty() && version != "1")
         return fail(Code::invalid, "version " + quote_json(version.substr(0, 20)) + ", allowed: 1");
     for (const char* name : {"memory", "memswap", "cpushares", "cpuperiod", "cpuquota"})
@@ -151,7 +154,8 @@ Result<build::DockerfileBuild> read_request(const http::Request& request, const 
         }
     if (const std::string size = request.query_value("shmsize"); !size.empty()) {
         auto bytes = parse_int(size);
-        if (!bytes || *bytes < 0) return fail(Code::invalid, "shmsize " + quote_json(size.substr(0, 50)) + " is no size");
+        if (!bytes || *bytes < 0)
+            return fail(Code::invalid, "shmsize " + quote_json(size.substr(0, 50)) + " is no size");
         build.request.steps.shm_size = *bytes;
     }
     GANTRY_TRY(Json ulimits, read_json(request, "ulimits"));
@@ -169,7 +173,8 @@ Result<build::DockerfileBuild> read_request(const http::Request& request, const 
 Result<std::shared_ptr<const build::Tree>> read_context(build::BuildService& builds, const http::Request& request,
                                                         build::Cancel& cancel) {
     if (const std::string remote = request.query_value("remote"); !remote.empty() && remote != "client-session") {
-        const bool git = remote.starts_with("git") || remote.ends_with(".git") || remote.find(".git#") != std::string::npos;
+        const bool git =
+            remote.starts_with("git") || remote.ends_with(".git") || remote.find(".git#") != std::string::npos;
         return build::remote_context(builds.sources(), git ? "git" : "http", remote, {}, cancel);
     }
     GANTRY_TRY(std::string path, builds.scratch_directory());
