@@ -51,7 +51,7 @@ struct Owner {         // --chown: "user", "user:group", "1000:1000"; names are 
     std::string text;  // "" leaves it: 0:0 for COPY and ADD
 };
 struct CopyAction {
-    std::optional<StepId> from;  // a source or a stage; none: `inline_files`
+    std::optional<StepId> from;        // a source or a stage; none: `inline_files`
     // Paths or filepath.Match patterns within `from`, cleaned and relative ("." is all of it). With `parents` a "/./" in one
     // parts what is left out of the destination from what is not, and "**" stands for any number of directories.
     std::vector<std::string> sources;
