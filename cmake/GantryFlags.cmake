@@ -38,6 +38,10 @@ target_compile_options(gantry_flags INTERFACE
   -fstack-protector-strong -fstack-clash-protection -fcf-protection=full
   -fno-delete-null-pointer-checks -fno-strict-overflow -fno-strict-aliasing
   -fno-omit-frame-pointer)
+if(CMAKE_UNITY_BUILD)
+  # Several sources in one: what stands in an anonymous namespace looks as if a header had brought it.
+  target_compile_options(gantry_flags INTERFACE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-subobject-linkage>)
+endif()
 target_compile_definitions(gantry_flags INTERFACE _GLIBCXX_ASSERTIONS _FILE_OFFSET_BITS=64 _GNU_SOURCE)
 if(GANTRY_SANITIZE)
   target_compile_options(gantry_flags INTERFACE -fsanitize=${GANTRY_SANITIZE} -fno-sanitize-recover=all -O1)

@@ -194,40 +194,48 @@ Result<IgnoreMatcher> IgnoreMatcher::parse(std::span<const std::string> patterns
     for (const std::string& given : patterns) {
         std::string_view trimmed = trim_blanks(given);
         if (trimmed.empty()) continue;
-        Pattern pattern;
-        pattern.text = clean_path(trimmed);
-        if (pattern.text[0] == '!') {
-            pattern.exception = true;
-            pattern.text.erase(0, 1);
-            if (pattern.text.empty()) return fail(Code::invalid, "illegal exclusion pattern \"!\": a path must follow");
-        }
-        auto tokens = tokenize(pattern.text, true);
-        // Go checks with filepath.Match, to which "**" is "*": what is malformed is the same.
-        if (!tokens) return fail(Code::invalid, "malformed pattern \"" + given + "\"");
-        auto count = [&](Kind kind) {
-            return std::count_if(tokens->begin(), tokens->end(), [&](const auto& t) { return t.kind == kind; });
-        };
-        const bool escaped = pattern.text.find('\\') != std::string::npos;
-        const auto literals = static_cast<std::size_t>(count(Kind::literal));
-        // Without other wildcards "a/**" is all that begins with "a/", and "**/a" all that ends with "/a"; these are
-        // not quite what the general rule gives ("**a" takes "xa" too), and Docker's files rely on them.
-        if (literals == tokens->size() && !escaped) {
-            pattern.shape = Shape::exact;
-        } else if (tokens->size() == 1 && (*tokens)[0].kind == Kind::everything) {
-            pattern.shape = Shape::suffix;
-        } else if (tokens->size() == 2 && literals == 1 && !escaped && tokens->back().kind == Kind::everything &&
-                   pattern.text.ends_with("**")) {
-            pattern.shape = Shape::prefix;
-        } else if (tokens->size() == 2 && literals == 1 && !escaped && tokens->front().kind == Kind::directories) {
-            pattern.shape = Shape::suffix;
-        } else {
-            pattern.shape = Shape::tokens;
-        }
-        pattern.tokens = std::move(*tokens);
-        matcher.exceptions_ = matcher.exceptions_ || pattern.exception;
-        matcher.patterns_.push_back(std::move(pattern));
+        std::string text = clean_path(trimmed);
+        const bool exception = text[0] == '!';
+        if (exception) text.erase(0, 1);
+        if (text.empty()) return fail(Code::invalid, "illegal exclusion pattern \"!\": a path must follow");
+        GANTRY_CHECK(matcher.add(std::move(text), exception));
     }
     return matcher;
+}
+
+Result<IgnoreMatcher> IgnoreMatcher::all_but(std::span<const std::string> paths) {
+    IgnoreMatcher matcher;
+    GANTRY_CHECK(matcher.add("**", false));
+    for (const std::string& path : paths) {
+        std::string text = clean_path(path);
+        if (text.size() > 1 && text[0] == '/') text.erase(0, 1);
+        GANTRY_CHECK(matcher.add(text == "." || text == "/" ? "**" : std::move(text), true));
+    }
+    return matcher;
+}
+
+Result<void> IgnoreMatcher::add(std::string text, bool exception) {
+    // Go checks with filepath.Match, to which "**" is "*": what is malformed is the same.
+    auto tokens = tokenize(text, true);
+    if (!tokens) return fail(Code::invalid, "malformed pattern \"" + text + "\"");
+    const bool escaped = text.find('\\') != std::string::npos;
+    const auto literals = static_cast<std::size_t>(std::count_if(
+        tokens->begin(), tokens->end(), [](const IgnoreToken& token) { return token.kind == Kind::literal; }));
+    const bool one_wildcard = tokens->size() == 2 && literals == 1 && !escaped;
+    // Without other wildcards "a/**" is all that begins with "a/", and "**/a" all that ends with "/a"; these are not quite
+    // what the general rule gives ("**a" takes "xa" too), and Docker's files rely on them.
+    Shape shape = Shape::tokens;
+    if (literals == tokens->size() && !escaped)
+        shape = Shape::exact;
+    else if (tokens->size() == 1 && (*tokens)[0].kind == Kind::everything && text == "**")
+        shape = Shape::suffix;
+    else if (one_wildcard && tokens->back().kind == Kind::everything)
+        shape = Shape::prefix;
+    else if (one_wildcard && tokens->front().kind == Kind::directories)
+        shape = Shape::suffix;
+    exceptions_ = exceptions_ || exception;
+    patterns_.push_back({exception, shape, std::move(text), std::move(*tokens)});
+    return {};
 }
 
 bool IgnoreMatcher::matches(const Pattern& pattern, std::string_view path) {

@@ -44,6 +44,9 @@ public:
     // GANTRY_INVALID: a malformed one, which the text quotes.
     static Result<IgnoreMatcher> parse(std::span<const std::string> patterns);
 
+    // The other way round: everything is ignored but what `paths` match, which are taken as they are.
+    static Result<IgnoreMatcher> all_but(std::span<const std::string> paths);
+
     bool empty() const { return patterns_.empty(); }
     // Is `path` (clean, relative) ignored? The last pattern that matches it or one of its parents decides.
     bool ignores(std::string_view path) const;
@@ -61,6 +64,7 @@ private:
         std::vector<IgnoreToken> tokens;
     };
     static bool matches(const Pattern& pattern, std::string_view path);
+    Result<void> add(std::string text, bool exception);
 
     std::vector<Pattern> patterns_;
     bool exceptions_ = false;

@@ -122,11 +122,14 @@ Result<std::size_t> Connection::read_once(int flags) {
     }
 }
 
-Result<void> Connection::send(std::string_view method, std::string_view target, const Json* body, Upgrade upgrade) {
+Result<void> Connection::send(std::string_view method, std::string_view target, const Json* body, Upgrade upgrade,
+                              std::string_view headers) {
     parser_ = ResponseParser();
     if (method == "HEAD") parser_.expect_no_body();
     std::string text = request_head(method, target);
     if (upgrade == Upgrade::tcp) text += "Connection: Upgrade\r\nUpgrade: tcp\r\n";
+    if (upgrade == Upgrade::build) text += "Connection: Upgrade\r\nUpgrade: gantry-build/1\r\n";
+    text += headers;
     if (body) {
         std::string content = body->dump(-1, ' ', false, Json::error_handler_t::replace);
         text += "Content-Type: application/json\r\nContent-Length: " + std::to_string(content.size()) + "\r\n\r\n" +
@@ -252,7 +255,8 @@ Result<Connection> Client::connect() {
                 "Cannot connect to the Gantry daemon at " + endpoint_.url() + ". Is the daemon running?");
 }
 
-Result<std::string> Client::raw(std::string_view method, std::string_view target, const Json* body) {
+Result<std::string> Client::raw(std::string_view method, std::string_view target, const Json* body,
+                                std::string_view headers) {
     std::optional<Connection> connection = std::exchange(kept_, std::nullopt);
     // A kept connection on which something waits to be read has been closed by the daemon.
     if (pollfd idle{connection ? connection->fd() : -1, POLLIN, 0}; ::poll(&idle, 1, 0) > 0) connection.reset();
@@ -260,7 +264,7 @@ Result<std::string> Client::raw(std::string_view method, std::string_view target
         GANTRY_TRY(Connection fresh, connect());
         connection.emplace(std::move(fresh));
     }
-    GANTRY_CHECK(connection->send(method, target, body));
+    GANTRY_CHECK(connection->send(method, target, body, Connection::Upgrade::no, headers));
     GANTRY_CHECK(connection->receive_head());
     last_status_ = connection->status();
     GANTRY_CHECK(connection->check_status());
@@ -269,8 +273,9 @@ Result<std::string> Client::raw(std::string_view method, std::string_view target
     return text;
 }
 
-Result<Json> Client::exchange(std::string_view method, std::string_view target, const Json* body) {
-    GANTRY_TRY(std::string text, raw(method, target, body));
+Result<Json> Client::exchange(std::string_view method, std::string_view target, const Json* body,
+                              std::string_view headers) {
+    GANTRY_TRY(std::string text, raw(method, target, body, headers));
     if (text.empty()) return Json();
     Json document = parse_json(text);
     if (document.is_discarded())
@@ -278,14 +283,16 @@ Result<Json> Client::exchange(std::string_view method, std::string_view target, 
     return document;
 }
 
-Result<Json> Client::get(std::string_view target) { return exchange("GET", target, nullptr); }
+Result<Json> Client::get(std::string_view target, std::string_view headers) {
+    return exchange("GET", target, nullptr, headers);
+}
 Result<Json> Client::post(std::string_view target, const Json* body) { return exchange("POST", target, body); }
 Result<Json> Client::remove(std::string_view target) { return exchange("DELETE", target, nullptr); }
 
 Result<Connection> Client::open(std::string_view method, std::string_view target, const Json* body,
-                                Connection::Upgrade upgrade) {
+                                Connection::Upgrade upgrade, std::string_view headers) {
     GANTRY_TRY(Connection connection, connect());
-    GANTRY_CHECK(connection.send(method, target, body, upgrade));
+    GANTRY_CHECK(connection.send(method, target, body, upgrade, headers));
     GANTRY_CHECK(connection.receive_head());
     GANTRY_CHECK(connection.check_status());
     return connection;

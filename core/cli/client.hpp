@@ -22,10 +22,11 @@ class Connection {
 public:
     explicit Connection(UniqueFd fd) : fd_(std::move(fd)) {}
 
-    // Sends a request whole. `upgrade`: asks for the raw connection (Upgrade: tcp).
-    enum class Upgrade { no = 1, tcp };
+    // Sends a request whole. `upgrade`: asks for the raw connection (Upgrade: tcp, or that of a build session).
+    // `headers`: further lines, each with its line end.
+    enum class Upgrade { no = 1, tcp, build };
     Result<void> send(std::string_view method, std::string_view target, const Json* body = nullptr,
-                      Upgrade upgrade = Upgrade::no);
+                      Upgrade upgrade = Upgrade::no, std::string_view headers = {});
     // Sends a request whose body is what can be read from `source` (a file with its length, else in chunks). Answer
     // bytes that come meanwhile are taken in, so that neither side waits for the other.
     Result<void> send_from(std::string_view method, std::string_view target, int source, std::string_view content_type,
@@ -83,19 +84,21 @@ public:
     Result<Connection> connect();
     // A whole exchange; the connection is kept for the next. Status 400 and more is an Error with the daemon's message
     // ("Error response from daemon: ..."), its code from the status.
-    Result<std::string> raw(std::string_view method, std::string_view target, const Json* body = nullptr);
+    Result<std::string> raw(std::string_view method, std::string_view target, const Json* body = nullptr,
+                            std::string_view headers = {});
     // The same, the body read as JSON (null for an empty one).
-    Result<Json> get(std::string_view target);
+    Result<Json> get(std::string_view target, std::string_view headers = {});
     Result<Json> post(std::string_view target, const Json* body = nullptr);
     Result<Json> remove(std::string_view target);
     // Status of the last exchange by raw(), get(), post() or remove().
     int last_status() const { return last_status_; }
     // A long answer: sent, head received, status checked.
     Result<Connection> open(std::string_view method, std::string_view target, const Json* body = nullptr,
-                            Connection::Upgrade upgrade = Connection::Upgrade::no);
+                            Connection::Upgrade upgrade = Connection::Upgrade::no, std::string_view headers = {});
 
 private:
-    Result<Json> exchange(std::string_view method, std::string_view target, const Json* body);
+    Result<Json> exchange(std::string_view method, std::string_view target, const Json* body,
+                          std::string_view headers = {});
 
     Endpoint endpoint_;
     std::optional<Connection> kept_;

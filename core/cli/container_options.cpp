@@ -60,6 +60,7 @@ void declare_identity(ContainerOptions& o, Flags& flags) {
     flags.text(o.cidfile, 0, "cidfile", "Write the container ID to the file");
     flags.text(o.platform, 0, "platform", "Set platform if server is multi-platform capable");
     flags.text(o.pull, 0, "pull", "Pull image before creating (\"always\", \"missing\", \"never\")");
+    flags.boolean(o.quiet, 'q', "quiet", "Suppress the pull output");
     flags.boolean(o.remove, 0, "rm",
                   "Automatically remove the container and its associated anonymous volumes when it exits");
     flags.text(o.runtime, 0, "runtime", "Runtime to use for this container");

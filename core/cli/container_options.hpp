@@ -16,7 +16,7 @@ struct ContainerOptions {
     void declare(Flags& flags);
 
     bool interactive = false, tty = false, privileged = false, publish_all = false, init = false, read_only = false;
-    bool no_healthcheck = false, oom_kill_disable = false, remove = false;
+    bool no_healthcheck = false, oom_kill_disable = false, remove = false, quiet = false;
     std::string name, hostname, domainname, user, workdir, entrypoint, restart, network_ip, network_ip6, mac_address;
     std::string pid, ipc, uts, userns, cgroupns, cgroup_parent, runtime, volume_driver, log_driver, stop_signal,
         health_command;

@@ -6,16 +6,9 @@
 #include "core/cli/create_container.hpp"
 #include "core/cli/handlers.hpp"
 #include "core/cli/json_access.hpp"
-#include "core/cli/progress.hpp"
+#include "core/cli/pull.hpp"
 
 namespace gantry::cli {
-
-std::string with_tag(const std::string& reference) {
-    std::size_t slash = reference.rfind('/');
-    std::string_view last = std::string_view(reference).substr(slash == std::string::npos ? 0 : slash + 1);
-    return last.find(':') != std::string_view::npos || last.find('@') != std::string_view::npos ? reference
-                                                                                                : reference + ":latest";
-}
 
 int start_failure_code(const Error& error) {
     std::string text = to_lower(error.text);
@@ -24,20 +17,6 @@ int start_failure_code(const Error& error) {
     if (has("permission denied while trying to connect")) return 125;
     if (has("permission denied") || has("is a directory") || has("exec format error")) return 126;
     return 125;
-}
-
-Result<void> pull_image(Client& client, const std::string& reference, const std::string& platform, int to) {
-    std::string full = with_tag(reference), name = full, tag;
-    std::size_t at = full.find('@');
-    if (at == std::string::npos) at = full.rfind(':');
-    if (at != std::string::npos) {
-        name = full.substr(0, at);
-        tag = full.substr(at + 1);
-    }
-    std::vector<std::pair<std::string, std::string>> pairs{{"fromImage", name}, {"tag", tag}};
-    if (!platform.empty()) pairs.emplace_back("platform", platform);
-    GANTRY_TRY(Connection answer, client.open("POST", "/images/create" + query(pairs)));
-    return show_progress(answer, to);
 }
 
 Result<std::string> create_container(Client& client, const ContainerOptions& options, const Json& body) {
@@ -59,12 +38,13 @@ Result<std::string> create_container(Client& client, const ContainerOptions& opt
     if (!options.name.empty()) pairs.emplace_back("name", options.name);
     if (!options.platform.empty()) pairs.emplace_back("platform", options.platform);
     std::string target = "/containers/create" + query(pairs);
-    if (options.pull == "always") GANTRY_CHECK(pull_image(client, image, options.platform, 2));
+    PullWish wish{image, options.platform, 2, options.quiet ? Verbosity::quiet : Verbosity::normal};
+    if (options.pull == "always") GANTRY_CHECK(pull_image(client, wish));
     auto created = client.post(target, &body);
     if (!created && created.error().code == Code::not_found && options.pull == "missing" &&
         to_lower(created.error().text).find("no such image") != std::string::npos) {
-        print_err("Unable to find image '" + with_tag(image) + "' locally\n");
-        GANTRY_CHECK(pull_image(client, image, options.platform, 2));
+        if (!options.quiet) print_err("Unable to find image '" + with_tag(image) + "' locally\n");
+        GANTRY_CHECK(pull_image(client, wish));
         created = client.post(target, &body);
     }
     if (!created) return created.error();

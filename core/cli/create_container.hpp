@@ -15,9 +15,5 @@ namespace gantry::cli {
 Result<std::string> create_container(Client& client, const ContainerOptions& options, const Json& body);
 // 127, 126 or 125 for what kept a container or command from starting, by Docker's rules.
 int start_failure_code(const Error& error);
-// Pulls an image; progress goes to standard error or output (`to`).
-Result<void> pull_image(Client& client, const std::string& reference, const std::string& platform, int to);
-// "nginx" -> "nginx:latest"; a tag or digest stays.
-std::string with_tag(const std::string& reference);
 
 }  // namespace gantry::cli

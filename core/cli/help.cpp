@@ -8,10 +8,12 @@ namespace gantry::cli {
 namespace {
 
 constexpr std::pair<const char*, const char*> groups[] = {
-    {"container", "Manage containers"}, {"driver", "Manage drivers"},    {"image", "Manage images"},
-    {"network", "Manage networks"},     {"system", "Manage the engine"}, {"volume", "Manage volumes"}};
+    {"container", "Manage containers"}, {"driver", "Manage drivers"},   {"image", "Manage images"},
+    {"manifest", "Look at manifests"},  {"network", "Manage networks"}, {"system", "Manage the engine"},
+    {"volume", "Manage volumes"}};
 // What most people need first.
-constexpr std::string_view common[] = {"run", "exec", "ps", "images", "version", "info"};
+constexpr std::string_view common[] = {"run",    "exec",  "ps",     "build",  "pull",    "push",
+                                       "images", "login", "logout", "search", "version", "info"};
 
 using Lines = std::vector<std::pair<std::string, std::string>>;
 

@@ -1,7 +1,6 @@
 #include <fcntl.h>
 
 #include "core/base/files.hpp"
-#include "core/cli/create_container.hpp"
 #include "core/cli/handlers.hpp"
 #include "core/cli/json_access.hpp"
 #include "core/cli/progress.hpp"
@@ -85,25 +84,6 @@ Result<int> import_image(Call& call) {
     }
     GANTRY_TRY(Connection answer, upload(call.client(), target, file ? file.get() : 0, true));
     GANTRY_CHECK(show_progress(answer, 1));
-    return 0;
-}
-
-Result<int> pull(Call& call) {
-    bool quiet = false;
-    std::string platform;
-    Flags flags;
-    flags.boolean(quiet, 'q', "quiet", "Suppress verbose output");
-    flags.text(platform, 0, "platform", "Set platform if server is multi-platform capable");
-    auto args = call.parse(flags, exactly(1));
-    if (!args) return call.exit_code();
-    std::string reference = with_tag((*args)[0]);
-    if (reference != (*args)[0] && !quiet) print_out("Using default tag: latest\n");
-    UniqueFd nowhere;
-    if (quiet) {
-        GANTRY_TRY(nowhere, open_file("/dev/null", O_WRONLY));
-    }
-    GANTRY_CHECK(pull_image(call.client(), reference, platform, quiet ? nowhere.get() : 1));
-    if (quiet) print_out(reference + "\n");
     return 0;
 }
 

@@ -1,9 +1,9 @@
 #include "core/base/clock.hpp"
-#include "core/cli/create_container.hpp"
 #include "core/cli/format.hpp"
 #include "core/cli/handlers.hpp"
 #include "core/cli/json_access.hpp"
 #include "core/cli/key_values.hpp"
+#include "core/cli/pull.hpp"
 #include "core/cli/units.hpp"
 
 namespace gantry::cli {

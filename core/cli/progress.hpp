@@ -9,16 +9,23 @@
 #include <gantry/result.hpp>
 
 #include "core/cli/client.hpp"
+#include "core/cli/terminal.hpp"
 
 namespace gantry::cli {
 
-// Shows records: on a terminal lines with an id are rewritten in place, elsewhere each record is a line and moving
-// bars are left out.
+// Shows records: on a terminal lines with an id are rewritten in place, as wide as it is and as far up as it shows; elsewhere
+// each record is a line and moving bars are left out.
 class ProgressView {
 public:
     enum class Target { lines = 1, terminal };
-    ProgressView(Target target, std::function<void(std::string_view)> write)
-        : target_(target), write_(std::move(write)) {}
+    using Size = std::function<TerminalSize()>;
+    ProgressView(
+        Target target, std::function<void(std::string_view)> write,
+        Size size =
+            [] {
+                return TerminalSize{80, 24};
+            })
+        : target_(target), write_(std::move(write)), size_(std::move(size)) {}
     // GANTRY_INTERNAL: the record is an error; the text is the daemon's.
     Result<void> show(const Json& record);
 
@@ -27,7 +34,13 @@ private:
 
     Target target_;
     std::function<void(std::string_view)> write_;
-    std::map<std::string, std::size_t> rows_;
+    Size size_;
+    struct Row {
+        std::size_t number = 0;
+        std::string shown;
+    };
+    std::map<std::string, Row> rows_;
+    std::size_t next_row_ = 0;  // the one the cursor is in
 };
 
 // Hands each line of a long answer, read as JSON, to `each`. GANTRY_CORRUPT: a line is not JSON.

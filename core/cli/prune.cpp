@@ -1,15 +1,14 @@
 #include <unistd.h>
 
 #include "core/base/text.hpp"
+#include "core/cli/confirm.hpp"
 #include "core/cli/handlers.hpp"
 #include "core/cli/json_access.hpp"
 #include "core/cli/key_values.hpp"
 #include "core/cli/units.hpp"
 
 namespace gantry::cli {
-namespace {
 
-// Asks on the terminal; anything but y is no.
 bool confirmed(std::string_view warning) {
     print_out("WARNING! " + std::string(warning) + "\nAre you sure you want to continue? [y/N] ");
     std::string answer;
@@ -17,6 +16,8 @@ bool confirmed(std::string_view warning) {
     while (::read(0, &c, 1) == 1 && c != '\n' && answer.size() < 16) answer += c;
     return to_lower(trim(answer)) == "y" || to_lower(trim(answer)) == "yes";
 }
+
+namespace {
 
 struct Prune {
     const char* target;   // "/containers/prune"

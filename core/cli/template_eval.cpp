@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 #include "core/base/text.hpp"
@@ -8,6 +9,9 @@ namespace gantry::cli {
 namespace {
 
 constexpr std::size_t output_limit = 64u << 20;
+// What one execution may cost: a step, and each byte of a text that is made or copied. Loops stand in loops, and a text
+// can be doubled in each step.
+constexpr std::size_t step_cost = 512, work_limit = 128u << 20;
 
 Error wrong(std::string text) { return fail(Code::invalid, "template: " + std::move(text)); }
 
@@ -43,7 +47,7 @@ Result<Json> index_of(const Json& base, const std::vector<Json>& keys) {
     Json value = base;
     for (const Json& key : keys) {
         if (value.is_array() || value.is_string()) {
-            if (!key.is_number_integer()) return wrong("cannot index slice/array with \"" + go_text(key) + "\"");
+            if (!key.is_number_integer()) return wrong("cannot index slice/array with " + quote_json(go_text(key)));
             auto at = key.get<std::int64_t>();
             std::size_t size = value.is_array() ? value.size() : value.get_ref<const std::string&>().size();
             if (at < 0 || static_cast<std::size_t>(at) >= size)
@@ -88,11 +92,15 @@ std::string printf_text(const std::vector<Json>& args) {
         if ((verb == 'x' || verb == 'f' || verb == 'd') && value.is_number()) {
             char number[128];
             std::string c_spec = "%" + std::string(spec.substr(0, 12));
+            // A fraction that no whole number holds is written as it is.
+            const bool whole = !value.is_number_float() || std::abs(value.get<double>()) < 9.2e18;
             if (verb == 'f') {
                 std::size_t dot = c_spec.find('.');
                 int digits =
                     dot == std::string::npos ? 6 : static_cast<int>(parse_int(c_spec.substr(dot + 1)).value_or(6));
                 std::snprintf(number, sizeof number, "%.*f", std::clamp(digits, 0, 40), value.get<double>());
+            } else if (!whole) {
+                std::snprintf(number, sizeof number, "%g", value.get<double>());
             } else if (verb == 'x') {
                 std::snprintf(number, sizeof number, "%llx",
                               static_cast<unsigned long long>(value.get<std::int64_t>()));
@@ -124,6 +132,7 @@ public:
 
     Result<void> run(const std::vector<std::unique_ptr<Template::Node>>& nodes, const Json& dot) {
         for (const auto& node : nodes) {
+            GANTRY_CHECK(spend(step_cost));
             GANTRY_CHECK(one(*node, dot));
             if (out_.size() > output_limit) return wrong("output is larger than 64 MiB");
         }
@@ -133,6 +142,12 @@ public:
 
 private:
     using Kind = Template::Node::Kind;
+
+    Result<void> spend(std::size_t work) {
+        work_ += work;
+        if (work_ > work_limit) return wrong("it takes too many steps, or makes too much text");
+        return {};
+    }
 
     Result<void> one(const Template::Node& node, const Json& dot) {
         if (node.kind == Kind::text) {
@@ -161,9 +176,10 @@ private:
         std::vector<std::string> names = std::exchange(plain.declares, {});
         GANTRY_TRY(Json value, evaluate(plain, dot));
         if (value.is_null() || value.empty()) return run(node.otherwise, dot);
-        if (!value.is_structured()) return wrong("range can't iterate over " + go_text(value));
+        if (!value.is_structured()) return wrong("range can't iterate over " + quote_json(go_text(value)));
         std::size_t scope = variables_.size(), at = 0;
         for (auto it = value.begin(); it != value.end(); ++it, ++at) {
+            GANTRY_CHECK(spend(step_cost));
             Json key = value.is_object() ? Json(it.key()) : Json(at);
             if (names.size() == 2) variables_.emplace_back(names[0], key);
             if (!names.empty()) variables_.emplace_back(names.back(), *it);
@@ -177,6 +193,7 @@ private:
         std::optional<Json> value;
         for (const auto& command : pipeline.commands) {
             GANTRY_TRY(Json next, this->command(command, dot, value));
+            GANTRY_CHECK(spend(step_cost + (next.is_string() ? next.get_ref<const std::string&>().size() : 0)));
             value = std::move(next);
         }
         for (const std::string& name : pipeline.declares) {
@@ -339,6 +356,7 @@ private:
 
     std::vector<std::pair<std::string, Json>> variables_;
     std::string out_;
+    std::size_t work_ = 0;
 };
 
 void collect_fields(const std::vector<std::unique_ptr<Template::Node>>& nodes, std::vector<std::string>& names) {

@@ -121,7 +121,7 @@ private:
         }
         if ((c >= '0' && c <= '9') || ((c == '-' || c == '+') && rest_.size() > 1)) return literal_number();
         std::string word = take_word();
-        if (word.empty()) return cannot_parse(std::string("unexpected character '") + c + "'");
+        if (word.empty()) return cannot_parse("unexpected character " + quote_json({&c, 1}));
         if (word == "true" || word == "false")
             operand.literal = word == "true";
         else if (word == "nil")
@@ -174,7 +174,7 @@ private:
         rest_.remove_prefix(n);
         Operand operand;
         operand.literal = parse_json(text);
-        if (!operand.literal.is_number()) return cannot_parse("bad number syntax: \"" + text + "\"");
+        if (!operand.literal.is_number()) return cannot_parse("bad number syntax: " + quote_json(text));
         return operand;
     }
     static Json parse_json(const std::string& text) { return Json::parse(text, nullptr, false); }

@@ -1,8 +1,12 @@
 #include "core/cli/terminal.hpp"
 
+#include <poll.h>
+#include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "core/base/files.hpp"
 #include "core/base/text.hpp"
 
 namespace gantry::cli {
@@ -11,9 +15,49 @@ bool is_terminal(int fd) { return ::isatty(fd) == 1; }
 
 std::optional<TerminalSize> terminal_size() {
     winsize size{};
-    if (::ioctl(1, TIOCGWINSZ, &size) != 0 && ::ioctl(0, TIOCGWINSZ, &size) != 0) return std::nullopt;
+    if (::ioctl(1, TIOCGWINSZ, &size) != 0 && ::ioctl(2, TIOCGWINSZ, &size) != 0 && ::ioctl(0, TIOCGWINSZ, &size) != 0)
+        return std::nullopt;
     if (size.ws_col == 0 || size.ws_row == 0) return std::nullopt;
     return TerminalSize{size.ws_col, size.ws_row};
+}
+
+Result<std::string> read_hidden(std::string_view question) {
+    sigset_t set, before_set;
+    ::sigemptyset(&set);
+    for (int signal : {SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGTSTP}) ::sigaddset(&set, signal);
+    ::sigprocmask(SIG_BLOCK, &set, &before_set);
+    UniqueFd signals(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+    termios before{};
+    if (!signals || ::tcgetattr(0, &before) != 0) {
+        ::sigprocmask(SIG_SETMASK, &before_set, nullptr);
+        return fail_errno("read the terminal's mode");
+    }
+    termios now = before;
+    now.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    ::tcsetattr(0, TCSAFLUSH, &now);
+    (void)write_all(2, question);
+    std::string line;
+    bool cancelled = false;
+    for (bool open = true; open;) {
+        pollfd ready[2] = {{0, POLLIN, 0}, {signals.get(), POLLIN, 0}};
+        if (::poll(ready, 2, -1) < 0 && errno != EINTR) break;
+        signalfd_siginfo info{};
+        if (ready[1].revents && ::read(signals.get(), &info, sizeof info) > 0) {
+            cancelled = true;
+            break;
+        }
+        char block[256];
+        ssize_t n = ready[0].revents ? ::read(0, block, sizeof block) : 0;
+        if (!ready[0].revents || (n < 0 && errno == EINTR)) continue;
+        if (n > 0) line.append(block, static_cast<std::size_t>(n));
+        open = n > 0 && !line.ends_with('\n') && line.size() < 4096;
+    }
+    ::tcsetattr(0, TCSAFLUSH, &before);
+    ::sigprocmask(SIG_SETMASK, &before_set, nullptr);
+    (void)write_all(2, "\n");
+    if (cancelled) return fail(Code::cancelled, "cancelled");
+    while (line.ends_with('\n') || line.ends_with('\r')) line.pop_back();
+    return line;
 }
 
 Result<void> RawMode::enter() {

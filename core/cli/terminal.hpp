@@ -13,11 +13,15 @@
 namespace gantry::cli {
 
 bool is_terminal(int fd);
-// Columns and rows of the terminal on standard output; nullopt: none.
+// Columns and rows of the terminal on standard output, error or input; nullopt: none.
 struct TerminalSize {
     unsigned short columns = 0, rows = 0;
 };
 std::optional<TerminalSize> terminal_size();
+
+// Asks on standard error and reads a line of the terminal on standard input that is not shown. A signal that ends programs
+// (Ctrl-C) leaves the terminal as it was: GANTRY_CANCELLED.
+Result<std::string> read_hidden(std::string_view question);
 
 // Raw mode of standard input for the life of the object.
 class RawMode {

@@ -21,9 +21,26 @@ constexpr const char* a_name =
     "a driver's name: a letter of a-z, then a-z, 0-9, \"_\" and \"-\", 32 characters at most";
 
 const Names& top_keys() {
-    static const Names keys = {"name",          "drivers",     "default",      "log_level",        "log",
-                               "address_pools", "dns",         "socket_group", "shutdown_timeout", "stop_timeout",
-                               "pids_limit",    "events_kept", "build"};
+    static const Names keys = {"name",
+                               "drivers",
+                               "default",
+                               "log_level",
+                               "log",
+                               "address_pools",
+                               "dns",
+                               "socket_group",
+                               "shutdown_timeout",
+                               "stop_timeout",
+                               "pids_limit",
+                               "events_kept",
+                               "registries",
+                               "proxies",
+                               "certificate_directories",
+                               "max_concurrent_downloads",
+                               "max_concurrent_uploads",
+                               "max_download_attempts",
+                               "images",
+                               "build"};
     return keys;
 }
 
@@ -204,6 +221,38 @@ void read_numbers(Reader& reader, const Json& json, Config& config) {
     reader.number(json, "", "events_kept", 1, 10'000'000, &config.events_kept);
 }
 
+void read_image_gc(Reader& reader, const Json& json, Config& config) {
+    static const Names keys = {"gc"}, gc_keys = {"max_age", "max_size", "interval", "keep"};
+    auto images = json.find("images");
+    if (images == json.end() || !reader.object(*images, "/images", keys)) return;
+    auto found = images->find("gc");
+    if (found == images->end() || !reader.object(*found, "/images/gc", gc_keys)) return;
+    auto duration = [&](const char* key, std::int64_t least, const char* allowed, std::int64_t* out) {
+        auto given = found->find(key);
+        if (given == found->end()) return;
+        auto value = given->is_string() ? parse_duration(given->get<std::string>()) : std::nullopt;
+        if (value && *value >= least)
+            *out = *value;
+        else
+            reader.problem(std::string("/images/gc/") + key,
+                           "found " + found_in_words(*given) + ", must be a duration " + allowed);
+    };
+    duration("max_age", 1'000'000'000, "of 1s or more such as \"720h\"", &config.image_gc.max_age_ns);
+    duration("interval", 1'000'000'000, "of 1s or more such as \"1h\"", &config.image_gc.interval_ns);
+    if (auto size = found->find("max_size"); size != found->end()) {
+        std::optional<std::int64_t> bytes;
+        if (size->is_string()) bytes = parse_size(size->get<std::string>());
+        if (size->is_number_integer()) bytes = size->get<std::int64_t>();
+        if (bytes && *bytes > 0)
+            config.image_gc.max_size = *bytes;
+        else
+            reader.problem("/images/gc/max_size",
+                           "found " + found_in_words(*size) + ", must be a size such as \"50GB\"");
+    }
+    reader.texts(*found, "/images/gc", "keep", &config.image_gc.keep,
+                 [](const std::string& pattern) { return pattern.empty() ? "must be a pattern of names" : ""; });
+}
+
 // Names in "default" and "drivers", and drivers' options, against the files there are. Names that are no names at all have
 // been told of.
 void check_drivers(Reader& reader, const Json& json, const Config& config, const Installed& installed) {
@@ -274,6 +323,8 @@ std::vector<std::string> check(std::string_view text, const std::string& file, C
     read_dns(reader, json, *config);
     reader.text(json, "", "socket_group", &config->socket_group);
     read_numbers(reader, json, *config);
+    read_image_gc(reader, json, *config);
+    read_registries(reader, json, config->registries);
     if (installed) check_drivers(reader, json, *config, *installed);
     return reader.problems();
 }

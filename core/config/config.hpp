@@ -8,6 +8,7 @@
 #include <gantry/json.hpp>
 #include <gantry/result.hpp>
 
+#include "core/config/registries.hpp"
 #include "core/driver/mistakes.hpp"
 
 namespace gantry::config {
@@ -24,6 +25,16 @@ struct Log {
     std::int64_t max_size = 20 << 20;  // bytes of one file
     int max_file = 5;
     bool operator==(const Log&) const = default;
+};
+
+// When unused images go by themselves; off unless one of the two is given.
+struct ImageGc {
+    std::int64_t max_age_ns = 0;                       // since an image was last used; 0: any age
+    std::int64_t max_size = 0;                         // bytes of all images' layers together; 0: any size
+    std::int64_t interval_ns = 3'600'000'000'000;      // between two rounds
+    std::vector<std::string> keep;                     // patterns of names that stay
+    bool enabled() const { return max_age_ns > 0 || max_size > 0; }
+    bool operator==(const ImageGc&) const = default;
 };
 
 // What builds keep, and what they may be allowed.
@@ -49,6 +60,8 @@ struct Config {
     int stop_timeout = 10;           // seconds between a stop's signal and SIGKILL
     std::int64_t pids_limit = 4096;  // of a container that names none; -1: no limit
     std::int64_t events_kept = 10'000;
+    ImageGc image_gc;
+    Registries registries;
 };
 
 // Where a file that is not there is a mistake: the one that a user named.

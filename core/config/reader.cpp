@@ -83,6 +83,14 @@ void Reader::number(const Json& json, const std::string& pointer, const char* ke
     *out = found->get<std::int64_t>();
 }
 
+void Reader::flag(const Json& json, const std::string& pointer, const char* key, bool* out) {
+    auto found = json.find(key);
+    if (found == json.end()) return;
+    if (!found->is_boolean())
+        return problem(pointer + "/" + key, "found " + found_in_words(*found) + ", must be true or false");
+    *out = found->get<bool>();
+}
+
 void Reader::texts(const Json& json, const std::string& pointer, const char* key, std::vector<std::string>* out,
                    const std::function<std::string(const std::string&)>& wrong) {
     auto found = json.find(key);

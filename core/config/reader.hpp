@@ -30,6 +30,7 @@ public:
                 std::string* out);
     void number(const Json& json, const std::string& pointer, const char* key, std::int64_t least, std::int64_t most,
                 std::int64_t* out);
+    void flag(const Json& json, const std::string& pointer, const char* key, bool* out);
     // A list of strings, of each of which `wrong` says what is wrong, "" for nothing.
     void texts(const Json& json, const std::string& pointer, const char* key, std::vector<std::string>* out,
                const std::function<std::string(const std::string&)>& wrong);

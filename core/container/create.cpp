@@ -155,6 +155,7 @@ Result<Json> ContainerService::create(const std::string& wanted_name, const Json
     drop_layer.dismiss();
     drop_volumes.dismiss();
     drop_directory.dismiss();
+    with_.images.mark_used(entry->record.image_id);
     publish(*entry, "create");
     return Json{{"Id", entry->record.id}, {"Warnings", warnings}};
 }

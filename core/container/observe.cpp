@@ -8,6 +8,7 @@
 #include "core/base/files.hpp"
 #include "core/base/text.hpp"
 #include "core/container/entry.hpp"
+#include "core/container/mount_points.hpp"
 #include "core/container/network_wishes.hpp"
 
 namespace gantry::container {
@@ -78,29 +79,6 @@ Json blkio_stats(const Json& entries) {
             {"io_queue_recursive", nullptr},       {"io_service_time_recursive", nullptr},
             {"io_wait_time_recursive", nullptr},   {"io_merged_recursive", nullptr},
             {"io_time_recursive", nullptr},        {"sectors_recursive", nullptr}};
-}
-
-// Empty files and directories that are in a container's layer only because the engine mounts its own things over them.
-// Nobody in the container can reach or change them.
-constexpr std::string_view mount_points[] = {"/dev",     "/dev/console",  "/dev/mqueue", "/dev/pts",
-                                             "/dev/shm", "/etc/hostname", "/etc/hosts",  "/etc/resolv.conf",
-                                             "/proc",    "/sys"};
-
-// The engine's mount points taken out, and directories that are listed for nothing but them.
-void hide_mount_points(std::vector<std::pair<std::string, int>>& changes) {
-    std::set<std::string> parents;
-    std::erase_if(changes, [&](const auto& change) {
-        const bool hidden = change.second == 1 && std::find(std::begin(mount_points), std::end(mount_points),
-                                                            change.first) != std::end(mount_points);
-        if (hidden && change.first.find('/', 1) != std::string::npos)
-            parents.insert(change.first.substr(0, change.first.rfind('/')));
-        return hidden;
-    });
-    std::erase_if(changes, [&](const auto& change) {
-        return parents.contains(change.first) && std::none_of(changes.begin(), changes.end(), [&](const auto& other) {
-                   return other.first.starts_with(change.first + "/");
-               });
-    });
 }
 
 }  // namespace
@@ -178,18 +156,23 @@ Result<Json> ContainerService::stats(const std::string& ref) {
     return result;
 }
 
-Result<Json> ContainerService::changes(const std::string& ref) {
-    GANTRY_TRY(EntryPtr entry, find(ref));
-    Container c = entry->snapshot();
+// As the layer driver tells them, the engine's own mount points among them.
+Result<std::vector<Change>> ContainerService::layer_changes(const Container& c) {
     GANTRY_TRY(auto layers, with_.drivers.get(driver::Kind::layer, c.layer_driver));
     GANTRY_TRY(driver::Reply reply,
                layers->call("layer/1", "changes", {{"key", c.layer}}, {}, driver::Deadline::longer));
-    std::vector<std::pair<std::string, int>> found;
+    std::vector<Change> found;
     for (const Json& change : reply.result.value("changes", Json::array())) {
         std::string kind = change.value("kind", "");
         found.emplace_back(change.value("path", ""), kind == "modified" ? 0 : kind == "added" ? 1 : 2);
     }
-    hide_mount_points(found);
+    return found;
+}
+
+Result<Json> ContainerService::changes(const std::string& ref) {
+    GANTRY_TRY(EntryPtr entry, find(ref));
+    GANTRY_TRY(auto found, layer_changes(entry->snapshot()));
+    (void)hide_mount_points(found);
     Json list = Json::array();
     for (const auto& [path, kind] : found) list.push_back({{"Path", path}, {"Kind", kind}});
     return list;

@@ -92,6 +92,7 @@ Result<void> ContainerService::remove_locked(Entry& entry, bool volumes) {
         entry.removed = true;
         entry.waiting.clear();
     }
+    with_.images.mark_used(c.image_id);
     publish(entry, "destroy");
     notify(entry, true);
     return {};

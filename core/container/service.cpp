@@ -156,9 +156,30 @@ void ContainerService::publish(const Entry& entry, std::string_view action, Json
 }
 
 std::string ContainerService::user_of_image(const std::string& image_id) {
-    for (const auto& entry : all())
-        if (entry->record.image_id == image_id) return entry->snapshot().name;
-    return {};
+    std::string user;
+    for (const auto& entry : all()) {
+        if (entry->record.image_id != image_id) continue;
+        const std::string shown = "container " + entry->id().substr(0, 12);
+        std::lock_guard lock(entry->mutex);
+        if (entry->record.active()) return "running " + shown;
+        user = shown;
+    }
+    return user;
+}
+
+std::set<std::string> ContainerService::networks_wanted() {
+    std::set<std::string> wanted;
+    for (const auto& entry : all()) {
+        const Container c = entry->snapshot();
+        wanted.insert(c.network_mode());
+        if (!c.endpoints.is_object()) continue;
+        for (const auto& [name, endpoint] : c.endpoints.items()) {
+            wanted.insert(name);
+            if (endpoint.is_object() && endpoint.contains("NetworkID") && endpoint["NetworkID"].is_string())
+                wanted.insert(endpoint["NetworkID"].get<std::string>());
+        }
+    }
+    return wanted;
 }
 
 std::vector<std::string> ContainerService::layers_in_use() {

@@ -19,9 +19,12 @@
 #include <gantry/json.hpp>
 #include <gantry/result.hpp>
 
+#include "core/archive/tar_writer.hpp"
 #include "core/container/container.hpp"
+#include "core/container/container_root.hpp"
 #include "core/container/create_request.hpp"
 #include "core/container/monitor_client.hpp"
+#include "core/container/rootfs_view.hpp"
 #include "core/container/task.hpp"
 #include "core/container/user_lookup.hpp"
 #include "core/container/view.hpp"
@@ -121,6 +124,26 @@ public:
     Result<Json> top(const std::string& ref, const std::string& ps_arguments);
     Result<Json> stats(const std::string& ref);
     Result<Json> changes(const std::string& ref);
+    // Files as archives, in the container's own view (running or not), by descriptor only. `begin` is called once, when
+    // nothing but the writing itself can fail any more; with ContainerPathStat, or null.
+    using ArchiveStart = std::function<archive::Sink(const Json& stat)>;
+    Result<Json> stat_path(const std::string& ref, const std::string& path);
+    Result<void> read_archive(const std::string& ref, const std::string& path, const ArchiveStart& begin);
+    struct CopyOptions {
+        bool keep_kinds = false;       // noOverwriteDirNonDir
+        bool container_owner = false;  // copyUIDGID: what is copied belongs to the container's user
+    };
+    // Unpacks the archive that `body` gives (plain or compressed) into the directory `path`.
+    Result<void> write_archive(const std::string& ref, const std::string& path, int body, const CopyOptions& wish);
+    // The root file system without what is mounted in it.
+    Result<void> export_root(const std::string& ref, const ArchiveStart& begin);
+    // A new image of what the container changed; gives its id. `query` as in POST /commit.
+    struct CommitWish {
+        std::string repository, tag, comment, author;
+        std::vector<std::string> changes;
+        bool pause = true;
+    };
+    Result<std::string> commit(const std::string& ref, const CommitWish& wish, const Json& config);
     Result<Json> inspect(const std::string& ref, bool size);
     Result<Json> list(bool all, int limit, bool size, const Filters& filters);
 
@@ -145,7 +168,9 @@ public:
     // For other parts: networks connect and disconnect, image removal.
     Result<void> connect_network(const std::string& network, const Json& body);
     Result<void> disconnect_network(const std::string& network, const Json& body);
+    // "container ID" or "running container ID" of one that uses the image, a running one first; "" for none.
     std::string user_of_image(const std::string& image_id);
+    std::set<std::string> networks_wanted();
     std::vector<std::string> layers_in_use();
     struct Counts {
         int total = 0, running = 0, paused = 0, stopped = 0;
@@ -180,6 +205,11 @@ private:
     };
     Result<Sizes> sizes_of(const Container& container);
     Result<std::shared_ptr<Monitor>> monitor_of(Entry& entry);
+    Result<std::vector<std::pair<std::string, int>>> layer_changes(const Container& container);
+    // copy.cpp
+    Result<std::vector<ContainerRoot::Attachment>> open_mounts(const Container& container);
+    Result<ContainerRoot> open_stopped_root(const Container& container, Access access);
+    Result<ContainerRoot> open_root(Entry& entry, Access access, std::unique_lock<std::mutex>& operation);
     // start.cpp
     Result<void> start_locked(const EntryPtr& pointer);
     Result<void> plan_start(StartAttempt& start);

@@ -1,6 +1,7 @@
 // What the routes of the API work with. Filled once by the engine, before the server runs; everything outlives it.
 #pragma once
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,9 @@
 
 namespace gantry::container {
 class ContainerService;
+}
+namespace gantry::image::registry {
+class Service;
 }
 
 namespace gantry::daemon {
@@ -40,13 +44,18 @@ struct Deps {
     std::string root = {}, run = {};
     std::int64_t started_ns = 0;
     container::ContainerService* containers = nullptr;
+    image::registry::Service* registries = nullptr;
     http::Server* server = nullptr;
 
     // What the container side does for other routes. All must be set.
     std::function<ContainerCounts()> container_counts = {};
-    // The name of a container that uses the image, "" for none.
+    // A container that uses the image ("container ID", "running container ID"), "" for none.
     std::function<std::string(const std::string& image_id)> user_of_image = {};
     std::function<std::vector<std::string>()> layers_in_use = {};
+    // Names and ids of networks that a container will be attached to at its next start.
+    std::function<std::set<std::string>()> networks_wanted = {};
+    // What the build cache holds, as BuildCache objects of GET /system/df; {} where nothing is built.
+    std::function<Json()> build_cache_usage = {};
     // Bodies of the API: {"Container", "EndpointConfig"} and {"Container", "Force"}.
     std::function<Result<void>(const std::string& network, const Json& body)> connect_network = {};
     std::function<Result<void>(const std::string& network, const Json& body)> disconnect_network = {};

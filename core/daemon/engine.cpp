@@ -7,7 +7,10 @@
 #include "core/daemon/api/api.hpp"
 #include "core/daemon/api/build.hpp"
 #include "core/daemon/api/containers.hpp"
+#include "core/daemon/image_gc.hpp"
+#include "core/daemon/api/image_registry.hpp"
 #include "core/daemon/lock.hpp"
+#include "core/daemon/registries.hpp"
 
 namespace gantry::daemon {
 namespace {
@@ -94,6 +97,9 @@ Result<void> Engine::open(TraceStart trace) {
     GANTRY_TRY(images_, image::ImageStore::open(paths_.root + "/images", *store_, layers));
     for (const auto& damage : images_->damage())
         log::error("an image is damaged and set aside", {{"id", damage.id}, {"reason", damage.reason}});
+    GANTRY_TRY(registries_, image::registry::Service::open(*images_, paths_.root + "/images", [this] {
+                   return registry_settings(config_.get()->registries);
+               }));
     GANTRY_TRY(volumes_, volume::VolumeService::open(*store_, *registry_, config.defaults.volume));
     network::Settings networks;
     networks.engine = name_;
@@ -136,6 +142,11 @@ Result<void> Engine::open(TraceStart trace) {
     GANTRY_TRY(deps_->id, engine_id(*store_));
     register_system(router_, *deps_);
     register_images(router_, *deps_);
+    register_image_save(router_, *deps_);
+    register_image_prune(router_, *deps_);
+    register_volume_prune(router_, *deps_);
+    register_network_prune(router_, *deps_);
+    register_registries(router_, *deps_);
     register_volumes(router_, *deps_);
     register_networks(router_, *deps_);
     register_drivers(router_, *deps_);
@@ -144,6 +155,9 @@ Result<void> Engine::open(TraceStart trace) {
     register_container_streams(router_, *containers_);
     register_build(router_, *deps_, *builds_, {});
     register_container_logs(router_, *containers_);
+    register_container_files(router_, *containers_);
+    register_container_prune(router_, *deps_);
+    register_disk_usage(router_, *deps_);
     register_exec(router_, *containers_);
     register_missing(router_);
     http::ServerSettings server;
@@ -162,12 +176,14 @@ void Engine::fill_deps(driver::Settings driver_settings) {
     deps_->run = paths_.run;
     deps_->started_ns = wall_clock_ns();
     deps_->containers = containers_.get();
+    deps_->registries = registries_.get();
     auto& containers = *containers_;
     deps_->container_counts = [&containers] {
         auto counts = containers.counts();
         return ContainerCounts{counts.total, counts.running, counts.paused, counts.stopped};
     };
     deps_->user_of_image = [&containers](const std::string& id) { return containers.user_of_image(id); };
+    deps_->networks_wanted = [&containers] { return containers.networks_wanted(); };
     deps_->layers_in_use = [&containers] { return containers.layers_in_use(); };
     deps_->connect_network = [&containers](const std::string& network, const Json& body) {
         return containers.connect_network(network, body);
@@ -197,6 +213,19 @@ void Engine::collect_garbage() {
         log::warn("the files of removed images could not be deleted", {{"reason", freed.error().text}});
 }
 
+// In short steps, so that a policy that is configured while the engine runs is not slept over.
+void Engine::watch_images() {
+    constexpr std::int64_t step_ms = 30'000;
+    std::int64_t last = monotonic_ns();
+    for (;;) {
+        const std::int64_t interval_ms = config_.get()->image_gc.interval_ns / 1'000'000;
+        if (containers_->wait_closing(static_cast<int>(std::min(interval_ms, step_ms)))) return;
+        if ((monotonic_ns() - last) / 1'000'000 < interval_ms) continue;
+        last = monotonic_ns();
+        collect_unused_images(*deps_);
+    }
+}
+
 void Engine::recover() {
     Json settings = launcher_settings(*config_.get(), *registry_, deps_->driver_settings);
     // Without a launcher no container can be started, but images, volumes and networks can be used: so it is tried again.
@@ -223,13 +252,17 @@ void Engine::recover() {
 
 void Engine::run() {
     recovery_ = std::thread([this] { recover(); });
+    (void)containers_->run_beside([this] { watch_images(); });
     server_->run();
     containers_->begin_closing();
     recovery_.join();
     events_->flush();
 }
 
-void Engine::stop() { server_->stop(); }
+void Engine::stop() {
+    registries_->stop();
+    server_->stop();
+}
 
 void Engine::reload(const ConfigSource& source) {
     server_->post([this, source] {

@@ -14,6 +14,7 @@
 #include "core/daemon/paths.hpp"
 #include "core/daemon/reload.hpp"
 #include "core/daemon/resolver_keeper.hpp"
+#include "core/image/registry/service.hpp"
 
 namespace gantry::daemon {
 
@@ -41,6 +42,7 @@ private:
     void put_in_force(const config::Config& config);
     void recover();
     void collect_garbage();
+    void watch_images();
     // POST /gantry/shutdown.
     void shut_down(bool containers);
 
@@ -51,6 +53,7 @@ private:
     std::unique_ptr<store::Store> store_;
     std::unique_ptr<driver::Registry> registry_;
     std::unique_ptr<image::ImageStore> images_;
+    std::unique_ptr<image::registry::Service> registries_;
     std::unique_ptr<volume::VolumeService> volumes_;
     std::unique_ptr<network::NetworkService> networks_;
     std::unique_ptr<EventBus> events_;

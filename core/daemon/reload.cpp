@@ -71,7 +71,9 @@ Reload plan_reload(const Config& running, const Config& wanted) {
     compare.apply("shutdown_timeout", now.shutdown_timeout, wanted.shutdown_timeout);
     compare.apply("stop_timeout", now.stop_timeout, wanted.stop_timeout);
     compare.apply("pids_limit", now.pids_limit, wanted.pids_limit);
+    compare.apply("images.gc", now.image_gc, wanted.image_gc);
     compare.apply("events_kept", now.events_kept, wanted.events_kept);
+    compare.apply("registries", now.registries, wanted.registries);
     compare.apply("build.cache.max_size", now.build.cache_max_size, wanted.build.cache_max_size);
     compare.apply("build.cache.max_age", now.build.cache_max_age, wanted.build.cache_max_age);
     compare.apply("build.entitlements", now.build.entitlements, wanted.build.entitlements);

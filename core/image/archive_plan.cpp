@@ -28,6 +28,20 @@ Result<void> want_strings(const Json& object, const char* key) {
     return {};
 }
 
+// The manifest of the very same image, if it names the very same files.
+void take_manifest(PlannedImage& image, const std::vector<PlannedImage>& described) {
+    for (const PlannedImage& other : described) {
+        if (other.id != image.id || other.layers.size() != image.layers.size()) continue;
+        const bool same = std::equal(
+            image.layers.begin(), image.layers.end(), other.layers.begin(),
+            [](const PlannedLayer& a, const PlannedLayer& b) { return a.file->digest() == b.file->digest(); });
+        if (!same) continue;
+        image.manifest = other.manifest;
+        image.manifest_text = other.manifest_text;
+        return;
+    }
+}
+
 }  // namespace
 
 std::string host_architecture() {
@@ -84,8 +98,23 @@ Result<Json> parse_config(std::string_view text) {
 }
 
 Result<std::vector<PlannedImage>> plan_archive(Spool& spool) {
-    if (spool.find("manifest.json") != nullptr) return plan_docker_archive(spool);
-    if (spool.find("index.json") != nullptr) return plan_oci_layout(spool);
+    const bool has_index = spool.find("index.json") != nullptr;
+    if (spool.find("manifest.json") != nullptr) {
+        GANTRY_TRY(auto images, plan_docker_archive(spool));
+        if (!has_index) return images;
+        GANTRY_TRY(auto described, plan_oci_layout(spool));
+        for (PlannedImage& image : images) take_manifest(image, described);
+        return images;
+    }
+    if (has_index) {
+        GANTRY_TRY(auto images, plan_oci_layout(spool));
+        if (images.empty()) return fail(Code::invalid, "index.json: no image for linux/" + host_architecture());
+        return images;
+    }
+    if (spool.find("repositories") != nullptr)
+        return fail(Code::unsupported,
+                    "the archive is in the form of Docker before 1.10 (\"repositories\" without \"manifest.json\"), which "
+                    "is not supported: save the image anew");
     return fail(Code::invalid, "the archive is no image: it has neither \"manifest.json\" nor \"index.json\"");
 }
 

@@ -19,11 +19,11 @@ struct PlannedImage {
     std::string manifest_text;
 };
 
-// A docker-archive (manifest.json) or an OCI layout (oci-layout, index.json); an archive that is both is read as the
-// first. Of an image for several platforms, this machine's.
+// A docker-archive (manifest.json) or an OCI layout (oci-layout, index.json); of an archive that is both the first says
+// which images there are and the second what their manifests are. Of an image for several platforms, this machine's.
 Result<std::vector<PlannedImage>> plan_archive(Spool& spool);
 
-// The two forms.
+// The two forms. Of a layout there may be no image for this machine.
 Result<std::vector<PlannedImage>> plan_docker_archive(Spool& spool);
 Result<std::vector<PlannedImage>> plan_oci_layout(Spool& spool);
 

@@ -4,6 +4,8 @@
 #include <archive_entry.h>
 #include <unistd.h>
 
+#include <gantry/driver.hpp>
+
 #include "core/base/text.hpp"
 #include "core/base/safe_path.hpp"
 #include "core/image/strict_json.hpp"
@@ -17,11 +19,14 @@ constexpr std::size_t max_name = 1024;
 
 struct Reader {
     static constexpr std::int64_t tar_block = 512;
+    // What one call of libarchive's may read: a member's headers, or the map of a sparse file, which it holds in memory.
+    static constexpr std::int64_t call_limit = 4 << 20;
 
     ByteSource* from;
     std::vector<char> buffer = std::vector<char>(256u << 10);
     std::optional<Error> failed = std::nullopt;
     std::int64_t total = 0;
+    std::int64_t call_begin = 0;  // `total` before the call; -1: a call that only passes over content
     // Some writers end the archive right behind the content of its last member. Docker accepts that, so the rest of the
     // last block is made up; never where content is missing, or where the stream was cut within that rest.
     std::int64_t may_end_at = 0;  // within a block; 0: nowhere
@@ -40,10 +45,24 @@ struct Reader {
             std::fill_n(reader->buffer.begin(), length, '\0');
         }
         reader->total += static_cast<std::int64_t>(length);
+        if (reader->call_begin >= 0 && reader->total - reader->call_begin > call_limit) {
+            reader->failed = fail(Code::exhausted, "the headers of a member of the image archive are longer than " +
+                                                       std::to_string(call_limit) + " bytes");
+            archive_set_error(archive, ENOMEM, "headers too long");
+            return -1;
+        }
         *block = reader->buffer.data();
         return static_cast<la_ssize_t>(length);
     }
 };
+
+// Whether a call has failed. Some warnings are failures: that a header was not understood (libarchive's
+// ARCHIVE_ERRNO_MISC) means that another reader may see another member there. That a name is not UTF-8 is none.
+bool is_failure(struct archive* archive, int status) {
+    constexpr int not_understood = -1;
+    if (status == ARCHIVE_WARN) return archive_errno(archive) == not_understood;
+    return status != ARCHIVE_OK;
+}
 
 Error problem(struct archive* archive, const Reader& reader) {
     if (reader.failed) return *reader.failed;
@@ -64,9 +83,10 @@ Result<void> store_member(struct archive* archive, std::int64_t size, Reader& re
     std::size_t length = 0;
     la_int64_t offset = 0;
     for (;;) {
+        reader.call_begin = reader.total;
         int status = archive_read_data_block(archive, &block, &length, &offset);
         if (status == ARCHIVE_EOF) return {};
-        if (status < ARCHIVE_WARN) return problem(archive, reader);
+        if (is_failure(archive, status)) return problem(archive, reader);
         if (offset != file.size() && length > 0)
             return fail(Code::invalid, "an image archive cannot hold sparse files");
         GANTRY_CHECK(file.write({static_cast<const char*>(block), length}));
@@ -85,11 +105,14 @@ Result<Spool> Spool::read(ByteSource& from, const BlobStore& blobs) {
     if (archive_read_open(archive.get(), &reader, nullptr, Reader::next, nullptr) != ARCHIVE_OK)
         return problem(archive.get(), reader);
     struct archive_entry* entry = nullptr;
-    for (;;) {
+    for (bool first = true;; first = false) {
+        reader.call_begin = -1;
+        if (!first && archive_read_data_skip(archive.get()) < ARCHIVE_WARN) return problem(archive.get(), reader);
+        reader.call_begin = reader.total;
         int status = archive_read_next_header(archive.get(), &entry);
         reader.may_end_at = 0;
         if (status == ARCHIVE_EOF) break;
-        if (status < ARCHIVE_WARN) return problem(archive.get(), reader);
+        if (is_failure(archive.get(), status)) return problem(archive.get(), reader);
         const char* given = archive_entry_pathname(entry);
         if (given == nullptr) return fail(Code::invalid, "the image archive has a member without a readable name");
         auto name = member_name(given);
@@ -118,6 +141,8 @@ Result<Spool> Spool::read(ByteSource& from, const BlobStore& blobs) {
         GANTRY_TRY(BlobWriter file, blobs.writer());
         GANTRY_CHECK(store_member(archive.get(), archive_entry_size(entry), reader, file));
         file.finish();
+        // An archive may have more members than the engine has descriptors.
+        file.close();
         if (name->starts_with("blobs/") && "sha256:" + name->substr(name->rfind('/') + 1) != file.digest())
             return fail(Code::invalid, quote_json(*name) + " has the digest \"" + file.digest() + "\"");
         spool.links_.erase(*name);
@@ -143,6 +168,8 @@ Result<std::string> Spool::text(const std::string& name) {
     if (file == nullptr) return fail(Code::invalid, "the image archive has no " + quote_json(name));
     if (static_cast<std::size_t>(file->size()) > max_document_bytes)
         return fail(Code::invalid, quote_json(name) + " is larger than 4 MiB");
+    GANTRY_CHECK(file->reopen());
+    ScopeGuard closed([&] { file->close(); });
     std::string text(static_cast<std::size_t>(file->size()), '\0');
     for (std::size_t filled = 0; filled < text.size();) {
         ssize_t n = ::pread(file->fd(), text.data() + filled, text.size() - filled, static_cast<off_t>(filled));

@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <gantry/driver.hpp>
+
 #include "core/base/failpoint.hpp"
 #include "core/base/files.hpp"
 #include "core/base/ids.hpp"
@@ -41,6 +43,12 @@ const std::string& BlobWriter::finish() {
     return digest_;
 }
 
+Result<void> BlobWriter::reopen() {
+    if (fd_) return {};
+    GANTRY_TRY(fd_, open_file(path_, O_RDWR | O_NOFOLLOW));
+    return {};
+}
+
 Result<BlobStore> BlobStore::open(const std::string& root) {
     GANTRY_CHECK(make_directories(root + "/blobs/sha256"));
     GANTRY_CHECK(remove_tree(root + "/tmp"));
@@ -60,15 +68,28 @@ std::string BlobStore::path_of(const std::string& digest) const {
 }
 
 Result<void> BlobStore::adopt(BlobWriter& file) const {
-    const std::string path = path_of(file.finish());
+    const std::string digest = file.finish();
+    if (has(digest)) return {};
+    const bool closed = file.fd() < 0;
+    GANTRY_CHECK(file.reopen());
+    ScopeGuard as_before([&] {
+        if (closed) file.close();
+    });
+    return adopt_file(file.path(), file.fd(), digest);
+}
+
+Result<void> BlobStore::adopt_file(const std::string& from, int fd, const std::string& digest) const {
+    if (!valid_digest(digest)) return fail(Code::invalid, "\"" + digest + "\" is not a sha256 digest");
+    const std::string path = path_of(digest);
     if (path_exists(path)) return {};
     const std::string parent = path.substr(0, path.rfind('/'));
     const bool fresh = !path_exists(parent);
     GANTRY_CHECK(make_directories(parent));
     GANTRY_FAILPOINT("image.blob.written");
-    if (::fsync(file.fd()) != 0) return fail_errno("fsync \"" + file.path() + "\"");
+    if (::fsync(fd) != 0) return fail_errno("fsync \"" + from + "\"");
     // A link, not a rename: the file goes on under its first name until its writer is done with it.
-    if (::link(file.path().c_str(), path.c_str()) != 0 && errno != EEXIST) return fail_errno("link \"" + path + "\"");
+    if (::link(from.c_str(), path.c_str()) != 0 && errno != EEXIST && !path_exists(path))
+        return fail_errno("link \"" + path + "\"");
     GANTRY_CHECK(sync_directory(parent));
     return fresh ? sync_directory(root_ + "/blobs/sha256") : Result<void>();
 }

@@ -20,10 +20,14 @@ public:
     Result<void> write(std::string_view bytes);
     // Ends the hashing; the file stays until the object goes. Gives the digest.
     const std::string& finish();
+    // Gives the descriptor back; the file and its digest stay. For writers of which many live at a time.
+    void close() { fd_.reset(); }
+    // Opens it again where it was closed.
+    Result<void> reopen();
     const std::string& path() const { return path_; }
     const std::string& digest() const { return digest_; }
     std::int64_t size() const { return size_; }
-    int fd() const { return fd_.get(); }
+    int fd() const { return fd_.get(); }  // -1 while closed
 
 private:
     friend class BlobStore;
@@ -41,6 +45,8 @@ public:
     Result<BlobWriter> writer() const;
     // The finished file becomes a blob, on disk when it returns. Present already is success.
     Result<void> adopt(BlobWriter& file) const;
+    // The same for a file elsewhere on this file system, open as `fd`, whose bytes have this digest.
+    Result<void> adopt_file(const std::string& path, int fd, const std::string& digest) const;
     bool has(const std::string& digest) const;
     Result<void> put(const std::string& digest, std::string_view bytes) const;
     Result<UniqueFd> open_blob(const std::string& digest) const;

@@ -70,13 +70,14 @@ Result<std::vector<std::pair<std::string, std::string>>> pairs_of(std::string_vi
     if (words->empty()) return bad(instruction, "needs NAME=VALUE");
     if (words->front().find('=') == std::string::npos) {
         std::size_t blank = text.find_first_of(" \t");
-        if (blank == std::string_view::npos) return bad(instruction, "\"" + words->front() + "\" has no value");
+        if (blank == std::string_view::npos) return bad(instruction, quote_json(words->front()) + " has no value");
         pairs.emplace_back(text.substr(0, blank), trim(text.substr(blank)));
         return pairs;
     }
     for (const std::string& word : *words) {
         std::size_t equals = word.find('=');
-        if (equals == std::string::npos || equals == 0) return bad(instruction, "\"" + word + "\" is not NAME=VALUE");
+        if (equals == std::string::npos || equals == 0)
+            return bad(instruction, quote_json(word) + " is not NAME=VALUE");
         pairs.emplace_back(word.substr(0, equals), word.substr(equals + 1));
     }
     return pairs;
@@ -111,11 +112,12 @@ Result<void> expose(Json& config, std::string_view text) {
         std::size_t slash = word.find('/');
         std::string protocol = slash == std::string::npos ? "tcp" : to_lower(word.substr(slash + 1));
         if (protocol != "tcp" && protocol != "udp" && protocol != "sctp")
-            return bad("EXPOSE", "\"" + word + "\" has the protocol \"" + protocol + "\"; allowed are tcp, udp, sctp");
+            return bad("EXPOSE",
+                       quote_json(word) + " has the protocol " + quote_json(protocol) + "; allowed are tcp, udp, sctp");
         auto range = split(std::string_view(word).substr(0, slash), '-');
         auto first = parse_int(range.front()), last = parse_int(range.back());
         if (range.size() > 2 || !first || !last || *first < 1 || *last > 65535 || *first > *last)
-            return bad("EXPOSE", "\"" + word + "\" is not a port");
+            return bad("EXPOSE", quote_json(word) + " is not a port");
         for (std::int64_t port = *first; port <= *last; ++port)
             object_at(config, "ExposedPorts")[std::to_string(port) + "/" + protocol] = Json::object();
     }
@@ -133,12 +135,12 @@ Result<void> healthcheck(Json& config, std::string_view text) {
         std::string_view flag = text.substr(0, blank);
         text = trim(text.substr(blank));
         std::size_t equals = flag.find('=');
-        if (equals == std::string_view::npos) return bad("HEALTHCHECK", "\"" + std::string(flag) + "\" has no value");
+        if (equals == std::string_view::npos) return bad("HEALTHCHECK", quote_json(flag) + " has no value");
         std::string_view name = flag.substr(2, equals - 2), value = flag.substr(equals + 1);
         if (name == "retries") {
             auto retries = parse_int(value);
             if (!retries || *retries < 1)
-                return bad("HEALTHCHECK", "\"--retries=" + std::string(value) + "\" is not a positive number");
+                return bad("HEALTHCHECK", quote_json("--retries=" + std::string(value)) + " is not a positive number");
             check["Retries"] = *retries;
             continue;
         }
@@ -147,9 +149,9 @@ Result<void> healthcheck(Json& config, std::string_view text) {
                             : name == "start-period"   ? "StartPeriod"
                             : name == "start-interval" ? "StartInterval"
                                                        : nullptr;
-        if (field == nullptr) return bad("HEALTHCHECK", "unknown option \"" + std::string(flag) + "\"");
+        if (field == nullptr) return bad("HEALTHCHECK", "unknown option " + quote_json(flag));
         auto duration = parse_duration(value);
-        if (!duration || *duration < 0) return bad("HEALTHCHECK", "\"" + std::string(flag) + "\" is not a duration");
+        if (!duration || *duration < 0) return bad("HEALTHCHECK", quote_json(flag) + " is not a duration");
         check[field] = *duration;
     }
     if (to_lower(text.substr(0, 4)) != "cmd " && to_lower(text.substr(0, 4)) != "cmd\t")
@@ -174,6 +176,14 @@ Result<void> apply_change(Json& config, std::string_view line) {
     const std::size_t blank = std::min(line.find_first_of(" \t"), line.size());
     const std::string instruction = to_lower(line.substr(0, blank));
     const std::string_view rest = trim(line.substr(blank));
+    try {
+        (void)Json(line).dump();
+    } catch (const Json::exception&) {
+        return fail(Code::invalid, "a change that is not valid UTF-8");
+    }
+    const bool printable =
+        std::all_of(instruction.begin(), instruction.end(), [](char c) { return c > ' ' && c < 0x7f; });
+    if (!printable) return fail(Code::invalid, quote_json(line.substr(0, blank)) + " is not a valid change command");
     std::string shown(line.substr(0, blank));
     std::transform(shown.begin(), shown.end(), shown.begin(),
                    [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
@@ -219,7 +229,7 @@ Result<void> apply_change(Json& config, std::string_view line) {
         for (int signal = 1; signal < 32 && !known; ++signal)
             known = sigabbrev_np(signal) != nullptr && name == sigabbrev_np(signal);
         if (!known && !name.starts_with("RTMIN") && !name.starts_with("RTMAX"))
-            return bad("STOPSIGNAL", "\"" + std::string(rest) + "\" is not a signal");
+            return bad("STOPSIGNAL", quote_json(rest) + " is not a signal");
         config["StopSignal"] = rest;
     } else if (instruction == "onbuild") {
         auto triggers = member<Strings>(config, "OnBuild");

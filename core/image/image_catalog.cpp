@@ -12,7 +12,15 @@
 namespace gantry::image {
 namespace {
 
+constexpr std::int64_t store_used_after_ns = 600'000'000'000;
+
 Error no_such_image(std::string_view name) { return fail(Code::not_found, "No such image: " + std::string(name)); }
+
+// It could not be told from an image's id. What names an archive brings is the archive's choice.
+Result<void> check_tag(std::string_view tag) {
+    if (!tag.starts_with("sha256:")) return {};
+    return fail(Code::invalid, "refusing to create an ambiguous tag using digest algorithm as name");
+}
 
 Record with_tags(const Record& record, std::vector<std::string> tags) {
     Image image = *record.image;
@@ -150,6 +158,7 @@ Result<std::vector<Record>> Catalog::moved(const std::string& id, const std::str
 }
 
 Result<std::vector<std::string>> Catalog::add(Record record, const std::vector<std::string>& tags) {
+    for (const std::string& tag : tags) GANTRY_CHECK(check_tag(tag));
     std::lock_guard lock(mutex_);
     const std::string id = record.image->id;
     std::map<std::string, Record> changed;
@@ -162,6 +171,7 @@ Result<std::vector<std::string>> Catalog::add(Record record, const std::vector<s
                 image.repo_digests.push_back(digest);
         record.image = std::make_shared<const Image>(std::move(image));
         if (record.manifest.empty()) record.manifest = there->second.manifest;
+        record.used_ns = std::max(record.used_ns, there->second.used_ns);
     }
     for (const std::string& tag : tags) {
         auto owner = by_tag_.find(tag);
@@ -181,10 +191,44 @@ Result<std::vector<std::string>> Catalog::add(Record record, const std::vector<s
     return losers;
 }
 
+void Catalog::mark_used(const std::string& id, std::int64_t now_ns) {
+    std::lock_guard lock(mutex_);
+    auto found = records_.find(id);
+    if (found == records_.end()) return;
+    used_[id] = now_ns;
+    // A transaction for every container would cost more than the figure is worth.
+    if (now_ns - found->second.used_ns < store_used_after_ns) return;
+    Record record = found->second;
+    record.used_ns = now_ns;
+    if (auto written = write({record}); !written)
+        log::warn("when an image was used could not be stored", {{"image", id}, {"reason", written.error().text}});
+}
+
+std::int64_t Catalog::last_used(const std::string& id) const {
+    std::lock_guard lock(mutex_);
+    auto found = records_.find(id);
+    if (found == records_.end()) return 0;
+    const std::int64_t stored = std::max(found->second.used_ns, found->second.image->tagged_ns);
+    auto used = used_.find(id);
+    return used == used_.end() ? stored : std::max(stored, used->second);
+}
+
 Result<void> Catalog::tag(const std::string& id, const std::string& tag) {
+    GANTRY_CHECK(check_tag(tag));
     std::lock_guard lock(mutex_);
     GANTRY_TRY(auto changed, moved(id, tag));
     return write(changed);
+}
+
+Result<void> Catalog::amend(const std::string& id, const std::function<void(Image&, Record&)>& change) {
+    std::lock_guard lock(mutex_);
+    auto found = records_.find(id);
+    if (found == records_.end()) return no_such_image(id);
+    Record record = found->second;
+    Image image = *record.image;
+    change(image, record);
+    record.image = std::make_shared<const Image>(std::move(image));
+    return write({record});
 }
 
 Result<bool> Catalog::untag(const std::string& id, const std::string& tag) {
@@ -207,6 +251,7 @@ Result<void> Catalog::erase(const std::string& id) {
     if (found == records_.end()) return {};
     for (const std::string& tag : found->second.image->tags) by_tag_.erase(tag);
     for (const std::string& digest : found->second.image->repo_digests) by_digest_.erase(digest);
+    used_.erase(id);
     records_.erase(found);
     return {};
 }

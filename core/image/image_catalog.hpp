@@ -26,7 +26,11 @@ public:
     // Adds the image, or adds to the one of that id, and gives it these tags, which other images lose. Gives the
     // ids of images that lost one.
     Result<std::vector<std::string>> add(Record record, const std::vector<std::string>& tags);
+    void mark_used(const std::string& id, std::int64_t now_ns);
+    std::int64_t last_used(const std::string& id) const;
     Result<void> tag(const std::string& id, const std::string& tag);
+    // Changes what an image's record tells beside its tags: `change` gets copies of both. Gone: GANTRY_NOT_FOUND.
+    Result<void> amend(const std::string& id, const std::function<void(Image&, Record&)>& change);
     // Takes the tag off; true when the image has none left.
     Result<bool> untag(const std::string& id, const std::string& tag);
     Result<void> erase(const std::string& id);
@@ -42,6 +46,7 @@ private:
     mutable std::mutex mutex_;  // all below; no driver is called under it
     Records records_;
     std::map<std::string, std::string, std::less<>> by_tag_, by_digest_;
+    std::map<std::string, std::int64_t, std::less<>> used_;  // since this start; the records have it from time to time
     std::vector<store::Damage> damage_;
     std::atomic<std::uint64_t> generation_ = 0;
 };

@@ -1,12 +1,10 @@
-#include <stdlib.h>
-
 #include <gantry/driver.hpp>
 
 #include "core/base/clock.hpp"
 #include "core/base/failpoint.hpp"
-#include "core/base/text.hpp"
 #include "core/image/archive_plan.hpp"
 #include "core/image/changes.hpp"
+#include "core/image/creation_time.hpp"
 #include "core/image/image_store_impl.hpp"
 #include "core/image/references.hpp"
 
@@ -27,14 +25,6 @@ private:
     std::unique_ptr<ByteSource> from_;
     BlobWriter& copy_;
 };
-
-// Now, or what SOURCE_DATE_EPOCH says where builds are to be reproducible.
-std::int64_t creation_time() {
-    if (const char* epoch = ::getenv("SOURCE_DATE_EPOCH"))
-        if (auto seconds = parse_int(epoch); seconds && *seconds > 0 && *seconds < 253'402'300'800)
-            return *seconds * 1'000'000'000;
-    return wall_clock_ns();
-}
 
 }  // namespace
 

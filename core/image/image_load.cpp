@@ -16,6 +16,30 @@ std::string layer_label(const std::string& diff_id) { return std::string(hex_of(
 
 }  // namespace
 
+Result<std::vector<LayerOutput>> ImageStore::Impl::Made::layers(const PlannedImage& image, const Progress& progress) {
+    auto say = [&](std::size_t number, const Json& detail) {
+        progress({{"status", "Loading layer"},
+                  {"progressDetail", detail},
+                  {"id", layer_label(image.layers[number].diff_id)}});
+    };
+    std::vector<LayerInput> inputs;
+    std::vector<Throttle> throttles(image.layers.size());
+    for (const PlannedLayer& planned : image.layers)
+        inputs.push_back({planned.diff_id, [file = planned.file]() -> Result<std::unique_ptr<ByteSource>> {
+                              GANTRY_TRY(UniqueFd fd, open_file(file->path(), O_RDONLY));
+                              return source_of(std::move(fd));
+                          }});
+    LayerSet::Told told;
+    told.moved = [&](std::size_t number, std::int64_t bytes) {
+        if (progress && throttles[number].due()) say(number, {{"current", bytes}});
+    };
+    told.committed = [&](std::size_t number, const LayerOutput& output, std::int64_t bytes) {
+        layer(output.key);
+        if (progress) say(number, {{"current", bytes}, {"total", bytes}});
+    };
+    return LayerSet(impl_.unpacker(), impl_.pins).unpack(inputs, hold_, told);
+}
+
 Result<std::vector<std::string>> ImageStore::load(int fd, const Progress& progress) {
     auto say = [&](const Json& message) {
         if (progress) progress(message);
@@ -26,40 +50,16 @@ Result<std::vector<std::string>> ImageStore::load(int fd, const Progress& progre
     GANTRY_FAILPOINT("image.load.checked");
 
     Impl::Made made(*impl_);
-    LayerUnpacker unpacker = impl_->unpacker();
     std::vector<Record> records;
     for (PlannedImage& planned : plan) {
         Image image;
         Record record;
-        std::string below;
-        for (const PlannedLayer& layer : planned.layers) {
-            const std::string key = chain_id(below, layer.diff_id);
-            made.hold().add(key);
-            GANTRY_TRY(bool present, unpacker.has(key));
-            std::int64_t bytes = 0;
-            if (present) {
-                GANTRY_TRY(bytes, unpacker.usage(key));
-            } else {
-                GANTRY_TRY(UniqueFd file, open_file(layer.file->path(), O_RDONLY));
-                GANTRY_TRY(auto plain, decompressed(source_of(std::move(file))));
-                const std::string label = layer_label(layer.diff_id);
-                Throttle throttle;
-                auto moved = [&](std::int64_t now) {
-                    if (progress && throttle.due())
-                        say({{"status", "Loading layer"}, {"progressDetail", {{"current", now}}}, {"id", label}});
-                };
-                GANTRY_TRY(auto unpacked, unpacker.unpack(*plain, below, layer.diff_id, made.hold(), moved));
-                made.layer(key);
-                bytes = unpacked.usage_bytes;
-                say({{"status", "Loading layer"},
-                     {"progressDetail", {{"current", unpacked.tar_bytes}, {"total", unpacked.tar_bytes}}},
-                     {"id", label}});
-            }
-            image.layers.push_back(key);
-            image.size += bytes;
-            image.layer_sizes.push_back(bytes);
-            record.blobs.push_back({layer.file->digest(), layer.file->size()});
-            below = key;
+        GANTRY_TRY(auto layers, made.layers(planned, progress));
+        for (std::size_t i = 0; i < layers.size(); ++i) {
+            image.layers.push_back(layers[i].key);
+            image.size += layers[i].usage_bytes;
+            image.layer_sizes.push_back(layers[i].usage_bytes);
+            record.blobs.push_back({planned.layers[i].file->digest(), planned.layers[i].file->size()});
         }
         image.id = planned.id;
         image.created_ns = parse_rfc3339(member<std::string>(planned.config, "created")).value_or(0);

@@ -21,6 +21,7 @@ store::Object to_object(const Record& record) {
                  {"size", image.size},
                  {"tagged_ns", image.tagged_ns},
                  {"manifest", record.manifest},
+                 {"used_ns", record.used_ns},
                  {"blobs", std::move(blobs)},
                  {"layer_sizes", image.layer_sizes}}};
 }
@@ -39,6 +40,7 @@ Result<Record> from_object(const store::Object& object, Json config) {
                      .required("size", image.size)
                      .required("tagged_ns", image.tagged_ns)
                      .required("manifest", record.manifest)
+                     .optional("used_ns", record.used_ns)
                      .required("blobs", blobs)
                      .result());
     // They become parts of paths.

@@ -16,6 +16,7 @@ struct Record {
     std::shared_ptr<const Image> image;
     std::string manifest;          // blob digest, "" for none
     std::vector<LayerBlob> blobs;  // one a layer; a digest "" where only the unpacked layer is kept
+    std::int64_t used_ns = 0;      // when it was last used, as far as it was written down
 };
 
 store::Object to_object(const Record& record);

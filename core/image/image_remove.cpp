@@ -8,11 +8,7 @@ namespace {
 
 std::string shown_id(const std::string& id) { return std::string(hex_of(id).substr(0, 12)); }
 
-// `in_use` gives "NAME", or more: "running container NAME".
 bool is_running(const std::string& user) { return user.starts_with("running "); }
-std::string user_text(const std::string& user) {
-    return user.find(' ') == std::string::npos ? "container " + user : user;
-}
 
 }  // namespace
 
@@ -31,7 +27,7 @@ Result<Deleted> ImageStore::remove(std::string_view name_or_id, bool force, bool
         const bool last = image->tags.size() == 1;
         if (last && !user.empty() && !force)
             return fail(Code::conflict, "conflict: unable to remove repository reference \"" + std::string(name_or_id) +
-                                            "\" (must force) - " + user_text(user) + " is using its referenced image " +
+                                            "\" (must force) - " + user + " is using its referenced image " +
                                             shown_id(id));
         GANTRY_TRY(bool bare, impl_->catalog.untag(id, tag));
         deleted.untagged.push_back(tag);
@@ -40,7 +36,7 @@ Result<Deleted> ImageStore::remove(std::string_view name_or_id, bool force, bool
         if (!user.empty() && (is_running(user) || !force))
             return fail(Code::conflict, "conflict: unable to delete " + shown_id(id) +
                                             (is_running(user) ? " (cannot be forced)" : " (must be forced)") +
-                                            " - image is being used by " + user_text(user));
+                                            " - image is being used by " + user);
         if (image->tags.size() > 1 && !force)
             return fail(Code::conflict, "conflict: unable to delete " + shown_id(id) +
                                             " (must be forced) - image is referenced in multiple repositories");

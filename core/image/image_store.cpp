@@ -48,6 +48,14 @@ Result<void> ImageStore::Impl::Made::blob(const std::string& digest, std::string
     return {};
 }
 
+Result<void> ImageStore::Impl::Made::file(const std::string& path, int fd, const std::string& digest) {
+    hold_.add(digest);
+    const bool fresh = !impl_.blobs.has(digest);
+    GANTRY_CHECK(impl_.blobs.adopt_file(path, fd, digest));
+    if (fresh) blobs_.push_back(digest);
+    return {};
+}
+
 ImageStore::ImageStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 ImageStore::~ImageStore() = default;
 
@@ -77,6 +85,10 @@ Result<void> ImageStore::tag(std::string_view source, std::string_view target) {
     GANTRY_TRY(auto image, find(source));
     return impl_->catalog.tag(image->id, tag_key(reference));
 }
+
+void ImageStore::mark_used(const std::string& id) { impl_->catalog.mark_used(id, wall_clock_ns()); }
+
+std::int64_t ImageStore::last_used(const std::string& id) const { return impl_->catalog.last_used(id); }
 
 bool ImageStore::has_leftovers() const { return impl_->leftovers; }
 

@@ -10,6 +10,7 @@
 #include <gantry/json.hpp>
 #include <gantry/result.hpp>
 
+#include "core/archive/tar_writer.hpp"
 #include "core/driver/driver.hpp"
 #include "core/image/byte_source.hpp"
 #include "core/store/store.hpp"
@@ -46,6 +47,14 @@ using Progress = std::function<void(const Json&)>;
 struct Deleted {
     std::vector<std::string> untagged;  // "name:tag"
     std::vector<std::string> deleted;   // "sha256:..."
+};
+
+// A new image on top of one that is here.
+struct CommitRequest {
+    std::string base;       // id of the image
+    Json config;            // the new image's "config"
+    std::string reference;  // "": no name
+    std::string author, comment, created_by;
 };
 
 // Keeps layers from being collected as garbage while no record names them yet. Thread-safe.
@@ -86,14 +95,28 @@ public:
     // ONBUILD, HEALTHCHECK). Gives the id.
     Result<std::string> import(int fd, std::string_view reference, const std::vector<std::string>& changes,
                                std::string_view message, const Json& base_config, const Progress& progress);
+    // Writes images as one tar that is an OCI layout and a docker-archive at once; the same images give the same bytes.
+    // `names`: "name:tag", "name" (all tags of that repository), ids, digests. Layers whose blob is kept go out byte for
+    // byte, the others as plain tar. `platforms` ({"os","architecture","variant"}): the image must be for one of them;
+    // empty: any. `begin` is called once, when all has been looked up and checked, and gives where the bytes go.
+    Result<void> save(const std::vector<std::string>& names, const std::vector<Json>& platforms,
+                      const std::function<archive::Sink()>& begin);
+    // `layer` (a tar stream in OCI form, plain; nullptr: none) becomes the top layer of a new image. Gives its id.
+    Result<std::string> commit(ByteSource* layer, const CommitRequest& request);
     // By "name[:tag]", "name@digest", id or unambiguous id prefix. Not found in Docker's words:
     // "No such image: name:tag".
     Result<std::shared_ptr<const Image>> find(std::string_view name_or_id);
     std::vector<std::shared_ptr<const Image>> list();
     Result<void> tag(std::string_view source, std::string_view target);
-    // `in_use(id)` gives the name of a container that uses the image, "" for none. force as Docker's -f.
+    // `in_use(id)` gives what uses the image ("container ID", "running container ID"), "" for nothing. force as Docker's
+    // -f. By a digest reference: as by id, but other names keep the image.
     Result<Deleted> remove(std::string_view name_or_id, bool force, bool prune,
                            const std::function<std::string(const std::string& id)>& in_use);
+    // The image is being used, now: by a container that was made of it or has gone, or by a build. Of the last ten
+    // minutes before a crash that may be forgotten.
+    void mark_used(const std::string& id);
+    // When that was, or when it came here; 0 for an unknown id.
+    std::int64_t last_used(const std::string& id) const;
     std::vector<store::Damage> damage();
     // Deletes blobs and layers that no image and no key of `used_layers` needs. Gives the bytes freed. One at a time:
     // others wait.
@@ -111,8 +134,11 @@ public:
     // as a container is gone.
     bool has_leftovers() const;
 
-private:
+    // What core/image's own parts in other files work on (image_store_impl.hpp).
     struct Impl;
+    Impl& parts() { return *impl_; }
+
+private:
     explicit ImageStore(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;
 };

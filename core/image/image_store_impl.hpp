@@ -3,10 +3,12 @@
 #include "core/image/blob_store.hpp"
 #include "core/image/image_catalog.hpp"
 #include "core/image/image_store.hpp"
-#include "core/image/layer_unpacker.hpp"
+#include "core/image/layer_set.hpp"
 #include "core/image/pins.hpp"
 
 namespace gantry::image {
+
+struct PlannedImage;
 
 struct ImageStore::Impl {
     store::Store& store;
@@ -34,6 +36,10 @@ struct ImageStore::Impl {
         // Links a file, or bytes, as a blob.
         Result<void> blob(BlobWriter& file);
         Result<void> blob(const std::string& digest, std::string_view bytes);
+        // A file elsewhere, as BlobStore::adopt_file.
+        Result<void> file(const std::string& path, int fd, const std::string& digest);
+        // Unpacks the layers of an image from the files of its archive.
+        Result<std::vector<LayerOutput>> layers(const PlannedImage& image, const Progress& progress);
         void keep() { kept_ = true; }
 
     private:

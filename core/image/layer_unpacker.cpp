@@ -20,8 +20,8 @@ constexpr std::string_view table = "layer/1";
 // digest is of the whole stream.
 class Pump {
 public:
-    Pump(ByteSource& from, UniqueFd to, const std::function<void(std::int64_t)>& moved)
-        : from_(from), to_(std::move(to)), moved_(moved), thread_([this] { run(); }) {}
+    Pump(ByteSource& from, UniqueFd to, const std::function<void(std::int64_t)>& moved, const std::atomic<bool>* stop)
+        : from_(from), to_(std::move(to)), moved_(moved), stop_(stop), thread_([this] { run(); }) {}
     Pump(const Pump&) = delete;
     Pump& operator=(const Pump&) = delete;
     ~Pump() {
@@ -46,6 +46,10 @@ private:
         Sha256 hash;
         std::vector<char> buffer(256u << 10);
         while (!abandon_) {
+            if (stop_ != nullptr && *stop_) {
+                failed_ = fail(Code::cancelled, "unpacking was given up");
+                break;
+            }
             auto n = from_.read(buffer.data(), buffer.size());
             if (!n) {
                 failed_ = std::move(n).error();
@@ -73,6 +77,7 @@ private:
     ByteSource& from_;
     UniqueFd to_;
     const std::function<void(std::int64_t)>& moved_;
+    const std::atomic<bool>* stop_;
     std::atomic<bool> abandon_ = false;
     std::optional<Error> failed_;
     std::string digest_;
@@ -82,21 +87,24 @@ private:
 
 }  // namespace
 
-Result<LayerUnpacker::Unpacked> LayerUnpacker::unpack(ByteSource& from, const std::string& parent,
-                                                      const std::string& expected, Pins::Hold& hold,
-                                                      const std::function<void(std::int64_t)>& moved) {
-    const std::string key = std::string(unpack_prefix) + new_id();
-    hold.add(key);
-    GANTRY_CHECK(layers_.call(table, "prepare", Json{{"key", key}, {"parent", parent}, {"labels", Json::object()}}));
-    ScopeGuard undo([&] { (void)layers_.call(table, "remove", Json{{"key", key}}); });
+Result<LayerUnpacker::Working> LayerUnpacker::apply(ByteSource& from, const std::string& parent,
+                                                    const std::string& expected, Pins::Hold& hold,
+                                                    const std::function<void(std::int64_t)>& moved,
+                                                    const std::atomic<bool>* stop) {
+    Working working{std::string(unpack_prefix) + new_id(), parent, "", 0};
+    hold.add(working.key);
+    GANTRY_CHECK(
+        layers_.call(table, "prepare", Json{{"key", working.key}, {"parent", parent}, {"labels", Json::object()}}));
+    ScopeGuard undo([&] { discard(working); });
     GANTRY_FAILPOINT("image.layer.prepared");
 
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno("make a pipe");
     UniqueFd out(ends[0]), in(ends[1]);
     (void)::fcntl(out.get(), F_SETPIPE_SZ, 1 << 20);  // fewer switches between the two threads; a wish
-    Pump pump(from, std::move(in), moved);
-    auto applied = layers_.call(table, "apply", Json{{"key", key}}, {{"tar", out.get()}}, driver::Deadline::longer);
+    Pump pump(from, std::move(in), moved, stop);
+    auto applied =
+        layers_.call(table, "apply", Json{{"key", working.key}}, {{"tar", out.get()}}, driver::Deadline::longer);
     if (!applied) pump.abandon();
     out.reset();
     auto digest = pump.finish();
@@ -105,14 +113,40 @@ Result<LayerUnpacker::Unpacked> LayerUnpacker::unpack(ByteSource& from, const st
     if (!expected.empty() && *digest != expected)
         return fail(Code::invalid, "a layer's content has the digest \"" + *digest + "\", not \"" + expected + "\"");
     GANTRY_FAILPOINT("image.layer.applied");
-
-    Unpacked unpacked{chain_id(parent, *digest), *digest, pump.bytes(), 0};
-    hold.add(unpacked.key);
-    GANTRY_CHECK(layers_.call(table, "commit", Json{{"key", key}, {"name", unpacked.key}}));
+    working.diff_id = *digest;
+    working.tar_bytes = pump.bytes();
     undo.dismiss();
+    return working;
+}
+
+Result<LayerUnpacker::Unpacked> LayerUnpacker::commit(const Working& working, const std::string& parent,
+                                                      Pins::Hold& hold) {
+    Unpacked unpacked{chain_id(parent, working.diff_id), working.diff_id, working.tar_bytes, 0};
+    hold.add(unpacked.key);
+    Json request{{"key", working.key}, {"name", unpacked.key}};
+    if (parent != working.parent) request["parent"] = parent;
+    // Longer than other calls: all of the layer goes to the disk.
+    GANTRY_CHECK(layers_.call(table, "commit", std::move(request), {}, driver::Deadline::longer));
     GANTRY_FAILPOINT("image.layer.committed");
     GANTRY_TRY(unpacked.usage_bytes, usage(unpacked.key));
     return unpacked;
+}
+
+Result<LayerUnpacker::Unpacked> LayerUnpacker::unpack(ByteSource& from, const std::string& parent,
+                                                      const std::string& expected, Pins::Hold& hold,
+                                                      const std::function<void(std::int64_t)>& moved) {
+    GANTRY_TRY(Working working, apply(from, parent, expected, hold, moved));
+    ScopeGuard undo([&] { discard(working); });
+    GANTRY_TRY(Unpacked unpacked, commit(working, parent, hold));
+    undo.dismiss();
+    return unpacked;
+}
+
+void LayerUnpacker::discard(const Working& working) { (void)layers_.call(table, "remove", Json{{"key", working.key}}); }
+
+bool LayerUnpacker::can_rebase() const {
+    const auto abilities = member<std::vector<std::string>>(layers_.description(), "abilities");
+    return std::find(abilities.begin(), abilities.end(), "rebase") != abilities.end();
 }
 
 Result<bool> LayerUnpacker::has(const std::string& key) {

@@ -1,5 +1,6 @@
 // A stream of a layer's tar, through the layer driver, into a committed layer whose content is known by digest.
 #pragma once
+#include <atomic>
 #include <functional>
 #include <string>
 
@@ -26,6 +27,21 @@ public:
     // and the new layer's are pinned by `hold`. Failed: nothing is left.
     Result<Unpacked> unpack(ByteSource& from, const std::string& parent, const std::string& expected, Pins::Hold& hold,
                             const std::function<void(std::int64_t)>& moved);
+
+    // The two halves of unpack(). Between them the layer has the working key, which is the caller's to commit or to
+    // discard; apply() that failed has left nothing. `stop`, borrowed, may be set by another thread: then it fails soon.
+    struct Working {
+        std::string key, parent, diff_id;
+        std::int64_t tar_bytes = 0;
+    };
+    Result<Working> apply(ByteSource& from, const std::string& parent, const std::string& expected, Pins::Hold& hold,
+                          const std::function<void(std::int64_t)>& moved, const std::atomic<bool>* stop = nullptr);
+    // Commits under the chain id over `parent`, which may differ from the one it was unpacked over only where
+    // can_rebase() and that was "". Failed: the working layer is still there.
+    Result<Unpacked> commit(const Working& working, const std::string& parent, Pins::Hold& hold);
+    void discard(const Working& working);
+    // The driver can put a layer on its parent when it is committed (ability "rebase", abi/layer.h).
+    bool can_rebase() const;
 
     // True for a committed layer.
     Result<bool> has(const std::string& key);

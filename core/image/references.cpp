@@ -73,7 +73,11 @@ bool is_registry(std::string_view first) {
 std::string familiar(std::string_view name) {
     for (std::string_view registry : {"docker.io/", "index.docker.io/"}) {
         if (!name.starts_with(registry)) continue;
-        name.remove_prefix(registry.size());
+        const std::string_view path = name.substr(registry.size());
+        // What would be taken for a registry's name by itself keeps the true one before it.
+        if (std::size_t slash = path.find('/'); slash != std::string_view::npos && is_registry(path.substr(0, slash)))
+            return "docker.io/" + std::string(path);
+        name = path;
         if (name.starts_with("library/") && name.find('/', 8) == std::string_view::npos) name.remove_prefix(8);
         return std::string(name);
     }
@@ -94,6 +98,12 @@ std::string tag_key(const Reference& reference) {
     return reference.name + ":" + (reference.tag.empty() ? "latest" : reference.tag);
 }
 
+std::string qualified_name(std::string_view name) {
+    const std::size_t slash = name.find('/');
+    if (slash != std::string_view::npos && is_registry(name.substr(0, slash))) return std::string(name);
+    return (slash == std::string_view::npos ? "docker.io/library/" : "docker.io/") + std::string(name);
+}
+
 Result<Reference> parse_reference(std::string_view text) {
     if (text.empty())
         return fail(Code::invalid, "invalid reference format: repository name must have at least one component");
@@ -102,7 +112,7 @@ Result<Reference> parse_reference(std::string_view text) {
     if (std::size_t at = rest.find('@'); at != std::string_view::npos) {
         reference.digest = rest.substr(at + 1);
         rest = rest.substr(0, at);
-        if (!valid_digest(reference.digest)) return bad("\"" + reference.digest + "\" is not a sha256 digest");
+        if (!valid_digest(reference.digest)) return bad(quote_json(reference.digest) + " is not a sha256 digest");
     }
     // A colon before the last slash belongs to the registry's port.
     std::size_t slash = rest.rfind('/');

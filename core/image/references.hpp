@@ -6,5 +6,7 @@ namespace gantry::image {
 
 // The key tags are kept under: "name:tag".
 std::string tag_key(const Reference& reference);
+// The name with its registry, as other engines write it: "busybox" -> "docker.io/library/busybox".
+std::string qualified_name(std::string_view name);
 
 }  // namespace gantry::image

@@ -41,7 +41,7 @@ Result<Json> parse_document(std::string_view text, std::string_view what) {
             if (levels.empty()) break;
             const std::string counted = levels.back().data ? last_name : to_lower(last_name);
             if (!levels.back().names.insert(counted).second && problem.empty())
-                problem = "has \"" + last_name + "\" twice";
+                problem = "has " + quote_json(last_name) + " twice";
             break;
         }
         default: last_name.clear(); break;

@@ -36,6 +36,41 @@ inline std::string tar_of(const std::string& path, const std::string& content) {
     return tar + std::string(1024, '\0');
 }
 
+// What "rebase" promises: a layer that was unpacked before its parent was there is what it would be had it come after.
+inline void run_layer_rebase_suite(Subject& driver, Findings& findings, const std::string& name) {
+    const std::string base = name + "-below", upper = name + "-above", working[] = {name + "-w0", name + "-w1"};
+    auto on = [&](const char* operation, const Json& request, int tar = -1) {
+        std::vector<std::pair<std::string, int>> fds;
+        if (tar >= 0) fds.emplace_back("tar", tar);
+        return driver.call(GANTRY_LAYER, operation, request, fds);
+    };
+    const std::string tars[] = {tar_of("kept/one", "1\n"), tar_of("kept/two", "2\n")};
+    for (int i = 0; i < 2; ++i) {
+        findings.expect_ok(on("prepare", {{"key", working[i]}, {"parent", ""}, {"labels", Json::object()}}),
+                           "prepare without a parent");
+        int ends[2] = {-1, -1};
+        if (::pipe2(ends, O_CLOEXEC) != 0) return;
+        UniqueFd out(ends[0]), in(ends[1]);
+        [[maybe_unused]] ssize_t written = ::write(in.get(), tars[i].data(), tars[i].size());
+        in.reset();
+        const Outcome applied = on("apply", {{"key", working[i]}}, out.get());
+        if (applied.status != GANTRY_UNSUPPORTED) findings.expect_ok(applied, "apply to a layer without a parent");
+    }
+    const Json request{{"key", working[1]}, {"name", upper}, {"parent", base}};
+    findings.expect(!on("commit", request).ok(), "commit on a parent that is not committed is refused");
+    findings.expect_ok(on("commit", {{"key", working[0]}, {"name", base}}), "commit of the lower layer");
+    findings.expect_ok(on("commit", request), "commit names the parent");
+    findings.expect_ok(on("commit", request), "such a commit may be repeated");
+    findings.expect_text(on("stat", {{"key", upper}}), "parent", base, "stat names the parent that commit gave");
+    findings.expect_status(on("remove", {{"key", base}}), GANTRY_CONFLICT, "the parent cannot be removed first");
+    findings.expect_ok(on("prepare", {{"key", working[0]}, {"parent", upper}, {"labels", Json::object()}}),
+                       "a layer that was put on its parent can be a parent");
+    findings.expect_status(on("commit", {{"key", working[0]}, {"name", name + "-no"}, {"parent", base}}),
+                           GANTRY_CONFLICT, "a layer with a parent keeps it");
+    for (const std::string& key : {working[0], upper, base})
+        findings.expect_ok(on("remove", {{"key", key}}), "remove takes the layer away");
+}
+
 inline void run_layer_suite(Subject& driver, Findings& findings, const std::string& name) {
     const std::string active = name + "-active", base = name + "-base", child = name + "-child";
     auto on = [&](const char* operation, const Json& request, int tar = -1) {

@@ -4,6 +4,8 @@
 
 #include <filesystem>
 
+#include <gantry/driver.hpp>
+
 #include "core/base/text.hpp"
 #include "core/driver/registry.hpp"
 #include "sdk/testing/fake_host.hpp"
@@ -48,6 +50,11 @@ struct Scratch {
         std::filesystem::remove_all(path, ignored);
     }
 };
+
+bool has_ability(const driver::Driver& driver, std::string_view ability) {
+    const auto abilities = member<std::vector<std::string>>(driver.description(), "abilities");
+    return std::find(abilities.begin(), abilities.end(), ability) != abilities.end();
+}
 
 void run(Kind kind, Subject& subject, Findings& findings) {
     const std::string name = "conf" + std::to_string(::getpid());
@@ -95,6 +102,8 @@ void conformance_of(Kind kind) {
             ThroughTheEngine subject(*opened);
             Findings findings;
             run(kind, subject, findings);
+            if (kind == Kind::layer && has_ability(**opened, "rebase"))
+                gantry::testing::run_layer_rebase_suite(subject, findings, "conf" + std::to_string(::getpid()));
             report(found.file, findings);
         }
     }

@@ -7,19 +7,20 @@ from sources import files, finish, text, without_comments
 # The parts of core that a part of core may include, besides itself.
 LEAVES = {
     "base": set(),
+    "archive": {"base"},
     "config": {"base", "driver"},
     "store": {"base"},
     "driver": {"base"},
-    "image": {"base", "store", "driver"},
+    "image": {"base", "archive", "store", "driver"},
     "volume": {"base", "store", "driver"},
     "network": {"base", "store", "driver"},
-    "container": {"base", "store", "driver", "image", "volume", "network", "config", "monitor"},
+    "container": {"base", "archive", "store", "driver", "image", "volume", "network", "config", "monitor"},
     "build": {"base", "store", "driver", "image", "volume", "network", "config", "container"},
     "compose": {"base", "config"},
     "monitor": {"base", "driver"},
     "driverhost": {"base", "driver"},
     "resolver": {"base"},
-    "cli": {"base", "build"},
+    "cli": {"archive", "base", "build"},
 }
 # core/container's side of the conversation with the monitors may use the formats of core/monitor (frames, log files), no more;
 # the client knows what a .dockerignore says, and nothing else of builds.

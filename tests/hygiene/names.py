@@ -6,7 +6,8 @@ from sources import files, finish, text, without_comments
 
 ALLOWED = ("core/config/",)
 # The default registry of short names has to be known in one place of the engine and in one of the client, and their tests.
-REFERENCES = ("core/image/references.cpp", "tests/unit/core/image/references_test.cpp", "core/cli/registry_host.cpp",
+REFERENCES = ("core/image/references.cpp", "core/image/registry/names.cpp", "tests/unit/core/image/registry/names_test.cpp",
+              "tests/unit/core/image/references_test.cpp", "core/cli/registry_host.cpp",
               "tests/unit/core/cli/registry_host_test.cpp")
 # Words of the Engine API that happen to be names of drivers: network modes and the networks that every engine
 # has. "local" and "none" are words of their own too (scope, log driver).

@@ -70,6 +70,10 @@ Result<ImageConfig> ImageConfig::of_base(const Json& document) {
     // A field that is null is one that is not there.
     for (const auto& [field, shape] : config_fields())
         if (auto at = json["config"].find(field); at != json["config"].end() && at->is_null()) json["config"].erase(at);
+    image.env_ = texts_of(json, "Env");
+    json["config"].erase("Env");
+    for (std::size_t i = 0; i < image.env_.size(); ++i)
+        image.env_places_.try_emplace(image.env_[i].substr(0, image.env_[i].find('=')), i);
     return image;
 }
 
@@ -103,9 +107,15 @@ Platform ImageConfig::platform() const {
     return Platform{text("os"), text("architecture"), text("variant")};
 }
 
+Json ImageConfig::document() const {
+    Json document = document_;
+    if (!env_.empty()) document["config"]["Env"] = env_;
+    return document;
+}
+
 std::vector<std::pair<std::string, std::string>> ImageConfig::environment() const {
     std::vector<std::pair<std::string, std::string>> pairs;
-    for (const std::string& entry : texts_of(document_, "Env")) {
+    for (const std::string& entry : env_) {
         std::size_t equals = entry.find('=');
         pairs.emplace_back(entry.substr(0, equals), equals == std::string::npos ? "" : entry.substr(equals + 1));
     }
@@ -135,15 +145,9 @@ void ImageConfig::set_platform(const Platform& platform) {
 }
 
 void ImageConfig::set_environment(const std::string& name, const std::string& value) {
-    Json& list = config()["Env"];
-    if (!list.is_array()) list = Json::array();
-    for (Json& entry : list) {
-        const auto& text = entry.get_ref<const std::string&>();
-        if (text.substr(0, text.find('=')) != name) continue;
-        entry = name + "=" + value;
-        return;
-    }
-    list.push_back(name + "=" + value);
+    auto [place, added] = env_places_.try_emplace(name, env_.size());
+    if (added) env_.emplace_back();
+    env_[place->second] = name + "=" + value;
 }
 
 void ImageConfig::set_label(const std::string& name, const std::string& value) { config()["Labels"][name] = value; }

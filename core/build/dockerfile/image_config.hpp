@@ -2,6 +2,7 @@
 #pragma once
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include <gantry/json.hpp>
@@ -22,7 +23,7 @@ public:
     static Result<ImageConfig> of_base(const Json& document);
 
     // The document without "created" and "rootfs".
-    const Json& document() const { return document_; }
+    Json document() const;
     Platform platform() const;
 
     std::vector<std::pair<std::string, std::string>> environment() const;
@@ -50,7 +51,9 @@ private:
     Json& config() { return document_["config"]; }
     Result<void> check() const;
 
-    Json document_;
+    Json document_;                 // without Env
+    std::vector<std::string> env_;  // "NAME=value"
+    std::unordered_map<std::string, std::size_t> env_places_;
 };
 
 // As Docker takes them: "SIGTERM", "term", "15", "SIGRTMIN+3".

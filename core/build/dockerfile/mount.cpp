@@ -178,7 +178,7 @@ Result<MountSpec> parse_mount(const std::vector<std::string>& fields) {
     spec.mount.writable = type->kind == Kind::cache || type->kind == Kind::tmpfs;
     for (const Pair& pair : pairs) {
         if (std::find(type->keys.begin(), type->keys.end(), pair.key) == type->keys.end()) {
-            std::string near = nearest(pair.key, type->keys);
+            std::string near = pair.key.size() < 3 ? "" : nearest(pair.key, type->keys);
             return fail(Code::invalid, "RUN --mount type=" + std::string(type->name) + ": unknown key " +
                                            quote_json(pair.key.substr(0, 60)) +
                                            (near.empty() ? "" : " (did you mean " + near + "?)") + ", allowed are " +

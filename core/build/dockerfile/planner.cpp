@@ -27,7 +27,9 @@ Result<Graph> Planner::plan() {
         if (name.empty() || !is_text(name) || !is_text(value))
             return fail(Code::invalid,
                         "label " + quote_json(name.substr(0, 100)) + ": allowed is a name and a value of UTF-8 text");
-    GANTRY_TRY(ignored_, IgnoreMatcher::parse(options.ignore_lines));
+    auto ignored = IgnoreMatcher::parse(options.ignore_lines);
+    if (!ignored) return std::move(ignored).error().context(".dockerignore");
+    ignored_ = std::move(*ignored);
     // What a "!" brings back cannot be told without the files.
     for (const std::string& line : options.ignore_lines) {
         if (line.starts_with('!')) ignored_.reset();

@@ -63,7 +63,7 @@ Result<Platform> parse_platform(std::string_view text, const Platform& standard)
                 (platform.variant.empty() || is_variant(platform.variant)) &&
                 std::find(known.begin(), known.end(), platform.architecture) != known.end();
     if (!good) {
-        std::string near = nearest(platform.architecture, known);
+        std::string near = platform.architecture.size() < 3 ? "" : nearest(platform.architecture, known);
         return fail(
             Code::invalid,
             "invalid platform: found " + quote_json(text.substr(0, 100)) + ", allowed is os/architecture[/variant]" +

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "core/base/text.hpp"
+
 namespace gantry::daemon {
 namespace {
 
@@ -21,6 +23,12 @@ Error wrong(const std::string& where, const char* expected, const Json& found) {
     return fail(Code::invalid, where + ": expected " + expected + ", found " + words_for(found));
 }
 
+// The name of a member of `where`. Those of a map are the client's: control characters as \u00XX.
+std::string below(const std::string& where, const std::string& name) {
+    const std::string quoted = quote_json(name), shown = quoted.substr(1, quoted.size() - 2);
+    return where.empty() ? shown : where + "." + shown;
+}
+
 bool is_whole(const Json& value) {
     return value.is_number_integer() && (!value.is_number_unsigned() || value.get<std::uint64_t>() <= INT64_MAX);
 }
@@ -36,8 +44,7 @@ Result<void> settle_map(Json& value, const Json& inner, const std::string& where
     if (!value.is_object()) return wrong(where, "an object", value);
     for (auto& [name, member] : value.items())
         // Nothing more is said of {"80/tcp": null} than its name; a label must have a text.
-        if (!member.is_null() || !inner.is_structured())
-            GANTRY_CHECK(settle_types(member, inner, where.empty() ? name : where + "." + name));
+        if (!member.is_null() || !inner.is_structured()) GANTRY_CHECK(settle_types(member, inner, below(where, name)));
     return {};
 }
 
@@ -49,7 +56,7 @@ Result<void> settle_object(Json& value, const Json& shape, const std::string& wh
         if (found->is_null())
             value.erase(found);
         else
-            GANTRY_CHECK(settle_types(*found, inner, where.empty() ? name : where + "." + name));
+            GANTRY_CHECK(settle_types(*found, inner, below(where, name)));
     }
     return {};
 }
@@ -119,6 +126,11 @@ Result<Json> read_body(const http::Request& request, const Json& shape) {
     GANTRY_TRY(Json body, request.json());
     GANTRY_CHECK(settle_types(body, shape));
     return body;
+}
+
+const Json& config_shape() {
+    static const Json shape = Json::parse(config_text);
+    return shape;
 }
 
 const Json& create_shape() {

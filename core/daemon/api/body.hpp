@@ -21,6 +21,7 @@ Result<void> settle_types(Json& value, const Json& shape, const std::string& whe
 Result<Json> read_body(const http::Request& request, const Json& shape);
 
 // Of POST /containers/create, /containers/{id}/update, and so on.
+const Json& config_shape();  // of a container or an image; POST /commit
 const Json& create_shape();
 const Json& update_shape();
 const Json& exec_shape();

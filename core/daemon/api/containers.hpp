@@ -9,6 +9,7 @@ namespace gantry::daemon {
 void register_containers(http::Router& router, container::ContainerService& service);
 void register_container_streams(http::Router& router, container::ContainerService& service);
 void register_container_logs(http::Router& router, container::ContainerService& service);
+void register_container_files(http::Router& router, container::ContainerService& service);
 void register_exec(http::Router& router, container::ContainerService& service);
 
 }  // namespace gantry::daemon

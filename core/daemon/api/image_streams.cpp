@@ -1,6 +1,7 @@
 #include "core/daemon/api/image_streams.hpp"
 
 #include "core/daemon/api/host_facts.hpp"
+#include "core/daemon/api/image_registry.hpp"
 #include "core/daemon/api/json_stream.hpp"
 
 namespace gantry::daemon {
@@ -79,11 +80,9 @@ void load_images(Deps& deps, http::Request request, const Reply& reply) {
 
 void create_image(Deps& deps, http::Request request, const Reply& reply) {
     if (request.query_value("fromSrc").empty()) {
-        const std::string name = request.query_value("fromImage");
-        if (name.empty()) return reply->error(fail(Code::invalid, "neither \"fromImage\" nor \"fromSrc\" is given"));
-        return reply->error(
-            fail(Code::unsupported, "pull of \"" + name.substr(0, 200) +
-                                        "\" is not supported yet: use load, import or \"gantry image bootstrap\""));
+        if (request.query_value("fromImage").empty())
+            return reply->error(fail(Code::invalid, "neither \"fromImage\" nor \"fromSrc\" is given"));
+        return pull_image(deps, request, reply);
     }
     JsonStream stream(reply);
     auto id = import(deps, request, [&](const Json& message) { stream.send(message); });

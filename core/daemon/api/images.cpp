@@ -5,18 +5,23 @@
 #include "core/daemon/api/image_streams.hpp"
 #include "core/daemon/api/parameters.hpp"
 #include "core/image/api.hpp"
+#include "core/image/shared_sizes.hpp"
 
 namespace gantry::daemon {
 namespace {
 
 Result<Json> list(Deps& deps, const http::Request& request) {
-    for (const char* name : {"shared-size", "manifests", "identity"})
+    for (const char* name : {"manifests", "identity"})
         if (request.query_flag(name))
             return fail(Code::unsupported, "\"" + std::string(name) + "\" in a list of images is not supported yet");
     GANTRY_TRY(auto filters, read_filters(request));
     GANTRY_TRY(ImageList images, filter_images(deps.images, filters));
     Json all = Json::array();
     for (const auto& image : images) all.push_back(image::to_summary(*image, -1));
+    if (request.query_flag("shared-size")) {
+        const image::SharedSizes sizes(deps.images.list());
+        for (std::size_t i = 0; i < images.size(); ++i) all[i]["SharedSize"] = sizes.shared(*images[i]);
+    }
     return all;
 }
 

@@ -80,4 +80,20 @@ Result<std::int64_t> read_time(const std::string& text) {
     return fail(Code::invalid, "invalid time \"" + text + "\": unix seconds, RFC 3339 or a duration such as 10m");
 }
 
+Result<std::vector<Json>> read_platforms(const http::Request& request) {
+    std::vector<Json> platforms;
+    for (auto [at, end] = request.query.equal_range("platform"); at != end; ++at) {
+        if (at->second.empty()) continue;
+        Json platform = Json::parse(at->second, nullptr, false);
+        const std::string shown = quote_json(std::string_view(at->second).substr(0, 200));
+        if (!platform.is_object() || platform.empty())
+            return fail(Code::invalid, "invalid platform " + shown + ": {\"os\", \"architecture\", \"variant\"} as JSON");
+        for (const auto& [key, value] : platform.items())
+            if (!value.is_string())
+                return fail(Code::invalid, "invalid platform " + shown + ": \"" + key + "\" is not a text");
+        platforms.push_back(std::move(platform));
+    }
+    return platforms;
+}
+
 }  // namespace gantry::daemon

@@ -19,4 +19,7 @@ Result<std::string> read_detach_keys(const std::string& text);
 // Unix seconds with an optional fraction, RFC 3339, or a duration before now; nanoseconds, 0 for "".
 Result<std::int64_t> read_time(const std::string& text);
 
+// Every "platform": {"os", "architecture", "variant"} as JSON, each member a text. GANTRY_INVALID otherwise.
+Result<std::vector<Json>> read_platforms(const http::Request& request);
+
 }  // namespace gantry::daemon

@@ -1,5 +1,6 @@
 #include "core/daemon/http/exchange.hpp"
 
+#include <atomic>
 #include <cstdio>
 
 #include "core/base/log.hpp"
@@ -16,8 +17,8 @@ public:
         connection_->watch(exchange_, {});
     }
     ~ChunkedStream() override {
-        if (form_ == Form::chunked) connection_->send({"0\r\n\r\n"});
-        connection_->exchange_over(exchange_, after_);
+        if (form_ == Form::chunked && !aborted_) connection_->send({"0\r\n\r\n"});
+        connection_->exchange_over(exchange_, aborted_ ? After::close : after_);
     }
 
     Result<void> write(std::string_view data) override {
@@ -35,6 +36,7 @@ public:
         return {};
     }
     bool client_gone() const override { return connection_->output().gone(); }
+    void abort() override { aborted_ = true; }
     void on_client_gone(std::function<void()> gone_callback) override {
         connection_->watch(exchange_, std::move(gone_callback));
     }
@@ -47,6 +49,7 @@ private:
     const std::uint64_t exchange_;
     const Form form_;
     const After after_;
+    std::atomic<bool> aborted_ = false;
 };
 
 // Answers a client that nobody will answer: never goes anywhere, but keeps the contract of a Stream.
@@ -109,11 +112,13 @@ void Exchange::error(const Error& error) {
     text(status, "application/json", "{\"message\":" + quote_json(error.text) + "}\n", {});
 }
 
-std::shared_ptr<Stream> Exchange::stream(int status, std::string_view content_type) {
+std::shared_ptr<Stream> Exchange::stream(int status, std::string_view content_type,
+                                         const std::map<std::string, std::string>& headers) {
     if (!claim()) return std::make_shared<DeafStream>();
     Head head;
     head.status = status;
     head.content_type = content_type;
+    head.more = &headers;
     head.chunked = about_.http11;
     head.after = about_.keep_alive && about_.http11 ? After::keep_alive : After::close;
     auto form = about_.http11 ? ChunkedStream::Form::chunked : ChunkedStream::Form::until_close;

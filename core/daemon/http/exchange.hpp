@@ -24,7 +24,8 @@ public:
     void text(int status, std::string_view content_type, std::string body,
               const std::map<std::string, std::string>& headers) override;
     void error(const Error& error) override;
-    std::shared_ptr<Stream> stream(int status, std::string_view content_type) override;
+    std::shared_ptr<Stream> stream(int status, std::string_view content_type,
+                                   const std::map<std::string, std::string>& headers) override;
     Result<Hijacked> hijack(std::string_view content_type) override;
     void on_client_gone(std::function<void()> gone) override;
 

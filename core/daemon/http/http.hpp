@@ -45,6 +45,8 @@ public:
     virtual bool client_gone() const = 0;
     // `gone` is called once, on a reactor thread, when the client closes: must not block.
     virtual void on_client_gone(std::function<void()> gone) = 0;
+    // The reply will not be whole: the client is to see that, by a connection that closes before the end.
+    virtual void abort() {}
     // Bytes that the client has not taken yet. write() does not block while this is below stream_room.
     virtual std::size_t pending() const { return 0; }
 };
@@ -66,7 +68,8 @@ public:
                       const std::map<std::string, std::string>& headers = {}) = 0;
     // {"message": text} with the one status of the code (status.hpp).
     virtual void error(const Error& error) = 0;
-    virtual std::shared_ptr<Stream> stream(int status, std::string_view content_type) = 0;
+    virtual std::shared_ptr<Stream> stream(int status, std::string_view content_type,
+                                           const std::map<std::string, std::string>& headers = {}) = 0;
     // Docker's upgrade: 101 UPGRADED where the client asked (Upgrade: tcp, or gantry-build/1), 200 otherwise, then the raw connection.
     virtual Result<Hijacked> hijack(std::string_view content_type) = 0;
     // Called once, on a reactor thread, if the client closes before the answer: for long waits. Must not block.

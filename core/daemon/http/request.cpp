@@ -96,7 +96,7 @@ Result<Json> Request::json() const {
     }
     if (!keys.twice().empty())
         return fail(Code::invalid,
-                    "invalid JSON: key \"" + keys.twice().substr(0, 64) + "\" stands twice in one object");
+                    "invalid JSON: key " + quote_json(keys.twice().substr(0, 64)) + " stands twice in one object");
     if (!parsed.is_object()) return fail(Code::invalid, "invalid JSON: the body is not an object");
     return parsed;
 }

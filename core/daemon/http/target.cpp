@@ -102,8 +102,7 @@ Result<void> parse_query(std::string_view text, std::multimap<std::string, std::
         auto key = decode(pair.substr(0, equals), Part::query);
         auto value =
             decode(equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1), Part::query);
-        if (!key || !value)
-            return fail(Code::invalid, "invalid query parameter \"" + std::string(pair.substr(0, 64)) + "\"");
+        if (!key || !value) return fail(Code::invalid, "invalid query parameter " + quote_json(pair.substr(0, 64)));
         query.emplace(std::move(*key), std::move(*value));
     }
     return {};

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -12,53 +11,18 @@
 namespace gantry::storage {
 namespace {
 
-#ifndef SYS_fchmodat2
-#define SYS_fchmodat2 452
-#endif
+// Portable ones, of a directory that came from a lower layer: the archive says anew which it has.
+Result<void> remove_xattrs(int fd) {
+    char names[16384];
+    const ssize_t length = ::flistxattr(fd, names, sizeof names);
+    for (const char* name = names; name < names + length; name += std::string_view(name).size() + 1)
+        if (is_portable_xattr(name) && ::fremovexattr(fd, name) != 0)
+            return fail_errno("remove the attribute \"" + shown(name) + "\"");
+    return {};
+}
 
 std::string path_of(const EntryName& name) {
     return name.directory.empty() ? name.base : name.directory + "/" + name.base;
-}
-
-Result<void> set_attributes(int fd, const Attributes& attributes) {
-    // This order: chown clears set-id bits and capabilities.
-    if (::fchown(fd, attributes.uid, attributes.gid) != 0) return fail_errno("set the owner");
-    for (const auto& [name, value] : attributes.xattrs)
-        if (::fsetxattr(fd, name.c_str(), value.data(), value.size(), 0) != 0 && errno != EOPNOTSUPP)
-            return fail_errno("set the attribute \"" + shown(name) + "\"");
-    if (::fchmod(fd, attributes.mode) != 0) return fail_errno("set the mode");
-    return {};
-}
-
-// For entries that cannot be opened: links and nodes, which cannot have user.* attributes either.
-Result<void> set_attributes_at(int directory, const std::string& name, const Attributes& attributes, bool is_link) {
-    if (::fchownat(directory, name.c_str(), attributes.uid, attributes.gid, AT_SYMLINK_NOFOLLOW) != 0)
-        return fail_errno("set the owner");
-    if (!is_link) {
-        long done = ::syscall(SYS_fchmodat2, directory, name.c_str(), attributes.mode, AT_SYMLINK_NOFOLLOW);
-        // Kernels before 6.6. The name is the node just made, in a tree that is ours alone.
-        if (done != 0 && errno == ENOSYS) done = ::fchmodat(directory, name.c_str(), attributes.mode, 0);
-        if (done != 0) return fail_errno("set the mode");
-    }
-    const timespec times[2] = {attributes.mtime, attributes.mtime};
-    if (::utimensat(directory, name.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0) return fail_errno("set the time");
-    return {};
-}
-
-// The attributes of the directory `path` as the layers below show it, if they do.
-bool attributes_in_lowers(const std::vector<int>& lowers, const std::string& path, Attributes& found) {
-    for (int lower : lowers) {
-        auto fd = open_below(lower, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, Links::refuse);
-        if (!fd) {
-            if (fd.error().system_errno == ENOENT) continue;
-            return false;
-        }
-        struct stat info {};
-        if (::fstat(fd->get(), &info) != 0) return false;
-        found = {info.st_uid, info.st_gid, info.st_mode & 07777u, info.st_mtim, {}};
-        return true;
-    }
-    return false;
 }
 
 }  // namespace
@@ -84,12 +48,12 @@ Result<UniqueFd> LayerWriter::resolve(std::string path) {
             struct stat info {};
             if (::fstatat(above.get(), part.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
                 if (errno != ENOENT) return fail_errno("look up \"" + shown(next) + "\"");
-                GANTRY_CHECK(make_implicit(above.get(), part, next));
+                GANTRY_CHECK(make_implicit(above.get(), part, next, lowers_));
                 done = std::move(next);
             } else if (is_whiteout(info)) {
                 if (::unlinkat(above.get(), part.c_str(), 0) != 0) return fail_errno("replace a whiteout");
-                if (::mkdirat(above.get(), part.c_str(), 0755) != 0)
-                    return fail_errno("make directory \"" + shown(next) + "\"");
+                // What the layers below have there is deleted: nothing of it is taken over.
+                GANTRY_CHECK(make_implicit(above.get(), part, next, {}));
                 GANTRY_TRY(UniqueFd made, open_at(above.get(), part, O_RDONLY | O_DIRECTORY));
                 GANTRY_CHECK(make_opaque(made.get()));
                 done = std::move(next);
@@ -113,13 +77,58 @@ Result<UniqueFd> LayerWriter::resolve(std::string path) {
     return fail(Code::invalid, "too many links on the way to \"" + shown(path) + "\"");
 }
 
-Result<void> LayerWriter::make_implicit(int directory, const std::string& name, const std::string& path) {
+Result<void> LayerWriter::make_implicit(int directory, const std::string& name, const std::string& path,
+                                        const std::vector<int>& lowers) {
     Attributes attributes{0, 0, 0755, timespec{}, {}};
-    attributes_in_lowers(lowers_, path, attributes);
+    attributes_in_lowers(lowers, path, attributes);
     if (::mkdirat(directory, name.c_str(), 0700) != 0) return fail_errno("make directory \"" + shown(path) + "\"");
     GANTRY_TRY(UniqueFd made, open_at(directory, name, O_RDONLY | O_DIRECTORY));
     GANTRY_CHECK(set_attributes(made.get(), attributes));
     directory_times_[path] = attributes.mtime;
+    struct stat info {};
+    if (::fstat(made.get(), &info) != 0) return fail_errno("look up \"" + shown(path) + "\"");
+    implied_.add(path, info.st_ino);
+    return this->made(directory, name);
+}
+
+Result<void> LayerWriter::made(int directory, const std::string& name) {
+    if (form_ != Form::whole) return {};
+    struct stat info {};
+    if (::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return fail_errno("look up what was made");
+    made_.insert(info.st_ino);
+    return {};
+}
+
+Result<bool> LayerWriter::remove_older(int directory, const std::string& name, std::size_t depth) {
+    struct stat info {};
+    if (::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno == ENOENT ? Result<bool>(true) : fail_errno("look up \"" + shown(name) + "\"");
+    const bool own = made_.contains(info.st_ino);
+    if (S_ISDIR(info.st_mode)) {
+        GANTRY_TRY(UniqueFd below, open_at(directory, name, O_RDONLY | O_DIRECTORY));
+        GANTRY_CHECK(remove_older_in(below.get(), depth + 1));
+        if (own) return false;
+        if (::unlinkat(directory, name.c_str(), AT_REMOVEDIR) == 0) return true;
+        if (errno == ENOTEMPTY || errno == EEXIST) return false;
+    } else {
+        if (own) return false;
+        if (::unlinkat(directory, name.c_str(), 0) == 0) return true;
+    }
+    return fail_errno("remove \"" + shown(name) + "\"");
+}
+
+Result<void> LayerWriter::remove_older_in(int directory, std::size_t depth) {
+    if (depth > 2 * max_entry_depth) return fail(Code::exhausted, "a directory to be emptied lies too deep");
+    cached_path_ = std::string(1, '\0');
+    struct stat before {};
+    if (::fstat(directory, &before) != 0) return fail_errno("look up a directory");
+    GANTRY_TRY(auto names, names_in(directory));
+    for (const std::string& name : names) {
+        GANTRY_TRY(bool gone, remove_older(directory, name, depth));
+        (void)gone;
+    }
+    const timespec times[2] = {before.st_atim, before.st_mtim};
+    if (::futimens(directory, times) != 0) return fail_errno("set the time of a directory");
     return {};
 }
 
@@ -127,6 +136,10 @@ Result<int> LayerWriter::parent(const std::string& path) {
     if (!cached_ || cached_path_ != path) {
         GANTRY_TRY(cached_, resolve(path));
         cached_path_ = path;
+        // What is made in a directory that the archive does not list leaves its time as the layers below had it.
+        struct stat info {};
+        if (form_ == Form::whole && !directory_times_.contains(path) && ::fstat(cached_.get(), &info) == 0)
+            directory_times_[path] = info.st_mtim;
     }
     return cached_.get();
 }
@@ -146,7 +159,11 @@ Result<LayerWriter::Before> LayerWriter::make_room(int directory, const std::str
     return whiteout ? Before::whiteout : Before::absent;
 }
 
-void LayerWriter::remember(const EntryName& name, const timespec& mtime) { directory_times_[path_of(name)] = mtime; }
+void LayerWriter::remember(const EntryName& name, const timespec& mtime) {
+    const std::string path = path_of(name);
+    implied_.listed(path);
+    directory_times_[path] = mtime;
+}
 
 Result<void> LayerWriter::directory(const EntryName& name, const Attributes& attributes) {
     if (name.base.empty()) {
@@ -160,16 +177,23 @@ Result<void> LayerWriter::directory(const EntryName& name, const Attributes& att
         return fail_errno("make a directory");
     GANTRY_TRY(UniqueFd made, open_at(above, name.base, O_RDONLY | O_DIRECTORY));
     if (before == Before::whiteout) GANTRY_CHECK(make_opaque(made.get()));
+    if (form_ == Form::whole && before == Before::directory) GANTRY_CHECK(remove_xattrs(made.get()));
     GANTRY_CHECK(set_attributes(made.get(), attributes));
     remember(name, attributes.mtime);
-    return {};
+    return this->made(above, name.base);
 }
 
-Result<UniqueFd> LayerWriter::file(const EntryName& name) {
+Result<UniqueFd> LayerWriter::file(const EntryName& name, mode_t mode) {
     GANTRY_TRY(int above, parent(name.directory));
-    GANTRY_TRY(Before before, make_room(above, name.base, false));
-    (void)before;
-    return open_at(above, name.base, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    // Mostly nothing is there: the look is left to the kernel. Set-id bits come when the content is complete.
+    auto file = open_at(above, name.base, O_WRONLY | O_CREAT | O_EXCL, mode & 0777u);
+    if (!file && file.error().system_errno == EEXIST) {
+        GANTRY_TRY(Before before, make_room(above, name.base, false));
+        (void)before;
+        file = open_at(above, name.base, O_WRONLY | O_CREAT | O_EXCL, mode & 0777u);
+    }
+    if (file) GANTRY_CHECK(made(above, name.base));
+    return file;
 }
 
 Result<void> LayerWriter::finish_file(const UniqueFd& file, const Attributes& attributes) {
@@ -184,7 +208,8 @@ Result<void> LayerWriter::symlink(const EntryName& name, const std::string& targ
     GANTRY_TRY(Before before, make_room(above, name.base, false));
     (void)before;
     if (::symlinkat(target.c_str(), above, name.base.c_str()) != 0) return fail_errno("make a symbolic link");
-    return set_attributes_at(above, name.base, attributes, true);
+    GANTRY_CHECK(set_attributes_at(above, name.base, attributes, Entry::link));
+    return made(above, name.base);
 }
 
 Result<void> LayerWriter::hardlink(const EntryName& name, const EntryName& target) {
@@ -203,7 +228,7 @@ Result<void> LayerWriter::hardlink(const EntryName& name, const EntryName& targe
     (void)before;
     if (::linkat(source->get(), target.base.c_str(), above, name.base.c_str(), 0) != 0)
         return fail_errno("make a hard link");
-    return {};
+    return made(above, name.base);
 }
 
 Result<void> LayerWriter::node(const EntryName& name, mode_t type, dev_t device, const Attributes& attributes) {
@@ -213,11 +238,18 @@ Result<void> LayerWriter::node(const EntryName& name, mode_t type, dev_t device,
     GANTRY_TRY(Before before, make_room(above, name.base, false));
     (void)before;
     if (::mknodat(above, name.base.c_str(), type | 0600u, device) != 0) return fail_errno("make a node");
-    return set_attributes_at(above, name.base, attributes, false);
+    GANTRY_CHECK(set_attributes_at(above, name.base, attributes, Entry::node));
+    return made(above, name.base);
 }
 
 Result<void> LayerWriter::whiteout(const std::string& directory, const std::string& target) {
     GANTRY_TRY(int above, parent(directory));
+    if (form_ == Form::whole) {
+        GANTRY_TRY(UniqueFd kept, open_at(above, ".", O_RDONLY | O_DIRECTORY));
+        GANTRY_TRY(bool gone, remove_older(kept.get(), target, 0));
+        (void)gone;
+        return {};
+    }
     struct stat info {};
     if (::fstatat(above, target.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) {
         if (!S_ISDIR(info.st_mode)) return {};
@@ -229,7 +261,9 @@ Result<void> LayerWriter::whiteout(const std::string& directory, const std::stri
 
 Result<void> LayerWriter::opaque(const std::string& directory) {
     GANTRY_TRY(int fd, parent(directory));
-    return make_opaque(fd);
+    if (form_ == Form::upper) return make_opaque(fd);
+    GANTRY_TRY(UniqueFd kept, open_at(fd, ".", O_RDONLY | O_DIRECTORY));
+    return remove_older_in(kept.get(), 0);
 }
 
 Result<void> LayerWriter::finish() {

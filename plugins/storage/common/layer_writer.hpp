@@ -7,34 +7,34 @@
 
 #include <string>
 #include <unordered_map>
-#include <utility>
+#include <unordered_set>
 #include <vector>
 
 #include <gantry/result.hpp>
 #include <gantry/unique_fd.hpp>
 
+#include "plugins/storage/common/attributes.hpp"
+#include "plugins/storage/common/implied.hpp"
 #include "plugins/storage/common/tar_name.hpp"
 
 namespace gantry::storage {
 
-struct Attributes {
-    uid_t uid = 0;
-    gid_t gid = 0;
-    mode_t mode = 0;  // permissions with set-id and sticky bits
-    timespec mtime{};
-    std::vector<std::pair<std::string, std::string>> xattrs;  // portable ones only
-};
+// What a layer's directory holds: its own entries and marks for what it deletes, as the upper directory of an overlay, or
+// all that is there, with the layers below; then what is deleted is deleted.
+enum class Form { upper = 1, whole };
 
 class LayerWriter {
 public:
     // `root` and `lowers` (the roots of the layers below, topmost first: where directories that the archive does
     // not list take their attributes from) are borrowed.
-    LayerWriter(int root, std::vector<int> lowers) : root_(root), lowers_(std::move(lowers)) {}
+    // In the form `whole` there are no lowers.
+    LayerWriter(int root, std::vector<int> lowers, Form form = Form::upper)
+        : root_(root), lowers_(std::move(lowers)), form_(form) {}
 
     // Each replaces what the layer had at `name`; a directory over a directory keeps the content.
     Result<void> directory(const EntryName& name, const Attributes& attributes);
-    // An empty file, open for writing; give it to finish_file when its content is there.
-    Result<UniqueFd> file(const EntryName& name);
+    // An empty file, open for writing; give it to finish_file when its content is there. `mode`: what it will have.
+    Result<UniqueFd> file(const EntryName& name, mode_t mode);
     Result<void> finish_file(const UniqueFd& file, const Attributes& attributes);
     Result<void> symlink(const EntryName& name, const std::string& target, const Attributes& attributes);
     Result<void> hardlink(const EntryName& name, const EntryName& target);
@@ -46,6 +46,9 @@ public:
     // Hides all that lower layers have in `directory`.
     Result<void> opaque(const std::string& directory);
 
+    // Directories that had to be made although no entry was for them.
+    Implied& implied() { return implied_; }
+
     // Sets the times of directories, which every entry made below them had changed. Call once, at the end.
     Result<void> finish();
 
@@ -53,17 +56,27 @@ private:
     // The directory at `path`, made with its parents where absent. The descriptor is the cache's.
     Result<int> parent(const std::string& path);
     Result<UniqueFd> resolve(std::string path);
-    Result<void> make_implicit(int directory, const std::string& name, const std::string& path);
+    // A directory that no entry lists, as the first of `lowers` that has one shows it.
+    Result<void> make_implicit(int directory, const std::string& name, const std::string& path,
+                               const std::vector<int>& lowers);
     enum class Before { absent, whiteout, directory };
     // Frees `name`; tells what was there where that matters for what comes next.
     Result<Before> make_room(int directory, const std::string& name, bool keep_directory);
     void remember(const EntryName& name, const timespec& mtime);
+    // Form::whole: what this layer has made is told from what was there before.
+    Result<void> made(int directory, const std::string& name);
+    // Deletes what was there before, below `directory` and (where nothing is left in it) itself; gives whether all is gone.
+    Result<bool> remove_older(int directory, const std::string& name, std::size_t depth);
+    Result<void> remove_older_in(int directory, std::size_t depth);
 
     int root_;
     std::vector<int> lowers_;
+    Form form_;
+    std::unordered_set<ino_t> made_;  // Form::whole
     std::string cached_path_;
     UniqueFd cached_;
     std::unordered_map<std::string, timespec> directory_times_;
+    Implied implied_;
 };
 
 }  // namespace gantry::storage

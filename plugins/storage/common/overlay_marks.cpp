@@ -4,13 +4,15 @@
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
+#include "plugins/storage/common/tar_name.hpp"
+
 namespace gantry::storage {
 
 bool is_whiteout(const struct stat& info) { return S_ISCHR(info.st_mode) && info.st_rdev == makedev(0, 0); }
 
 Result<void> make_whiteout(int directory, const std::string& name) {
     if (::mknodat(directory, name.c_str(), S_IFCHR, makedev(0, 0)) != 0)
-        return fail_errno("make a whiteout for \"" + name + "\"");
+        return fail_errno("make a whiteout for \"" + shown(name) + "\"");
     return {};
 }
 

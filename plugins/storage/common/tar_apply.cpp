@@ -23,11 +23,14 @@ using Archive = std::unique_ptr<struct archive, int (*)(struct archive*)>;
 // The stream as libarchive reads it.
 struct Input {
     static constexpr std::int64_t tar_block = 512;
+    // What one call of libarchive's may read: an entry's headers, or the map of a sparse file, which it holds in memory.
+    static constexpr std::int64_t call_limit = 4 << 20;
 
     int fd;
     const std::function<bool()>* cancelled;
     bool was_cancelled = false;
     std::int64_t total = 0;
+    std::int64_t call_begin = 0;  // `total` before the call; -1: a call that only passes over content
     // Some writers (umoci) end a stream right behind the content of its last file. Docker accepts that, so the rest of
     // the last block is made up; never where content is missing, or where the stream was cut within that rest.
     std::int64_t may_end_at = 0;  // within a block; 0: nowhere
@@ -55,6 +58,10 @@ struct Input {
         ssize_t n = input->next();
         if (n < 0) archive_set_error(archive, errno, "read the stream");
         if (n > 0) input->total += n;
+        if (n > 0 && input->call_begin >= 0 && input->total - input->call_begin > call_limit) {
+            archive_set_error(archive, ENOMEM, "the headers of an entry are longer than %d bytes", int{call_limit});
+            return -1;
+        }
         if (n == 0 && input->may_end_at != 0 && input->total % tar_block == input->may_end_at) {
             n = tar_block - input->may_end_at;
             std::fill_n(input->buffer.begin(), n, '\0');
@@ -63,6 +70,14 @@ struct Input {
         return n;
     }
 };
+
+// Whether a call has failed. Some warnings are failures: that a header was not understood (libarchive's
+// ARCHIVE_ERRNO_MISC) means that another reader may see another entry there. That a name is not UTF-8 is none.
+bool failed(struct archive* archive, int status) {
+    constexpr int not_understood = -1;
+    if (status == ARCHIVE_WARN) return archive_errno(archive) == not_understood;
+    return status != ARCHIVE_OK;
+}
 
 Error tar_error(struct archive* archive, const Input& input) {
     if (input.was_cancelled) return fail(Code::cancelled, "the call was given up");
@@ -100,15 +115,21 @@ Result<Attributes> attributes_of(struct archive_entry* entry, const ApplyLimits&
 class Applier {
 public:
     Applier(struct archive* archive, Input& input, const ApplyTarget& target, const ApplyLimits& limits)
-        : archive_(archive), input_(input), limits_(limits), writer_(target.root, target.lowers) {}
+        : archive_(archive), input_(input), limits_(limits), writer_(target.root, target.lowers, target.form) {
+        if (target.implied != nullptr) writer_.implied() = *target.implied;
+    }
+    const Implied& implied() { return writer_.implied(); }
 
     Result<std::int64_t> run() {
         struct archive_entry* entry = nullptr;
         for (;;) {
+            input_.call_begin = -1;
+            if (entries_ > 0 && archive_read_data_skip(archive_) < ARCHIVE_WARN) return tar_error(archive_, input_);
+            input_.call_begin = input_.total;
             int status = archive_read_next_header(archive_, &entry);
             input_.may_end_at = 0;
             if (status == ARCHIVE_EOF) break;
-            if (status < ARCHIVE_WARN) return tar_error(archive_, input_);
+            if (failed(archive_, status)) return tar_error(archive_, input_);
             if (++entries_ > limits_.entries)
                 return fail(Code::exhausted, "more than " + std::to_string(limits_.entries) + " entries");
             const char* name = archive_entry_pathname(entry);
@@ -162,14 +183,15 @@ private:
     Result<void> regular(struct archive_entry* entry, const EntryName& name, const Attributes& attributes) {
         const std::int64_t size = archive_entry_size(entry);
         if (size < 0) return fail(Code::invalid, "a negative size");
-        GANTRY_TRY(UniqueFd file, writer_.file(name));
+        GANTRY_TRY(UniqueFd file, writer_.file(name, attributes.mode));
         const void* block = nullptr;
         std::size_t length = 0;
         la_int64_t offset = 0, end = 0;
         for (;;) {
+            input_.call_begin = input_.total;
             int status = archive_read_data_block(archive_, &block, &length, &offset);
             if (status == ARCHIVE_EOF) break;
-            if (status < ARCHIVE_WARN) return tar_error(archive_, input_);
+            if (failed(archive_, status)) return tar_error(archive_, input_);
             if (length == 0) continue;
             bytes_ += static_cast<std::int64_t>(length);
             if (bytes_ > limits_.bytes)
@@ -215,7 +237,9 @@ Result<std::int64_t> apply_tar(int tar, const ApplyTarget& target, const ApplyLi
     Input input{tar, &cancelled};
     if (archive_read_open(archive.get(), &input, nullptr, Input::read, nullptr) != ARCHIVE_OK)
         return tar_error(archive.get(), input);
-    GANTRY_TRY(std::int64_t bytes, Applier(archive.get(), input, target, limits).run());
+    Applier applier(archive.get(), input, target, limits);
+    GANTRY_TRY(std::int64_t bytes, applier.run());
+    if (target.implied != nullptr) *target.implied = applier.implied();
     // What follows the end of the archive is padding, but the writer's digest counts it: read it all.
     ssize_t n = 0;
     while ((n = input.next()) > 0) {

@@ -1,10 +1,12 @@
-// Unpacks an OCI layer (an uncompressed tar stream; whiteouts are .wh. files) into the upper directory of an overlay.
+// Unpacks an OCI layer (an uncompressed tar stream; whiteouts are .wh. files) into a layer's directory.
 #pragma once
 #include <cstdint>
 #include <functional>
 #include <vector>
 
 #include <gantry/result.hpp>
+
+#include "plugins/storage/common/layer_writer.hpp"
 
 namespace gantry::storage {
 
@@ -17,6 +19,8 @@ struct ApplyLimits {
 struct ApplyTarget {
     int root = -1;            // the layer's own directory, borrowed
     std::vector<int> lowers;  // roots of the layers below, topmost first, borrowed
+    Form form = Form::upper;
+    Implied* implied = nullptr;  // borrowed: takes the directories that were made although no entry was for them
 };
 
 // Reads `tar` to its end. Gives the bytes of file content. Entries are hostile: nothing outside the root is touched;

@@ -69,21 +69,45 @@ public:
         GANTRY_TRY(auto names, names_in(fd));
         for (const std::string& name : names) {
             if (cancelled_ && cancelled_()) return fail(Code::cancelled, "the call was given up");
-            GANTRY_CHECK(one(fd, name, path, depth));
+            GANTRY_TRY(UniqueFd below, one(fd, name, path));
+            if (below) GANTRY_CHECK(directory(below.get(), path + name + "/", depth + 1));
+        }
+        return {};
+    }
+
+    Result<void> changes(int root, const std::vector<Change>& changes) {
+        for (const Change& change : changes) {
+            if (cancelled_ && cancelled_()) return fail(Code::cancelled, "the call was given up");
+            const std::size_t slash = change.path.rfind('/');
+            const std::string name = change.path.substr(slash + 1);
+            const std::string path = slash == 0 ? "" : change.path.substr(1, slash);
+            if (path.size() > max_entry_name)
+                return fail(Code::exhausted, "\"" + shown(path) + "\" lies too deep for an archive");
+            if (change.kind == "deleted") {
+                GANTRY_CHECK(marker(path + std::string(whiteout_prefix) + name));
+                continue;
+            }
+            GANTRY_TRY(UniqueFd parent, open_below(root, path, O_RDONLY | O_DIRECTORY, Links::refuse));
+            GANTRY_CHECK(one(parent.get(), name, path));
         }
         return {};
     }
 
 private:
-    Result<void> one(int parent, const std::string& name, const std::string& path, std::size_t depth) {
+    // Writes the entry; gives a descriptor of a directory, whose content is still to be written.
+    Result<UniqueFd> one(int parent, const std::string& name, const std::string& path) {
         struct stat info {};
         if (::fstatat(parent, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
-            return errno == ENOENT ? Result<void>() : fail_errno("look up \"" + shown(path + name) + "\"");
-        if (is_whiteout(info)) return marker(path + std::string(whiteout_prefix) + name);
+            return errno == ENOENT ? Result<UniqueFd>(UniqueFd())
+                                   : fail_errno("look up \"" + shown(path + name) + "\"");
+        if (is_whiteout(info)) {
+            GANTRY_CHECK(marker(path + std::string(whiteout_prefix) + name));
+            return UniqueFd();
+        }
         if (name.starts_with(whiteout_prefix))
             return fail(Code::unsupported,
                         "\"" + shown(path + name) + "\" has the name of a whiteout and cannot be in a layer");
-        if (S_ISSOCK(info.st_mode)) return {};
+        if (S_ISSOCK(info.st_mode)) return UniqueFd();
 
         UniqueFd fd;
         if (S_ISREG(info.st_mode) || S_ISDIR(info.st_mode)) {
@@ -110,14 +134,15 @@ private:
             if (!fresh) {
                 archive_entry_set_hardlink(entry.get(), first->second.c_str());
                 archive_entry_set_size(entry.get(), 0);
-                return header(entry.get(), path + name);
+                GANTRY_CHECK(header(entry.get(), path + name));
+                return UniqueFd();
             }
         }
         if (fd) GANTRY_CHECK(xattrs(fd.get(), entry.get(), path + name));
         GANTRY_CHECK(header(entry.get(), path + name));
-        if (S_ISDIR(info.st_mode)) return directory(fd.get(), path + name + "/", depth + 1);
-        if (S_ISREG(info.st_mode)) return content(fd.get(), info.st_size, path + name);
-        return {};
+        if (S_ISDIR(info.st_mode)) return fd;
+        if (S_ISREG(info.st_mode)) GANTRY_CHECK(content(fd.get(), info.st_size, path + name));
+        return UniqueFd();
     }
 
     Result<void> xattrs(int fd, struct archive_entry* entry, const std::string& path) {
@@ -185,9 +210,8 @@ private:
     std::vector<char> buffer_ = std::vector<char>(256u << 10);
 };
 
-}  // namespace
-
-Result<void> diff_tar(int upper, int tar, const std::function<bool()>& cancelled) {
+Result<void> write_tar(int tar, const std::function<bool()>& cancelled,
+                       const std::function<Result<void>(Differ&)>& entries) {
     Utf8Locale utf8;
     NoPipeSignal quiet;
     Archive archive(archive_write_new(), archive_write_free);
@@ -199,13 +223,27 @@ Result<void> diff_tar(int upper, int tar, const std::function<bool()>& cancelled
     Output output{tar};
     if (archive_write_open(archive.get(), &output, nullptr, Output::write, nullptr) != ARCHIVE_OK)
         return fail(Code::internal, "begin a tar stream");
-    GANTRY_TRY(UniqueFd root, open_at(upper, ".", O_RDONLY | O_DIRECTORY));
-    GANTRY_CHECK(Differ(archive.get(), cancelled).directory(root.get(), "", 0));
+    Differ differ(archive.get(), cancelled);
+    GANTRY_CHECK(entries(differ));
     if (archive_write_close(archive.get()) != ARCHIVE_OK) {
         const char* text = archive_error_string(archive.get());
         return fail(Code::internal, std::string("end the tar stream: ") + (text ? text : "unknown error"));
     }
     return {};
+}
+
+}  // namespace
+
+Result<void> diff_tar(int upper, int tar, const std::function<bool()>& cancelled) {
+    return write_tar(tar, cancelled, [&](Differ& differ) -> Result<void> {
+        GANTRY_TRY(UniqueFd root, open_at(upper, ".", O_RDONLY | O_DIRECTORY));
+        return differ.directory(root.get(), "", 0);
+    });
+}
+
+Result<void> changes_tar(int tree, const std::vector<Change>& changes, int tar,
+                         const std::function<bool()>& cancelled) {
+    return write_tar(tar, cancelled, [&](Differ& differ) { return differ.changes(tree, changes); });
 }
 
 }  // namespace gantry::storage

@@ -1,8 +1,9 @@
 // Writes the upper directory of an overlay as an OCI layer (tar; whiteouts become .wh. files).
 #pragma once
 #include <functional>
+#include <vector>
 
-#include <gantry/result.hpp>
+#include <gantry/layer.hpp>
 
 namespace gantry::storage {
 
@@ -10,5 +11,8 @@ namespace gantry::storage {
 // are whole seconds, as Docker writes them; sockets are left out. GANTRY_UNSUPPORTED where overlayfs has stored
 // something only it understands (a redirect, a metadata-only copy).
 Result<void> diff_tar(int upper, int tar, const std::function<bool()>& cancelled);
+
+// The same of a tree that is whole and no upper directory: the entries that `changes` (sorted by path) names.
+Result<void> changes_tar(int tree, const std::vector<Change>& changes, int tar, const std::function<bool()>& cancelled);
 
 }  // namespace gantry::storage

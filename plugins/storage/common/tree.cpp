@@ -9,6 +9,8 @@
 #include <memory>
 #include <set>
 
+#include "plugins/storage/common/tar_name.hpp"
+
 namespace gantry::storage {
 namespace {
 
@@ -24,11 +26,11 @@ struct Level {
 
 Result<Directory> open_level(int parent, const char* name, dev_t& device) {
     int fd = ::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0) return fail_errno(std::string("open \"") + name + "\"");
+    if (fd < 0) return fail_errno("open \"" + shown(name) + "\"");
     struct stat info {};
     if (::fstat(fd, &info) != 0 || (device != 0 && info.st_dev != device)) {
         ::close(fd);
-        return fail(Code::busy, std::string("\"") + name + "\" is a mount point");
+        return fail(Code::busy, "\"" + shown(name) + "\" is a mount point");
     }
     device = info.st_dev;
     return Directory(::fdopendir(fd), ::closedir);
@@ -41,7 +43,7 @@ Result<void> hoist(int parent, const std::string& name, int top, std::int64_t& s
         if (::renameat2(parent, name.c_str(), top, moved.c_str(), RENAME_NOREPLACE) == 0) return {};
         if (errno != EEXIST) break;
     }
-    return fail_errno("move \"" + name + "\" up to delete it");
+    return fail_errno("move \"" + shown(name) + "\" up to delete it");
 }
 
 }  // namespace
@@ -58,12 +60,12 @@ Result<UniqueFd> open_below(int root, std::string_view path, int flags, Links li
         if (fd >= 0) return UniqueFd(static_cast<int>(fd));
         if (errno != EAGAIN && errno != EINTR) break;
     }
-    return fail_errno("open \"" + text + "\"");
+    return fail_errno("open \"" + shown(text) + "\"");
 }
 
 Result<UniqueFd> open_at(int directory, const std::string& name, int flags, mode_t mode) {
     int fd = ::openat(directory, name.c_str(), flags | O_CLOEXEC | O_NOFOLLOW, mode);
-    if (fd < 0) return fail_errno("open \"" + name + "\"");
+    if (fd < 0) return fail_errno("open \"" + shown(name) + "\"");
     return UniqueFd(fd);
 }
 
@@ -125,7 +127,7 @@ Result<Removed> remove_entry(int directory, const std::string& name, std::int64_
     };
     int error = unlink_counted(directory, name.c_str());
     if (error == 0 || error == ENOENT) return removed;
-    if (error != EISDIR && error != EPERM) return fail_errno("remove \"" + name + "\"", error);
+    if (error != EISDIR && error != EPERM) return fail_errno("remove \"" + shown(name) + "\"", error);
 
     dev_t device = 0;
     struct stat parent_info {};
@@ -147,7 +149,7 @@ Result<Removed> remove_entry(int directory, const std::string& name, std::int64_
             if (entry->d_type != DT_DIR) {
                 error = unlink_counted(fd, child.c_str());
                 if (error == 0 || error == ENOENT) continue;
-                if (error != EISDIR && error != EPERM) return fail_errno("remove \"" + child + "\"", error);
+                if (error != EISDIR && error != EPERM) return fail_errno("remove \"" + shown(child) + "\"", error);
             }
             if (levels.size() >= max_open_levels) {
                 GANTRY_CHECK(hoist(fd, child, ::dirfd(levels.front().directory.get()), serial));
@@ -165,7 +167,7 @@ Result<Removed> remove_entry(int directory, const std::string& name, std::int64_
             removed.bytes += 4096;
             continue;
         }
-        if (errno != ENOTEMPTY) return fail_errno("remove directory \"" + done.name + "\"");
+        if (errno != ENOTEMPTY) return fail_errno("remove directory \"" + shown(done.name) + "\"");
         // Something was moved up here after this directory had been read.
         ::rewinddir(done.directory.get());
         levels.push_back(std::move(done));

@@ -43,6 +43,11 @@ public:
     virtual Result<Mounts> view(Call&, const std::string& key, const std::string& parent) = 0;
     virtual Result<Mounts> mounts(Call&, const std::string& key) = 0;
     virtual Result<void> commit(Call&, const std::string& key, const std::string& name) = 0;
+    // For drivers that describe the ability "rebase": commit of a layer that was prepared without a parent, on `parent`.
+    virtual Result<void> commit_on(Call&, const std::string& /*key*/, const std::string& /*name*/,
+                                   const std::string& /*parent*/) {
+        return fail(Code::unsupported, "a layer keeps the parent it was prepared on");
+    }
     virtual Result<void> remove(Call&, const std::string& key) = 0;
     struct Stat {
         std::string state = "absent", parent;  // "absent", "active", "view", "committed"
@@ -83,7 +88,8 @@ const void* LayerDriver::table_of(std::string_view id) {
         detail::op<D>(
             [](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> { return plan(d.mounts(c, key_of(j))); }),
         detail::op<D>([](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> {
-            GANTRY_CHECK(d.commit(c, key_of(j), member<std::string>(j, "name")));
+            const auto name = member<std::string>(j, "name"), parent = parent_of(j);
+            GANTRY_CHECK(parent.empty() ? d.commit(c, key_of(j), name) : d.commit_on(c, key_of(j), name, parent));
             return Answer();
         }),
         detail::op<D>([](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> {

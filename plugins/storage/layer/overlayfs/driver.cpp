@@ -1,24 +1,32 @@
 // The layer driver "overlayfs": each layer a directory, stacked by the kernel's overlay file system.
 #include <fcntl.h>
+#include <sys/vfs.h>
+#include <sys/xattr.h>
 
 #include <fstream>
 
 #include <gantry/layer.hpp>
 
+#include "plugins/storage/common/layer_tree.hpp"
 #include "plugins/storage/common/overlay_changes.hpp"
 #include "plugins/storage/common/tar_apply.hpp"
 #include "plugins/storage/common/tar_diff.hpp"
 #include "plugins/storage/common/tree.hpp"
-#include "plugins/storage/layer/overlayfs/layer_tree.hpp"
 
 namespace gantry::overlayfs {
 namespace {
+
+using storage::Layer;
+using storage::LayerTree;
+
+constexpr long overlay_magic = 0x794c7630;
+constexpr const char* implied_list = "implied";  // within the directory of an active layer
 
 class OverlayfsDriver final : public LayerDriver {
 public:
     static Json describe() {
         return {{"summary", "layers as directories, stacked by overlayfs"},
-                {"abilities", Json::array()},
+                {"abilities", {"rebase"}},
                 {"options", Json::object()},
                 {"object_options", Json::object()}};
     }
@@ -29,6 +37,7 @@ public:
         if (!kernel_has_overlay())
             return fail(Code::unsupported, "this kernel has no overlay file system (/proc/filesystems)");
         GANTRY_TRY(auto tree, LayerTree::open(config.root));
+        GANTRY_CHECK(can_hold_uppers(config.root));
         return std::make_unique<OverlayfsDriver>(host, std::move(tree));
     }
 
@@ -50,13 +59,11 @@ public:
     }
 
     Result<void> commit(Call&, const std::string& key, const std::string& name) override {
-        if (name.empty()) return fail(Code::invalid, "a layer needs a name");
-        auto layer = tree_->find(key);
-        if (!layer && layer.error().code == Code::not_found && tree_->find_committed(name)) return {};  // asked again
-        if (!layer) return std::move(layer).error();
-        if ((*layer)->state != "active")
-            return fail(Code::conflict, "layer \"" + key + "\" is " + (*layer)->state + ", not active");
-        return tree_->commit(**layer, name);
+        return commit_layer(key, name, nullptr);
+    }
+
+    Result<void> commit_on(Call&, const std::string& key, const std::string& name, const std::string& parent) override {
+        return commit_layer(key, name, &parent);
     }
 
     Result<void> remove(Call&, const std::string& key) override { return tree_->remove(key); }
@@ -84,10 +91,7 @@ public:
         GANTRY_TRY(auto layer, tree_->find(key));
         if (layer->state != "active")
             return fail(Code::conflict, "layer \"" + key + "\" is " + layer->state + ", not active");
-        GANTRY_TRY(UniqueFd fs, tree_->open_fs(*layer));
-        GANTRY_TRY(auto lowers, open_lowers(layer->parent));
-        return storage::apply_tar(tar, {fs.get(), borrowed(lowers)}, storage::ApplyLimits(),
-                                  [&] { return call.cancelled(); });
+        return apply_to(*layer, tar, [&] { return call.cancelled(); });
     }
 
     Result<void> diff(Call& call, const std::string& key, int tar) override {
@@ -100,7 +104,8 @@ public:
     Result<std::vector<Change>> changes(Call&, const std::string& key) override {
         GANTRY_TRY(auto layer, tree_->find(key));
         GANTRY_TRY(UniqueFd fs, tree_->open_fs(*layer));
-        GANTRY_TRY(auto lowers, open_lowers(layer->parent));
+        GANTRY_TRY(auto chain, tree_->chain_over(layer->parent));
+        GANTRY_TRY(auto lowers, open_all(chain));
         return storage::overlay_changes(fs.get(), borrowed(lowers));
     }
 
@@ -110,6 +115,35 @@ private:
         for (std::string word; known >> word;)
             if (word == "overlay") return true;
         return false;
+    }
+
+    Result<void> commit_layer(const std::string& key, const std::string& name, const std::string* parent) {
+        if (name.empty()) return fail(Code::invalid, "a layer needs a name");
+        auto layer = tree_->find(key);
+        if (!layer && layer.error().code == Code::not_found && tree_->find_committed(name)) return {};  // asked again
+        if (!layer) return std::move(layer).error();
+        if ((*layer)->state != "active")
+            return fail(Code::conflict, "layer \"" + key + "\" is " + (*layer)->state + ", not active");
+        if (parent == nullptr || *parent == (*layer)->parent) return tree_->commit(**layer, name);
+        return tree_->commit_on(**layer, name, *parent, [&](const std::vector<std::string>& chain) -> Result<void> {
+            GANTRY_TRY(auto lowers, open_all(chain));
+            GANTRY_TRY(UniqueFd directory, open_directory((*layer)->directory));
+            GANTRY_TRY(UniqueFd fs, tree_->open_fs(**layer));
+            GANTRY_TRY(auto implied, storage::Implied::load(directory.get(), implied_list));
+            return implied.take_attributes(fs.get(), borrowed(lowers));
+        });
+    }
+
+    static Result<void> can_hold_uppers(const std::string& root) {
+        GANTRY_TRY(UniqueFd top, open_directory(root));
+        struct statfs info {};
+        if (::fstatfs(top.get(), &info) == 0 && static_cast<long>(info.f_type) == overlay_magic)
+            return fail(Code::unsupported,
+                        "\"" + root + "\" is on overlayfs, which cannot hold the upper layers of another overlay");
+        if (::fsetxattr(top.get(), "trusted.gantry.probe", "y", 1, 0) != 0)
+            return fail_errno("set a trusted attribute in \"" + root + "\", as overlayfs needs");
+        ::fremovexattr(top.get(), "trusted.gantry.probe");
+        return {};
     }
 
     Result<Mounts> make(const std::string& key, const std::string& parent, const std::string& state,
@@ -155,20 +189,41 @@ private:
         return {mount};
     }
 
-    Result<std::vector<UniqueFd>> open_lowers(const std::string& parent) {
-        GANTRY_TRY(auto chain, tree_->chain_over(parent));
-        std::vector<UniqueFd> lowers;
-        for (const std::string& path : chain) {
-            UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-            if (!fd) return fail_errno("open \"" + path + "\"");
-            lowers.push_back(std::move(fd));
-        }
-        return lowers;
+    Result<std::int64_t> apply_to(const Layer& layer, int tar, const std::function<bool()>& cancelled) {
+        GANTRY_TRY(UniqueFd fs, tree_->open_fs(layer));
+        GANTRY_TRY(auto chain, tree_->chain_over(layer.parent));
+        GANTRY_TRY(auto lowers, open_all(chain));
+        storage::ApplyTarget target;
+        target.root = fs.get();
+        target.lowers = borrowed(lowers);
+        if (!layer.parent.empty()) return storage::apply_tar(tar, target, storage::ApplyLimits(), cancelled);
+        // Perhaps it gets a parent when it is committed.
+        GANTRY_TRY(UniqueFd directory, open_directory(layer.directory));
+        GANTRY_TRY(auto implied, storage::Implied::load(directory.get(), implied_list));
+        target.implied = &implied;
+        GANTRY_TRY(std::int64_t bytes, storage::apply_tar(tar, target, storage::ApplyLimits(), cancelled));
+        GANTRY_CHECK(implied.save(directory.get(), implied_list));
+        return bytes;
     }
 
-    static std::vector<int> borrowed(const std::vector<UniqueFd>& fds) {
+    static Result<UniqueFd> open_directory(const std::string& path) {
+        UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        if (!fd) return fail_errno("open \"" + path + "\"");
+        return fd;
+    }
+
+    static Result<std::vector<UniqueFd>> open_all(const std::vector<std::string>& chain) {
+        std::vector<UniqueFd> directories;
+        for (const std::string& path : chain) {
+            GANTRY_TRY(UniqueFd fd, open_directory(path));
+            directories.push_back(std::move(fd));
+        }
+        return directories;
+    }
+
+    static std::vector<int> borrowed(const std::vector<UniqueFd>& directories) {
         std::vector<int> numbers;
-        for (const UniqueFd& fd : fds) numbers.push_back(fd.get());
+        for (const UniqueFd& fd : directories) numbers.push_back(fd.get());
         return numbers;
     }
 

@@ -30,7 +30,11 @@ typedef struct gantry_layer { /* [one per object] */
     gantry_op mounts;
 
     /* {"key", "name"}: the active layer `key` becomes the committed layer `name`. `name` is there already with
-     * the same parent: `key` is removed, GANTRY_OK. Its content is on disk (synced) when the answer comes. */
+     * the same parent: `key` is removed, GANTRY_OK. Its content is on disk (synced) when the answer comes.
+     * Drivers with the ability "rebase" take one more member, "parent": a committed key, for a layer that was
+     * prepared without a parent. It then is what it would be had it been prepared on that parent before anything
+     * was applied to it; so the engine unpacks the layers of an image side by side. "" or absent: as it was
+     * prepared. A layer that was prepared on another parent: GANTRY_CONFLICT. Repeatable with the same members. */
     gantry_op commit;
 
     /* {"key"}: any state; already gone is GANTRY_OK. A committed layer that another one stands on, or is being made

@@ -254,6 +254,22 @@ TEST(Dockerignore, ignored_directories_are_walked_only_where_something_may_be_ke
     EXPECT_FALSE(matcher({"*", "!src"}).may_keep_below("lib"));
 }
 
+TEST(Dockerignore, all_but_keeps_what_is_named_and_what_leads_there) {
+    std::vector<std::string> paths{"/src/*.c", "lib", "! odd ", "a//b/../c"};
+    auto made = IgnoreMatcher::all_but(paths);
+    ASSERT_TRUE(made);
+    for (const char* kept : {"src/x.c", "lib", "lib/deep/y", "! odd ", "a/c", "a/c/d"})
+        EXPECT_FALSE(made->ignores(kept)) << kept;
+    for (const char* left : {"src", "src/x.h", "src/a/x.c", "libx", "odd", "a", "a/b"})
+        EXPECT_TRUE(made->ignores(left)) << left;
+    EXPECT_TRUE(made->may_keep_below("src"));
+    EXPECT_TRUE(made->may_keep_below("a"));
+    EXPECT_FALSE(made->may_keep_below("b"));
+    EXPECT_FALSE(made->may_keep_below("src/a"));
+    std::vector<std::string> all{"."};
+    EXPECT_FALSE(IgnoreMatcher::all_but(all)->ignores("x/y"));
+}
+
 TEST(Dockerignore, a_hostile_pattern_takes_no_more_than_its_length_times_the_paths) {
     std::string pattern, path(4000, 'a');
     for (int i = 0; i < 200; ++i) pattern += "*a";

@@ -65,5 +65,23 @@ TEST(Template, what_is_wrong_is_said) {
     EXPECT_FALSE(Template::parse(std::string(1000, '(').insert(0, "{{")));
 }
 
+TEST(Template, what_it_costs_is_bounded) {
+    std::string doubling = "{{$x := \"aaaaaaaa\"}}", loops;
+    for (int i = 0; i < 40; ++i) doubling += "{{$x = print $x $x}}";
+    for (int i = 0; i < 40; ++i) loops += "{{range $.List}}";
+    for (int i = 0; i < 40; ++i) loops += "{{end}}";
+    for (const std::string& text : {doubling, loops})
+        EXPECT_EQ(shown(text.c_str()), "error: template: it takes too many steps, or makes too much text");
+}
+
+TEST(Template, a_number_that_is_not_whole_is_written_as_it_is) {
+    EXPECT_EQ(shown("{{printf \"%d %x %d\" 1.5e300 1.5e300 2.0}}"), "1.5e+300 1.5e+300 2");
+}
+
+TEST(Template, tells_in_one_line_what_is_wrong) {
+    EXPECT_EQ(shown("{{\x1b}}"), "error: template parsing error: unexpected character \"\\u001b\"");
+    EXPECT_EQ(shown("{{index .List \"a\\nb\"}}"), "error: template: cannot index slice/array with \"a\\nb\"");
+}
+
 }  // namespace
 }  // namespace gantry::cli

@@ -205,3 +205,35 @@ TEST(Config, names_an_engine_after_its_root) {
     config.name = "mine";
     EXPECT_EQ(engine_name(config, "/tmp/a"), "mine");
 }
+
+TEST(Config, knows_registries) {
+    const Registries r = sound(R"({"registries": {"a.example:5000": {"mirrors": ["https://m.example/x"], "insecure": false,
+                              "ca": "/etc/ca.crt", "realms": ["auth.example"]}, "[::1]:5000": {"http": true}},
+                              "proxies": {"http": "http://u:p@proxy.example:3128", "no": ["10.0.0.0/8"]},
+                              "max_concurrent_downloads": 7, "certificate_directories": []})")
+                             .registries;
+    ASSERT_EQ(r.hosts.size(), 2u);
+    EXPECT_EQ(r.hosts.at("a.example:5000").mirrors, Lines{"https://m.example/x"});
+    EXPECT_EQ(r.hosts.at("a.example:5000").insecure, false);
+    EXPECT_EQ(r.hosts.at("[::1]:5000").insecure, std::nullopt);
+    EXPECT_TRUE(r.hosts.at("[::1]:5000").http);
+    EXPECT_EQ(r.proxies.http, "http://u:p@proxy.example:3128");
+    EXPECT_EQ(r.proxies.https, std::nullopt);
+    EXPECT_EQ(r.downloads, 7);
+    EXPECT_EQ(r.uploads, 5);
+    EXPECT_TRUE(r.certificate_directories.empty());
+}
+
+TEST(Config, tells_of_mistakes_about_registries) {
+    for (const char* text :
+         {R"({"registries": []})", R"({"registries": {"a/b": {}}})", R"({"registries": {"": {}}})",
+          R"({"registries": {"a": {"mirror": []}}})", R"({"registries": {"a": {"mirrors": ["ftp://x"]}}})",
+          R"({"registries": {"a": {"mirrors": ["https://u:p@x"]}}})", R"({"registries": {"a": {"insecure": "yes"}}})",
+          R"({"registries": {"a": {"http": true, "insecure": false}}})", R"({"registries": {"a": {"ca": "ca.crt"}}})",
+          R"({"registries": {"a": {"realms": ["https://x"]}}})", R"({"registries": {"a:99999": {}}})",
+          R"({"proxies": {"http": "proxy"}})", R"({"proxies": {"ftp": ""}})", R"({"max_concurrent_downloads": 0})",
+          R"({"max_download_attempts": 101})", R"({"certificate_directories": ["x"]})"})
+        EXPECT_NE(problem(text), "") << text;
+    EXPECT_EQ(problem(R"({"registries": {"a": {"insecure": 1}}})"),
+              "1:25: \"registries.a.insecure\": found the number 1, must be true or false");
+}

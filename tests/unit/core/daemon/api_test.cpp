@@ -1,5 +1,7 @@
 // The routes over a real socket, with the engine's own services behind them and no driver at all.
 #include "core/daemon/api/api.hpp"
+#include "core/daemon/api/image_registry.hpp"
+#include "core/image/registry/service.hpp"
 
 #include <gtest/gtest.h>
 
@@ -47,6 +49,11 @@ protected:
         deps_ = std::unique_ptr<daemon::Deps>(new daemon::Deps{live_, *store_, *drivers_, settings, *images_, *volumes_,
                                                                *networks_, *events_, "unit", "engine-id",
                                                                scratch_ / "root", scratch_ / "run"});
+        auto registries = image::registry::Service::open(*images_, scratch_ / "root/images",
+                                                         [] { return image::registry::Settings(); });
+        ASSERT_TRUE(registries) << registries.error().text;
+        registries_ = std::move(registries).value();
+        deps_->registries = registries_.get();
         deps_->container_counts = [] { return daemon::ContainerCounts{3, 1, 0, 2}; };
         deps_->user_of_image = [](const std::string&) { return std::string(); };
         deps_->connect_network = deps_->disconnect_network = [](const std::string&, const Json&) -> Result<void> {
@@ -58,6 +65,7 @@ protected:
         deps_->shut_down = [this](bool containers) { shut_down_ = containers ? 2 : 1; };
         daemon::register_system(router_, *deps_);
         daemon::register_images(router_, *deps_);
+        daemon::register_registries(router_, *deps_);
         daemon::register_volumes(router_, *deps_);
         daemon::register_networks(router_, *deps_);
         daemon::register_drivers(router_, *deps_);
@@ -97,6 +105,7 @@ protected:
     std::unique_ptr<volume::VolumeService> volumes_;
     std::unique_ptr<network::NetworkService> networks_;
     std::unique_ptr<daemon::EventBus> events_;
+    std::unique_ptr<image::registry::Service> registries_;
     std::unique_ptr<daemon::Deps> deps_;
     std::atomic<int> shut_down_ = 0;
 };
@@ -138,7 +147,15 @@ TEST_F(Api, answers_for_images_that_are_not_there) {
     EXPECT_EQ(call("GET", "/images/json?filters=%7B%22nothing%22%3A%5B%22x%22%5D%7D").status, 400);
     EXPECT_EQ(call("GET", "/images/json?filters=x").status, 400);
     EXPECT_EQ(call("GET", "/images/json?shared-size=1").status, 501);
-    EXPECT_EQ(call("POST", "/images/create?fromImage=debian&tag=12").status, 501);
+    EXPECT_EQ(call("POST", "/images/create?fromImage=Bad&tag=12").status, 400);
+    EXPECT_EQ(call("POST", "/images/create?fromImage=debian&tag=12&platform=a/b/c/d").status, 400);
+    EXPECT_EQ(call("POST", "/images/nothing/push?tag=1").status, 404);
+    EXPECT_EQ(call("POST", "/images/nothing/push?tag=a/b").status, 400);
+    EXPECT_EQ(call("GET", "/images/search").status, 400);
+    EXPECT_EQ(call("GET", "/images/search?term=x&limit=1000").status, 400);
+    EXPECT_EQ(call("POST", "/auth", R"({"serveraddress":"a b","username":"u","password":"p"})").status, 400);
+    EXPECT_EQ(call("POST", "/auth", R"({"username":7})").status, 400);
+    EXPECT_EQ(call("GET", "/distribution/Bad/json").status, 400);
     EXPECT_EQ(call("POST", "/images/create?fromSrc=http://x/y.tar").status, 501);
     EXPECT_EQ(call("POST", "/images/create").status, 400);
 }

@@ -20,6 +20,7 @@ std::string said(const Json& shape, const char* text, Json* settled = nullptr) {
 
 TEST(Body, names_the_member_and_what_was_found) {
     EXPECT_EQ(said(exec_shape(), R"({"Tty": 5})"), "Tty: expected true or false, found a number");
+    EXPECT_EQ(said(create_shape(), R"({"Labels": {"a\nb": 1}})"), R"(Labels.a\nb: expected a string, found a number)");
     EXPECT_EQ(said(exec_shape(), R"({"Cmd": "true"})"), "Cmd: expected a list, found a string");
     EXPECT_EQ(said(exec_shape(), R"({"Env": ["A=1", null]})"), "Env[1]: expected a string, found null");
     EXPECT_EQ(said(exec_shape(), R"({"ConsoleSize": [24.5, 80]})"),

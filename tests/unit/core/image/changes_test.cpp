@@ -56,4 +56,14 @@ TEST(Changes, refuse_what_is_wrong_and_change_nothing) {
     EXPECT_EQ(apply_change(config, "RUN ls").error().text, "RUN is not a valid change command");
 }
 
+TEST(Changes, tell_in_one_line_what_they_refuse) {
+    Json config = Json::object();
+    for (const char* line : {"ENV a\nb", "EXPOSE 1\x1b", "HEALTHCHECK --x\ry CMD z", "HEALTHCHECK --retries=\b1 CMD z",
+                             "STOPSIGNAL \n\x01x", "\x02RUN x", "\x02", "LABEL \xff=1 \xfe=2"}) {
+        auto result = apply_change(config, line);
+        ASSERT_FALSE(result) << line;
+        for (char c : result.error().text) EXPECT_GE(static_cast<unsigned char>(c), 0x20) << result.error().text;
+    }
+}
+
 }  // namespace gantry::image

@@ -16,6 +16,8 @@ TEST(Reference, is_completed_and_shortened_as_docker_does) {
         {"docker.io/library/debian", "debian:latest"},
         {"index.docker.io/library/debian:1", "debian:1"},
         {"library/debian", "debian:latest"},
+        {"docker.io/docker.io/x", "docker.io/docker.io/x:latest"},
+        {"index.docker.io/localhost/x", "docker.io/localhost/x:latest"},
         {"docker.io/me/app", "me/app:latest"},
         {"localhost:5000/web", "localhost:5000/web:latest"},
         {"localhost/web:v1", "localhost/web:v1"},
@@ -34,6 +36,11 @@ TEST(Reference, is_completed_and_shortened_as_docker_does) {
     EXPECT_EQ(pinned->tag, "1");
     EXPECT_EQ(pinned->digest, digest());
     EXPECT_EQ(parse_reference("web@" + digest())->tag, "");
+}
+
+TEST(Reference, tells_in_one_line_what_it_refuses) {
+    EXPECT_EQ(parse_reference("a@b\n\x1b[2J").error().text,
+              R"(invalid reference format: "b\n\u001b[2J" is not a sha256 digest)");
 }
 
 TEST(Reference, refuses_what_docker_refuses) {

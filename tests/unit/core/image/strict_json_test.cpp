@@ -12,6 +12,12 @@ TEST(StrictJson, takes_plain_documents) {
     EXPECT_TRUE(parse_document(R"([{"a": 1}, {"a": 2}])", "x"));
 }
 
+TEST(StrictJson, tells_of_it_in_one_line) {
+    auto twice = parse_document(R"({"a\nb": 1, "A\nb\u001b": 2, "A\nB": 3})", "x");
+    ASSERT_FALSE(twice);
+    EXPECT_EQ(twice.error().text, "x: has \"A\\nB\" twice");
+}
+
 TEST(StrictJson, refuses_documents_with_two_meanings) {
     std::string deep;
     for (int i = 0; i < 100; ++i) deep += "[";

@@ -60,13 +60,15 @@ TEST(Instruction, commands_are_lists_or_lines_for_the_shell) {
             EXPECT_EQ(command.shell, c.shell) << c.rest;
             EXPECT_EQ(command.words, c.words) << c.rest;
         }
-        if (c.words != Words{""}) EXPECT_EQ(body<Run>("RUN " + std::string(c.rest)).command.words, c.words);
+        if (c.words != Words{""}) {
+            EXPECT_EQ(body<dockerfile::Run>("RUN " + std::string(c.rest)).command.words, c.words);
+        }
     }
     EXPECT_EQ(body<Cmd>("CMD []").command.words, Words{});
 }
 
 TEST(Instruction, RUN_has_mounts_a_network_and_security) {
-    Run run = body<Run>(
+    const auto run = body<dockerfile::Run>(
         "RUN --mount=type=cache,target=/c --mount=\"type=bind,target=/b\" --network=none --security=sandbox -- make "
         "--flag");
     EXPECT_EQ(run.mounts, (Words{"type=cache,target=/c", "type=bind,target=/b"}));
@@ -222,7 +224,7 @@ TEST(Instruction, that_is_wrong_says_what_is_allowed) {
               "HEALTHCHECK --timeout: found \"-1s\", allowed is a duration of 1ms and more, such as 30s or 1m30s"},
              {"HEALTHCHECK --retries=-1 CMD a",
               "HEALTHCHECK --retries: found \"-1\", allowed is a number from 0 to 1000000"},
-             {"HEALTHCHECK --retry=1 CMD a", "unknown flag --retry of HEALTHCHECK (did you mean --retries?)"},
+             {"HEALTHCHECK --retrie=1 CMD a", "unknown flag --retrie of HEALTHCHECK (did you mean --retries?)"},
              {"ONBUILD", "ONBUILD needs an instruction"},
              {"ONBUILD FROM a", "ONBUILD FROM is not allowed: a trigger is neither ONBUILD nor FROM nor MAINTAINER"},
              {"ONBUILD ONBUILD RUN a",

@@ -75,19 +75,19 @@ TEST(RunMount, that_is_wrong_says_what_is_allowed) {
               "RUN --mount type=bind: unknown key \"bind-propagation\", allowed are type target dst destination source "
               "src from rw readwrite ro readonly"},
              {"type=bind,target=/a,id=x",
-              "RUN --mount type=bind: unknown key \"id\" (did you mean rw?), allowed are type target dst destination "
+              "RUN --mount type=bind: unknown key \"id\", allowed are type target dst destination "
               "source src from rw readwrite ro readonly"},
              {"type=cache,taget=/a",
               "RUN --mount type=cache: unknown key \"taget\" (did you mean target?), allowed are type id target dst "
               "destination ro readonly rw readwrite sharing from source src mode uid gid"},
              {"type=tmpfs,target=/a,mode=1",
-              "RUN --mount type=tmpfs: unknown key \"mode\" (did you mean type?), allowed are type target dst "
+              "RUN --mount type=tmpfs: unknown key \"mode\", allowed are type target dst "
               "destination size"},
              {"type=secret,id=a,sharing=locked",
               "RUN --mount type=secret: unknown key \"sharing\", allowed are type id source src target dst destination "
               "env required mode uid gid"},
              {"type=ssh,size=1",
-              "RUN --mount type=ssh: unknown key \"size\" (did you mean dst?), allowed are type id target dst "
+              "RUN --mount type=ssh: unknown key \"size\", allowed are type id target dst "
               "destination required mode uid gid"},
              {"type=cache,target", "RUN --mount target needs a value: target=.."},
              {"type=cache,target=", "RUN --mount target needs a value: target=.."},

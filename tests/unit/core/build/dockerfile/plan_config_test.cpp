@@ -47,8 +47,9 @@ TEST_F(PlanTest, every_instruction_leaves_its_mark) {
                      "HEALTHCHECK --interval=5s --retries=3 CMD a -", "SHELL [\"/bin/bash\",\"-c\"] -",
                      "ONBUILD RUN b -", "ARG c=4 d -"}));
     for (const Json& entry : graph.target.config["history"])
-        if (!entry["created_by"].get<std::string>().starts_with("base"))
+        if (!entry["created_by"].get<std::string>().starts_with("base")) {
             EXPECT_EQ(entry["comment"], "gantry.dockerfile.v1");
+        }
     const auto& directory = std::get<MakeDirectory>(all<FileChange>(graph)[1]->actions[0]);
     EXPECT_EQ(directory.path, "/x/z");
     EXPECT_EQ(directory.owner.text, "app:app");
@@ -120,7 +121,7 @@ TEST_F(PlanTest, values_that_cannot_be_are_refused) {
              {"FROM scratch\nVOLUME /a $v", "Dockerfile:2: VOLUME: found an empty path"},
              {"FROM scratch\nENV $e=1", "Dockerfile:2: ENV: found the name \"\", allowed is one without \"=\""},
              {"FROM scratch\nLABEL \"\"=1", "Dockerfile:2: LABEL: found an empty name"},
-             {"FROM scratch\nENV a=${b:?say b}", "Dockerfile:2: b: say b"},
+             {"FROM scratch\nENV a=\"${b:?say b}\"", "Dockerfile:2: b: say b"},
              {"FROM scratch\nENV a='b", "Dockerfile:2: the quote ' is not closed in \"'b\""},
              {"FROM scratch\nLABEL a=${b!c}",
               "Dockerfile:2: unsupported modifier \"!\" in \"${b\", allowed are - :- + :+ ? :? # ## % %% / // in "

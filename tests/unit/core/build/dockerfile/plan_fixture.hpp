@@ -20,7 +20,8 @@ struct PlanTest : testing::Test {
                          {"history", Json::array({{{"created_by", "base of " + reference}}})}};
         document["config"] = Json::parse(config);
         document.update(Json::parse(more));
-        images["docker.io/library/" + reference] = document;
+        images["docker.io/library/" + reference + (reference.find(':') == std::string::npos ? ":latest" : "")] =
+            document;
     }
     Result<Graph> try_plan(std::string_view text) {
         asked.clear();

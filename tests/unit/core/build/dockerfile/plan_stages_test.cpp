@@ -80,7 +80,7 @@ TEST_F(PlanTest, names_after_from_are_stages_numbers_images_or_contexts) {
     ASSERT_EQ(all<ContextSource>(graph).size(), 2u);
     EXPECT_EQ(all<ContextSource>(graph)[1]->name, "files");
     EXPECT_EQ(all<ContextSource>(graph)[1]->paths, Words{"b*"});
-    EXPECT_EQ(names(graph)[3], "[context files] load from client");
+    EXPECT_EQ(names(graph)[4], "[context files] load from client");
 }
 
 TEST_F(PlanTest, a_context_may_stand_instead_of_a_stage_or_an_image) {
@@ -151,7 +151,7 @@ TEST_F(PlanTest, FROM_sees_the_arguments_before_it) {
     options.args = {{"name", ""}, {"tag", ""}};
     EXPECT_EQ(error("ARG name=a\nFROM $name"), "Dockerfile:2: FROM \"$name\" is empty once its variables are put in");
     options.args = {};
-    EXPECT_EQ(error("FROM ${a:?needs a base}"), "Dockerfile:1: a: needs a base");
+    EXPECT_EQ(error("FROM ${a:?needed}"), "Dockerfile:1: a: needed");
     EXPECT_EQ(error("ARG a='x\nFROM $a"), "Dockerfile:1: the quote ' is not closed in \"'x\"");
     options.args = {{"a=b", "c"}};
     EXPECT_EQ(error("FROM scratch"),

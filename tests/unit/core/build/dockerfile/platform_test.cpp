@@ -19,7 +19,7 @@ TEST(BuildPlatform, is_completed_and_given_its_usual_names) {
                                                                     {"linux/arm64/v8", "linux/arm64"},
                                                                     {"linux/arm64/8", "linux/arm64"},
                                                                     {"linux/arm", "linux/arm/v7"},
-                                                                    {"arm/v6", "linux/arm/v6"},
+                                                                    {"linux/arm/v6", "linux/arm/v6"},
                                                                     {"armel", "linux/arm/v6"},
                                                                     {"i386", "linux/386"},
                                                                     {"linux/riscv64", "linux/riscv64"}}) {
@@ -35,6 +35,8 @@ TEST(BuildPlatform, that_is_wrong_is_refused) {
     const Platform standard{"linux", "amd64", ""};
     for (auto [text, code, error] : std::initializer_list<std::tuple<const char*, Code, const char*>>{
              {"", Code::invalid, "invalid platform: found \"\", allowed is os/architecture[/variant]: linux/amd64"},
+             {"arm/v6", Code::invalid,
+              "invalid platform: found \"arm/v6\", allowed is os/architecture[/variant]: linux/amd64"},
              {"linux/", Code::invalid,
               "invalid platform: found \"linux/\", allowed is os/architecture[/variant]: linux/amd64"},
              {"linux/amd46", Code::invalid,

@@ -120,7 +120,7 @@ TEST(DockerfileReader, says_in_which_line_something_is_wrong) {
              {"", 0, 0, Code::invalid, "the Dockerfile has no instruction, needed is at least a FROM"},
              {"# only\n\n", 0, 0, Code::invalid, "the Dockerfile has no instruction, needed is at least a FROM"},
              {"\nFORM a", 2, 2, Code::invalid, "unknown instruction: FORM (did you mean FROM?)"},
-             {"FROM a\nrnu \\\nx", 2, 3, Code::invalid, "unknown instruction: rnu (did you mean RUN?)"},
+             {"FROM a\nrunn \\\nx", 2, 3, Code::invalid, "unknown instruction: runn (did you mean RUN?)"},
              {"FROM a\nINCLUDE+ x", 2, 2, Code::invalid, "unknown instruction: INCLUDE+, allowed are " + all},
              {"FROM a\nRUN <<EOF\nx\nEOF ", 2, 2, Code::invalid,
               "the here-document has no end: a line with nothing but \"EOF\""},

@@ -72,7 +72,7 @@ TEST(Remote, refuses_what_git_or_curl_could_take_otherwise) {
         auto remote = parse_remote(source);
         ASSERT_FALSE(remote) << source << shown(source);
         EXPECT_EQ(remote.error().code, Code::invalid);
-        EXPECT_EQ(remote.error().text, "\"" + source + "\": " + error);
+        EXPECT_EQ(remote.error().text, "\"" + without_credentials(source) + "\": " + error);
     }
     auto query = parse_remote("https://example.com/r.git?ref=x");
     ASSERT_FALSE(query);

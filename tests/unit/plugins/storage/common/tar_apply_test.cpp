@@ -160,6 +160,16 @@ TEST_F(TarApply, directories_that_no_entry_lists_look_as_in_the_layers_below) {
     EXPECT_EQ(info_of(at("other")).st_mode & 07777u, 0755u);
 }
 
+TEST_F(TarApply, a_directory_made_in_place_of_a_deleted_one_takes_nothing_over) {
+    const std::string lower = scratch.make("lower/d");
+    ::chmod(lower.c_str(), 0700);
+    UniqueFd below = test::open_directory(scratch / "lower");
+    ASSERT_TRUE(apply(TarMaker().file(".wh.d", "").file("d/x").done(), {below.get()})) << error;
+    EXPECT_EQ(info_of(at("d")).st_mode & 07777u, 0755u);
+    EXPECT_EQ(info_of(at("d")).st_mtim.tv_sec, 0) << "the same whenever it is unpacked";
+    EXPECT_TRUE(opaque("d"));
+}
+
 TEST_F(TarApply, keeps_names_that_are_not_ascii_or_not_even_utf8) {
     const std::string utf8 =
                           "gr\xc3\xbc\xc3\x9f"
@@ -201,6 +211,36 @@ TEST_F(TarApply, a_cut_or_foreign_stream_is_an_error) {
     const std::string tar = TarMaker().file("big", std::string(100'000, 'x')).done();
     EXPECT_FALSE(apply(tar.substr(0, 50'000)));
     EXPECT_FALSE(apply(std::string(4096, 'q')));
+}
+
+TEST_F(TarApply, headers_that_are_not_understood_are_an_error) {
+    TarEntry lying{"pax", 'x', "99999 path=../x\n"};
+    EXPECT_FALSE(apply(TarMaker().add(lying).file("f").done()));
+    TarEntry large{"f"};
+    large.pax.emplace_back("SCHILY.xattr.user.a", std::string(1'000'000, 'x'));
+    EXPECT_FALSE(apply(TarMaker().add(large).done()));
+    // A block that is no header, where one must be.
+    EXPECT_FALSE(apply(TarMaker().file("f").raw(std::string(512, 'q')).file("g").done()));
+    EXPECT_NE(error.find("amaged"), std::string::npos) << error;
+}
+
+TEST_F(TarApply, what_is_held_in_memory_of_an_entry_is_bounded) {
+    std::string map = "2000000\n";
+    for (int i = 0; i < 2'000'000; ++i) map += "0\n0\n";
+    map.resize((map.size() + 511) / 512 * 512, '\0');
+    TarEntry sparse{"s", '0', map};
+    sparse.pax = {
+        {"GNU.sparse.major", "1"}, {"GNU.sparse.minor", "0"}, {"GNU.sparse.name", "s"}, {"GNU.sparse.realsize", "0"}};
+    EXPECT_FALSE(apply(TarMaker().add(sparse).done()));
+    EXPECT_NE(error.find("longer than"), std::string::npos) << error;
+    // What is passed over is not held: the content of an entry that is no file.
+    TarEntry marker{".wh.x", '0', std::string(8 << 20, 'x')};
+    EXPECT_TRUE(apply(TarMaker().add(marker).file("f").done())) << error;
+}
+
+TEST_F(TarApply, tells_in_one_line_what_is_wrong_with_a_name) {
+    EXPECT_FALSE(apply(TarMaker().symlink("l\n", "l\n").file("l\n/a\x1b/b").done()));
+    for (char c : error) EXPECT_GE(static_cast<unsigned char>(c), 0x20) << error;
 }
 
 TEST_F(TarApply, limits_hold) {

@@ -212,6 +212,74 @@ TEST_F(Overlayfs, the_root_directory_keeps_mode_and_owner_in_containers) {
     EXPECT_EQ(info.st_uid, 7u);
 }
 
+// Everything about a tree that a container could see, one line an entry.
+static std::string listing(const std::string& root) {
+    std::set<std::string> lines;
+    auto line = [&](const std::string& path) {
+        const struct stat info = test::info_of(path);
+        std::string text = path.substr(root.size()) + " " + std::to_string(info.st_mode) + " " +
+                           std::to_string(info.st_uid) + ":" + std::to_string(info.st_gid);
+        // The root's own time is that of the last entry made in it.
+        if (path != root) text += " " + std::to_string(info.st_mtim.tv_sec);
+        if (S_ISREG(info.st_mode)) text += " " + content_of(path);
+        if (S_ISDIR(info.st_mode) && storage::is_opaque(test::open_directory(path).get())) text += " opaque";
+        lines.insert(text);
+    };
+    line(root);
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(root)) line(entry.path());
+    std::string all;
+    for (const std::string& text : lines) all += text + "\n";
+    return all;
+}
+
+TEST_F(Overlayfs, a_layer_put_on_its_parent_later_is_as_one_unpacked_over_it) {
+    test::TarEntry root{"./", '5'}, etc{"etc/", '5'}, deep{"a/b/", '5'};
+    root.mode = 0711;
+    root.uid = 7;
+    etc.mode = 0750;
+    etc.uid = 5;
+    etc.gid = 6;
+    etc.mtime = 1'111'111'111;
+    deep.mode = 02775;
+    deep.mtime = 1'222'222'222;
+    commit_layer("base", "", TarMaker().add(root).add(etc).add(deep).file("gone").file("was/file").done());
+    test::TarEntry own{"own/", '5'}, listed_root{"./", '5'}, late{"late/", '5'};
+    own.mode = 0700;
+    listed_root.mode = 0777;
+    late.mode = 0705;
+    const std::string uppers[] = {
+        // Directories that only the base lists, at two depths, and one that nobody does.
+        TarMaker().file("etc/x", "1").file("a/b/c/d", "2").file("nobody/y", "3").done(),
+        TarMaker().add(listed_root).add(own).file("own/x").file(".wh.gone", "").file("etc/.wh..wh..opq", "").done(),
+        // Listed only after what lies in it, and replaced by something else.
+        TarMaker().file("late/x").add(late).file("etc/x").file("etc", "a file now").file("a/z").done(),
+        TarMaker().file("was/.wh.file", "").symlink("link", "etc").file("link/through", "4").done(),
+        std::string(1024, '\0'),
+    };
+    for (std::size_t i = 0; i < std::size(uppers); ++i) {
+        const std::string number = std::to_string(i);
+        commit_layer("over" + number, "base", uppers[i]);
+        ok("prepare", {{"key", "later"}, {"parent", ""}});
+        UniqueFd stream = test::stream_of(uppers[i]);
+        ok("apply", {{"key", "later"}}, {{"tar", stream.get()}});
+        ok("commit", {{"key", "later"}, {"name", "later" + number}, {"parent", "base"}});
+        std::string roots[2];
+        for (int which = 0; which < 2; ++which) {
+            const std::string key = (which == 0 ? "over" : "later") + number;
+            auto view = call("view", {{"key", "v" + key}, {"parent", key}});
+            ASSERT_TRUE(view) << view.error().text;
+            ASSERT_EQ(view->result["mounts"][0]["lower"].size(), 2u) << key;
+            roots[which] = view->result["mounts"][0]["lower"][0];
+        }
+        EXPECT_EQ(listing(roots[1]), listing(roots[0])) << "archive " << i;
+        EXPECT_EQ(call("stat", {{"key", "later" + number}})->result["parent"], "base");
+        EXPECT_FALSE(test::is_there(roots[1] + "/../implied"));
+    }
+    EXPECT_EQ(code("remove", {{"key", "base"}}), Code::conflict);
+    open();
+    EXPECT_EQ(call("changes", {{"key", "later0"}})->result, call("changes", {{"key", "over0"}})->result);
+}
+
 TEST_F(Overlayfs, stacks_many_layers) {
     std::string parent;
     for (int i = 0; i < 200; ++i) {

@@ -1,0 +1,100 @@
+#include "core/cli/child.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char** environ;
+
+namespace gantry::cli {
+
+Child& Child::operator=(Child&& other) noexcept {
+    if (this == &other) return *this;
+    kill();
+    pid_ = std::exchange(other.pid_, 0);
+    input_ = std::move(other.input_);
+    output_ = std::move(other.output_);
+    return *this;
+}
+
+Result<Child> Child::start(const std::vector<std::string>& arguments, Streams streams, int input) {
+    int in[2] = {-1, -1}, out[2] = {-1, -1};
+    if (::pipe2(out, O_CLOEXEC) != 0) return fail_errno("pipe");
+    UniqueFd out_read(out[0]), out_write(out[1]), in_read, in_write;
+    if (streams == Streams::both) {
+        if (::pipe2(in, O_CLOEXEC) != 0) return fail_errno("pipe");
+        in_read.reset(in[0]);
+        in_write.reset(in[1]);
+        if (::fcntl(in[1], F_SETFL, O_NONBLOCK) != 0) return fail_errno("fcntl");
+        input = in[0];
+    }
+    posix_spawn_file_actions_t actions;
+    ::posix_spawn_file_actions_init(&actions);
+    ::posix_spawn_file_actions_adddup2(&actions, input, 0);
+    ::posix_spawn_file_actions_adddup2(&actions, out[1], 1);
+    // What is ignored or blocked here would be so in the program too.
+    posix_spawnattr_t attributes;
+    ::posix_spawnattr_init(&attributes);
+    sigset_t defaults, mask;
+    ::sigemptyset(&defaults);
+    ::sigaddset(&defaults, SIGPIPE);
+    ::sigemptyset(&mask);
+    ::posix_spawnattr_setsigdefault(&attributes, &defaults);
+    ::posix_spawnattr_setsigmask(&attributes, &mask);
+    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    std::vector<std::string> words = arguments;
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    Child child;
+    int error = ::posix_spawnp(&child.pid_, argv[0], &actions, &attributes, argv.data(), environ);
+    ::posix_spawn_file_actions_destroy(&actions);
+    ::posix_spawnattr_destroy(&attributes);
+    if (error == ENOENT) {
+        child.pid_ = 0;
+        return fail(Code::not_found, "there is no such program in PATH");
+    }
+    if (error != 0) {
+        child.pid_ = 0;
+        return fail_errno("start", error);
+    }
+    child.output_ = std::move(out_read);
+    child.input_ = std::move(in_write);
+    return child;
+}
+
+Result<int> Child::wait(int timeout_ms) {
+    input_.reset();
+    output_.reset();
+    if (pid_ == 0) return 0;
+    UniqueFd handle(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
+    if (!handle) return fail_errno("pidfd_open");
+    pollfd ended{handle.get(), POLLIN, 0};
+    int got = 0;
+    while ((got = ::poll(&ended, 1, timeout_ms)) < 0 && errno == EINTR) {
+    }
+    if (got == 0) {
+        kill();
+        return fail(Code::deadline, "does not end");
+    }
+    int status = 0;
+    while (::waitpid(pid_, &status, 0) < 0)
+        if (errno != EINTR) return fail_errno("waitpid");
+    pid_ = 0;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+void Child::kill() {
+    if (pid_ == 0) return;
+    ::kill(pid_, SIGKILL);
+    int status = 0;
+    while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+    }
+    pid_ = 0;
+}
+
+}  // namespace gantry::cli

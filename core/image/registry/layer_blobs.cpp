@@ -1,0 +1,160 @@
+#include "core/image/registry/layer_blobs.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <gantry/driver.hpp>
+
+#include "core/base/failpoint.hpp"
+#include "core/base/log.hpp"
+#include "core/image/archive_plan.hpp"
+
+namespace gantry::image::registry {
+namespace {
+
+// Between the size of what is sent and the time it takes to make; the same everywhere, so that digests are.
+constexpr int gzip_level = 4;
+constexpr std::size_t block_bytes = 256u << 10;
+
+// gzip without a name and a time.
+class Gzip {
+public:
+    explicit Gzip(BlobWriter& to) : to_(to), out_(block_bytes, '\0') {
+        ready_ = ::deflateInit2(&stream_, gzip_level, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK;
+    }
+    Gzip(const Gzip&) = delete;
+    Gzip& operator=(const Gzip&) = delete;
+    ~Gzip() {
+        if (ready_) ::deflateEnd(&stream_);
+    }
+    Result<void> write(std::string_view bytes, bool last) {
+        if (!ready_) return fail(Code::exhausted, "no memory to compress a layer");
+        stream_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
+        stream_.avail_in = static_cast<uInt>(bytes.size());
+        do {
+            stream_.next_out = reinterpret_cast<Bytef*>(out_.data());
+            stream_.avail_out = static_cast<uInt>(out_.size());
+            if (::deflate(&stream_, last ? Z_FINISH : Z_NO_FLUSH) == Z_STREAM_ERROR)
+                return fail(Code::internal, "a layer could not be compressed");
+            GANTRY_CHECK(to_.write({out_.data(), out_.size() - stream_.avail_out}));
+        } while (stream_.avail_out == 0);
+        return {};
+    }
+
+private:
+    BlobWriter& to_;
+    std::string out_;
+    z_stream stream_{};
+    bool ready_ = false;
+};
+
+Result<void> compress(ByteSource& from, BlobWriter& to, const std::string& diff_id, const Cancelled& cancelled) {
+    Gzip gzip(to);
+    Sha256 plain;
+    std::vector<char> buffer(block_bytes);
+    for (;;) {
+        if (cancelled && cancelled()) return fail(Code::cancelled, "the push is cancelled");
+        GANTRY_TRY(std::size_t n, from.read(buffer.data(), buffer.size()));
+        plain.update({buffer.data(), n});
+        GANTRY_CHECK(gzip.write({buffer.data(), n}, n == 0));
+        if (n == 0) break;
+    }
+    if (const std::string digest = plain.finish(); digest != diff_id)
+        return fail(Code::corrupt, "the unpacked layer gives bytes with the digest " + digest + ", not " + diff_id);
+    return {};
+}
+
+// The layer driver writes, on a thread of its own, what the layer changed.
+Result<void> compress_unpacked(driver::Driver& layers, const std::string& key, BlobWriter& to,
+                               const std::string& diff_id, const Cancelled& cancelled) {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno("make a pipe");
+    UniqueFd out(ends[0]), in(ends[1]);
+    (void)::fcntl(out.get(), F_SETPIPE_SZ, 1 << 20);
+    Result<void> written;
+    std::thread writer([&] {
+        auto diff = layers.call("layer/1", "diff", Json{{"key", key}}, {{"tar", in.get()}}, driver::Deadline::longer);
+        if (!diff) written = std::move(diff).error();
+        in.reset();
+    });
+    auto source = source_of(out.get());
+    auto compressed = compress(*source, to, diff_id, cancelled);
+    if (!compressed) out.reset();  // the writer then has nobody to write to
+    writer.join();
+    if (!written && compressed) return written;
+    return compressed;
+}
+
+bool is_packed(Compression compression) { return compression == Compression::gzip || compression == Compression::zstd; }
+
+// Every image that has this layer without a manifest which names another blob for it.
+void keep(ImageStore::Impl& store, const std::string& key, const LayerBlob& made) {
+    for (const Record& record : store.catalog.all()) {
+        const auto& keys = record.image->layers;
+        if (!record.manifest.empty() || std::find(keys.begin(), keys.end(), key) == keys.end()) continue;
+        auto amended = store.catalog.amend(record.image->id, [&](Image& image, Record& now) {
+            for (std::size_t i = 0; i < image.layers.size(); ++i)
+                if (now.manifest.empty() && image.layers[i] == key) now.blobs[i] = made;
+        });
+        if (!amended && amended.error().code != Code::not_found)
+            log::warn("a compressed layer is not kept",
+                      {{"image", record.image->id}, {"reason", amended.error().text}});
+    }
+}
+
+}  // namespace
+
+Result<Compression> compression_of(const BlobStore& blobs, const std::string& digest) {
+    GANTRY_TRY(UniqueFd fd, blobs.open_blob(digest));
+    char first[6] = {};
+    const ssize_t n = ::pread(fd.get(), first, sizeof first, 0);
+    if (n < 0) return fail_errno("read a blob");
+    const std::string_view head(first, static_cast<std::size_t>(n));
+    if (head.starts_with("\x1f\x8b")) return Compression::gzip;
+    if (head.starts_with("\x28\xb5\x2f\xfd")) return Compression::zstd;
+    const bool other = head.starts_with("BZh") || head.starts_with(std::string_view("\xfd"
+                                                                                    "7zXZ\0",
+                                                                                    6));
+    return other ? Compression::other : Compression::none;
+}
+
+Result<LayerBlob> compressed_layer(Service::Impl& service, const std::string& id, std::size_t index, Pins::Hold& hold,
+                                   const Cancelled& cancelled) {
+    auto& store = service.store();
+    auto record = store.catalog.record(id);
+    if (!record || index >= record->blobs.size()) return fail(Code::not_found, "No such image: " + id);
+    const std::string key = record->image->layers[index];
+    auto lock = service.layers.lock("blob " + key, cancelled);
+    if (!lock) return fail(Code::cancelled, "the push is cancelled");
+    record = store.catalog.record(id);  // someone may just have made it
+    if (!record) return fail(Code::not_found, "No such image: " + id);
+    const LayerBlob known = record->blobs[index];
+    bool here = false;
+    if (!known.digest.empty()) {
+        hold.add(known.digest);
+        here = store.blobs.has(known.digest);
+    }
+    if (here) {
+        GANTRY_TRY(Compression compression, compression_of(store.blobs, known.digest));
+        if (is_packed(compression)) return known;
+    }
+    const auto diff_ids = diff_ids_of(record->image->config);
+    if (index >= diff_ids.size()) return fail(Code::corrupt, "image " + id + " has no diff id for one of its layers");
+    GANTRY_TRY(BlobWriter writer, store.blobs.writer());
+    if (here) {
+        GANTRY_TRY(UniqueFd fd, store.blobs.open_blob(known.digest));
+        GANTRY_TRY(auto plain, decompressed(source_of(std::move(fd))));
+        GANTRY_CHECK(compress(*plain, writer, diff_ids[index], cancelled));
+    } else {
+        GANTRY_CHECK(compress_unpacked(*store.layers, key, writer, diff_ids[index], cancelled));
+    }
+    hold.add(writer.finish());
+    GANTRY_CHECK(store.blobs.adopt(writer));
+    GANTRY_FAILPOINT("registry.push.compressed");
+    const LayerBlob made{writer.digest(), writer.size()};
+    keep(store, key, made);
+    return made;
+}
+
+}  // namespace gantry::image::registry

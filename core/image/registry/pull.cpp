@@ -1,0 +1,248 @@
+#include "core/image/registry/pull.hpp"
+
+#include <gantry/driver.hpp>
+
+#include "core/base/clock.hpp"
+#include "core/base/failpoint.hpp"
+#include "core/base/log.hpp"
+#include "core/image/archive_plan.hpp"
+#include "core/image/registry/names.hpp"
+#include "core/image/references.hpp"
+
+namespace gantry::image::registry {
+namespace {
+
+// So much of a blob is waited for, to learn whether the registry or the blob itself is to blame.
+constexpr std::int64_t worth_waiting_bytes = 16 << 20;
+constexpr int max_unpackings = 3;
+
+// Counts what is read.
+class Counted final : public ByteSource {
+public:
+    Counted(std::unique_ptr<ByteSource> from, std::atomic<std::int64_t>& count)
+        : from_(std::move(from)), count_(count) {
+        count_ = 0;
+    }
+    Result<std::size_t> read(char* data, std::size_t size) override {
+        GANTRY_TRY(std::size_t n, from_->read(data, size));
+        count_ += static_cast<std::int64_t>(n);
+        return n;
+    }
+
+private:
+    std::unique_ptr<ByteSource> from_;
+    std::atomic<std::int64_t>& count_;
+};
+
+Error cancelled_error() { return fail(Code::cancelled, "the pull is cancelled"); }
+
+}  // namespace
+
+ImagePull::ImagePull(Service::Impl& service, std::shared_ptr<Sources> sources, std::size_t source, Resolved resolved,
+                     const Progress& progress, Cancelled cancelled, int side_by_side)
+    : service_(service),
+      sources_(std::move(sources)),
+      source_(source),
+      resolved_(std::move(resolved)),
+      progress_(progress),
+      cancelled_(std::move(cancelled)),
+      side_by_side_(side_by_side),
+      rows_(progress_) {}
+
+void ImagePull::begin_download(Layer& layer) {
+    layer.place.reset();
+    layer.place.emplace(service_.downloads->get(layer.blob, sources_, source_, side_by_side_));
+    if (layer.row) rows_.replace(*layer.row, layer.place->get());
+}
+
+Result<void> ImagePull::plan(ImageStore::Impl::Made& made) {
+    auto& store = service_.store();
+    LayerUnpacker unpacker = store.unpacker();
+    const auto diff_ids = diff_ids_of(resolved_.config);
+    std::string below;
+    for (std::size_t i = 0; i < diff_ids.size(); ++i) {
+        Layer layer{resolved_.manifest.layers[i], diff_ids[i], chain_id(below, diff_ids[i]), below};
+        made.hold().add(layer.key);
+        made.hold().add(layer.blob.digest);
+        below = layer.key;
+        layers_.push_back(std::move(layer));
+    }
+    for (Layer& layer : layers_) {
+        const bool blob = store.blobs.has(layer.blob.digest);
+        GANTRY_TRY(bool unpacked, unpacker.has(layer.key));
+        layer.row = &rows_.add(layer.blob.digest, layer.blob.size, blob && unpacked);
+        if (!blob) begin_download(layer);
+    }
+    rows_.begin();
+    return {};
+}
+
+Result<void> ImagePull::settle(Layer& layer) {
+    while (layer.place) {
+        auto done = layer.place->get()->wait(cancelled_);
+        if (done) return {};
+        if (cancelled_()) return cancelled_error();
+        if (!layer.place->joined()) return done;
+        begin_download(layer);
+    }
+    return {};
+}
+
+Result<LayerUnpacker::Unpacked> ImagePull::unpack(Layer& layer, Pins::Hold& hold) {
+    std::unique_ptr<ByteSource> blob;
+    if (layer.place) {
+        blob = Download::reader(layer.place->get(), cancelled_);
+    } else {
+        GANTRY_TRY(UniqueFd fd, service_.store().blobs.open_blob(layer.blob.digest));
+        blob = source_of(std::move(fd));
+    }
+    GANTRY_TRY(auto plain, decompressed(std::make_unique<Counted>(std::move(blob), layer.row->unpacked)));
+    layer.row->unpacking = true;
+    return service_.store().unpacker().unpack(*plain, layer.below, layer.diff_id, hold, nullptr);
+}
+
+Result<void> ImagePull::judge(Layer& layer, const Error& failed) {
+    if (cancelled_()) return cancelled_error();
+    if (!layer.place) return failed;
+    const auto& download = layer.place->get();
+    const bool ended = download->state() == Download::State::failed || download->state() == Download::State::done;
+    // A driver's patience may end before a slow registry does, and a download may have begun anew.
+    const bool again = failed.code == Code::deadline || failed.code == Code::retry_later;
+    if (!ended && !again && layer.blob.size - download->received() > worth_waiting_bytes) return failed;
+    const bool sound = download->state() == Download::State::done;
+    GANTRY_CHECK(settle(layer));
+    return sound && !again ? Result<void>(failed) : Result<void>();
+}
+
+Result<std::int64_t> ImagePull::ensure_layer(Layer& layer, ImageStore::Impl::Made& made) {
+    LayerUnpacker unpacker = service_.store().unpacker();
+    auto lock = service_.layers.lock(layer.key, cancelled_);
+    if (!lock) return cancelled_error();
+    GANTRY_TRY(bool present, unpacker.has(layer.key));
+    for (int tries = 1; !present; ++tries) {
+        auto unpacked = unpack(layer, made.hold());
+        if (unpacked) {
+            made.layer(layer.key);
+            return unpacked->usage_bytes;
+        }
+        GANTRY_CHECK(judge(layer, unpacked.error()));
+        if (tries >= max_unpackings) return std::move(unpacked).error();
+    }
+    return unpacker.usage(layer.key);
+}
+
+Result<std::string> ImagePull::run(const std::vector<std::string>& tags, const std::string& repo_digest) {
+    auto& store = service_.store();
+    ImageStore::Impl::Made made(store);
+    GANTRY_CHECK(plan(made));
+    Image image;
+    Record record;
+    for (Layer& layer : layers_) {
+        GANTRY_TRY(std::int64_t bytes, ensure_layer(layer, made));
+        GANTRY_CHECK(settle(layer));
+        layer.row->complete = true;
+        image.layers.push_back(layer.key);
+        image.layer_sizes.push_back(bytes);
+        image.size += bytes;
+        record.blobs.push_back({layer.blob.digest, layer.blob.size});
+    }
+    rows_.end();
+    GANTRY_FAILPOINT("registry.pull.unpacked");
+    for (Layer& layer : layers_)
+        if (layer.place) {
+            const int fd = layer.place->get()->fd();
+            GANTRY_CHECK(made.file(service_.partials->path_of(layer.blob.digest), fd, layer.blob.digest));
+        }
+    image.id = resolved_.manifest.config.digest;
+    GANTRY_CHECK(made.blob(image.id, resolved_.config_text));
+    GANTRY_CHECK(made.blob(resolved_.manifest.digest, resolved_.manifest.text));
+    image.created_ns = parse_rfc3339(member<std::string>(resolved_.config, "created")).value_or(0);
+    image.config = std::move(resolved_.config);
+    image.repo_digests = {repo_digest};
+    record.manifest = resolved_.manifest.digest;
+    const std::string id = image.id;
+    record.image = std::make_shared<const Image>(std::move(image));
+    GANTRY_FAILPOINT("registry.pull.before_record");
+    if (cancelled_()) return cancelled_error();
+    GANTRY_CHECK(store.catalog.add(std::move(record), tags));
+    made.keep();
+    for (Layer& layer : layers_)
+        if (layer.place) service_.partials->discard(layer.blob.digest);
+    return id;
+}
+
+namespace {
+
+// The image of one reference, from the first source that gives it.
+Result<Pulled> pull_one(Service::Impl& service, const std::shared_ptr<Sources>& sources, const PullRequest& request,
+                        const std::string& wanted, int side_by_side, const Progress& progress,
+                        const Cancelled& cancelled) {
+    const bool by_digest = !request.digest.empty();
+    const Location location = location_of(request.name);
+    Pulled pulled;
+    pulled.reference = request.name + (by_digest ? "@" : ":") + wanted;
+    auto say = [&](const Json& message) {
+        if (progress) progress(message);
+    };
+    for (std::size_t i = 0; i < sources->count(); ++i) {
+        auto remote = sources->get(i);
+        auto resolved = remote ? resolve(**remote, wanted, request.platform) : Result<Resolved>(remote.error());
+        if (!resolved) {
+            if (cancelled()) return cancelled_error();
+            if (i + 1 == sources->count()) return std::move(resolved).error();
+            log::warn("a mirror does not give an image",
+                      {{"mirror", sources->name(i)}, {"image", pulled.reference}, {"reason", resolved.error().text}});
+            continue;
+        }
+        say({{"status", "Pulling from " + location.repository}, {"id", wanted}});
+        GANTRY_FAILPOINT("registry.pull.resolved");
+        std::string before;
+        if (auto there = service.images.find(pulled.reference)) before = (*there)->id;
+        const std::string digest = resolved->digest;
+        std::vector<std::string> tags;
+        if (!by_digest) tags.push_back(request.name + ":" + wanted);
+        ImagePull pull(service, sources, i, std::move(*resolved), progress, cancelled, side_by_side);
+        GANTRY_TRY(pulled.id, pull.run(tags, request.name + "@" + digest));
+        pulled.newer = pulled.id != before;
+        say({{"status", "Digest: " + digest}});
+        say({{"status", (pulled.newer ? "Status: Downloaded newer image for " : "Status: Image is up to date for ") +
+                            pulled.reference}});
+        return pulled;
+    }
+    return fail(Code::internal, "no source for " + pulled.reference);
+}
+
+}  // namespace
+
+Result<std::vector<Pulled>> Service::pull(const PullRequest& request, const Progress& progress,
+                                          const Cancelled& by_caller) {
+    const Settings settings = impl_->settings();
+    const Cancelled cancelled = impl_->until_stopped(by_caller);
+    const Location location = location_of(request.name);
+    impl_->partials->collect();
+    auto sources =
+        std::make_shared<Sources>(settings, location.host, location.repository, request.credentials, cancelled);
+    ScopeGuard detach([&] { sources->detach(); });
+    std::vector<std::string> references;
+    if (!request.digest.empty()) {
+        references.push_back(request.digest);
+    } else if (!request.tag.empty()) {
+        references.push_back(request.tag);
+    } else {
+        GANTRY_TRY(auto origin, sources->get(sources->count() - 1));
+        GANTRY_TRY(references, origin->tags());
+        if (references.empty()) return fail(Code::not_found, "the repository " + request.name + " has no tags");
+    }
+    std::vector<Pulled> all;
+    for (const std::string& reference : references) {
+        auto pulled = pull_one(*impl_, sources, request, reference, settings.downloads, progress, cancelled);
+        if (!pulled) {
+            if (cancelled()) return cancelled_error();
+            return std::move(pulled).error();
+        }
+        all.push_back(std::move(*pulled));
+    }
+    return all;
+}
+
+}  // namespace gantry::image::registry
