@@ -139,6 +139,7 @@ Result<void> Engine::open(TraceStart trace) {
                                     [this] { return images_->collect_garbage(deps_->layers_in_use()); }};
     GANTRY_TRY(builds_, build::BuildService::open(paths_.root + "/build", paths_.run + "/build", build_settings(config),
                                                   std::move(for_builds)));
+    deps_->build_cache_usage = [this] { return builds_->usage(); };
     GANTRY_TRY(deps_->id, engine_id(*store_));
     register_system(router_, *deps_);
     register_images(router_, *deps_);
@@ -153,7 +154,7 @@ Result<void> Engine::open(TraceStart trace) {
     register_engine(router_, *deps_);
     register_containers(router_, *containers_);
     register_container_streams(router_, *containers_);
-    register_build(router_, *deps_, *builds_, {});
+    register_build(router_, *deps_, *builds_, registry_pull(*deps_));
     register_container_logs(router_, *containers_);
     register_container_files(router_, *containers_);
     register_container_prune(router_, *deps_);

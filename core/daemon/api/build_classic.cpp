@@ -8,6 +8,7 @@
 #include "core/build/unpack.hpp"
 #include "core/daemon/api/build.hpp"
 #include "core/daemon/api/json_stream.hpp"
+#include "core/image/registry/credentials.hpp"
 
 namespace gantry::daemon {
 namespace {
@@ -18,8 +19,9 @@ using build::StepId;
 // Such a client has its files in the body, and nothing else.
 class TarClient final : public build::Client {
 public:
-    TarClient(build::Sources& sources, std::shared_ptr<const build::Tree> tree)
-        : sources_(sources), tree_(std::move(tree)) {}
+    // `logins`: of the header X-Registry-Config, by registry.
+    TarClient(build::Sources& sources, std::shared_ptr<const build::Tree> tree, Json logins)
+        : sources_(sources), tree_(std::move(tree)), logins_(std::move(logins)) {}
     Result<std::shared_ptr<const build::Tree>> context(const build::ContextSource& source, const build::OnProgress&,
                                                        build::Cancel& cancel) override {
         if (source.name != "context")
@@ -28,7 +30,16 @@ public:
     }
     Result<std::optional<std::string>> secret(const std::string&) override { return std::optional<std::string>(); }
     Result<std::optional<UniqueFd>> ssh(const std::string&) override { return std::optional<UniqueFd>(); }
-    Result<build::RegistryLogin> login(const std::string&) override { return build::RegistryLogin{}; }
+    Result<build::RegistryLogin> login(const std::string& registry) override {
+        for (const std::string& key : {registry, "https://" + registry, std::string("https://index.docker.io/v1/")}) {
+            if (key.ends_with("/v1/") && registry != "docker.io") continue;
+            if (auto found = logins_.find(key); found != logins_.end()) {
+                GANTRY_TRY(auto known, image::registry::read_credentials(*found));
+                return build::RegistryLogin{known.user, known.password, known.identity_token};
+            }
+        }
+        return build::RegistryLogin{};
+    }
     Result<void> output(std::size_t, std::string_view, bool) override {
         return fail(Code::unsupported, "this client takes no files");
     }
@@ -36,6 +47,7 @@ public:
 private:
     build::Sources& sources_;
     std::shared_ptr<const build::Tree> tree_;
+    const Json logins_;
 };
 
 // Steps as Docker's classic builder tells of them: "Step 2/5 : RUN make".
@@ -169,6 +181,19 @@ Result<build::DockerfileBuild> read_request(const http::Request& request, const 
     return build;
 }
 
+// Credentials by registry: base64 of a JSON object of objects.
+Result<Json> read_logins(const http::Request& request) {
+    auto header = request.headers.find("x-registry-config");
+    if (header == request.headers.end() || header->second.empty()) return Json::object();
+    GANTRY_TRY(std::string text, image::registry::decode_base64(header->second));
+    Json logins = Json::parse(text, nullptr, false);
+    if (logins.is_null()) return Json::object();
+    if (!logins.is_object()) return fail(Code::invalid, "X-Registry-Config is no JSON object");
+    for (const Json& login : logins)
+        if (!login.is_object()) return fail(Code::invalid, "X-Registry-Config is no JSON object of objects");
+    return logins;
+}
+
 // The files of the body, or of where "remote" says.
 Result<std::shared_ptr<const build::Tree>> read_context(build::BuildService& builds, const http::Request& request,
                                                         build::Cancel& cancel) {
@@ -199,6 +224,7 @@ void classic_build(Deps& deps, build::BuildService& builds, const build::PullIma
     build::BuildProblem problem;
     auto built = [&]() -> Result<build::Built> {
         GANTRY_TRY(build::DockerfileBuild build, read_request(request, builds));
+        GANTRY_TRY(Json logins, read_logins(request));
         GANTRY_TRY(auto tree, read_context(builds, request, cancel));
         auto text = build::read_in_tree(*tree, build.plan.file_name);
         if (!text) {
@@ -212,7 +238,7 @@ void classic_build(Deps& deps, build::BuildService& builds, const build::PullIma
                 build.plan.ignore_lines = build::read_dockerignore(*lines);
                 break;
             }
-        TarClient client(builds.sources(), std::move(tree));
+        TarClient client(builds.sources(), std::move(tree), std::move(logins));
         build::BuildWatch watch{told, [&](const Graph& graph) { told.plan(graph); }};
         return build::build_dockerfile(builds, deps.images, pull, build, client, watch, cancel, &problem);
     }();
