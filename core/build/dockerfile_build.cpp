@@ -66,6 +66,12 @@ Result<Built> build_dockerfile(BuildService& service, image::ImageStore& images,
     }
     if (watch.planned) watch.planned(*graph);
     if (build.check) return Built{};
+    for (const std::string& reference : build.cache_from) {
+        auto found = images.find(reference);
+        // A cache that is not there is no reason not to build.
+        if (!found && pull && pull(reference, build.plan.platform, client, cancel)) found = images.find(reference);
+        if (found) GANTRY_CHECK(service.import_cache(**found).context("cache from " + quote_json(reference)));
+    }
     BuildFailure failure;
     auto built = service.build(*graph, build.request, client, watch.listener, cancel, &failure);
     if (!built && failure.step) {

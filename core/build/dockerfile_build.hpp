@@ -18,6 +18,7 @@ struct DockerfileBuild {
     dockerfile::PlanOptions plan;
     bool pull = false;   // images are asked for anew though they are there
     bool check = false;  // only the rules
+    std::vector<std::string> cache_from;  // images whose inline cache is taken over; one that is nowhere is passed over
     BuildRequest request;
 };
 

@@ -12,12 +12,15 @@
 #include "core/base/text.hpp"
 #include "core/build/solver.hpp"
 #include "core/build/worker.hpp"
+#include "core/image/archive_plan.hpp"
 #include "core/image/digest.hpp"
 
 namespace gantry::build {
 namespace {
 
 constexpr const char* known_entitlements[] = {"network.host", "security.insecure"};
+
+constexpr const char* inline_cache_key = "gantry.cache.v1";
 
 // Whatever an earlier engine left of steps that it did not end.
 Result<void> make_empty(const std::string& path) {
@@ -123,17 +126,57 @@ Result<Built> BuildService::build(const Graph& graph, const BuildRequest& reques
     }
     Value result;
     if (graph.target.result) result = std::move(*solved.values[*graph.target.result]);
-    GANTRY_TRY(Built built, write_outputs(graph, result, request, worker.layers(), client, cancel));
+    GANTRY_TRY(Built built, write_outputs(graph, result, request, worker, client, cancel));
     prune_by_policy();
     return built;
 }
 
+// Which steps made which layers, for who builds on this image elsewhere.
+Json BuildService::inline_cache_of(const Graph& graph, const Value& result, BuildWorker& worker) {
+    Json entries = Json::array();
+    const auto& steps = graph.target.layer_steps;
+    if (steps.size() > result.layers.size()) return entries;
+    const std::size_t first = result.layers.size() - steps.size();
+    for (std::size_t i = 0; i < steps.size(); ++i)
+        for (const std::string& key : worker.keys_of(steps[i])) entries.push_back({{"key", key}, {"layer", first + i}});
+    return entries;
+}
+
+Result<void> BuildService::import_cache(const image::Image& image) {
+    const Json entries = image.config.value(inline_cache_key, Json::array());
+    if (!entries.is_array()) return {};
+    const auto diffs = image::diff_ids_of(image.config);
+    for (const Json& entry : entries) {
+        if (!entry.is_object() || !entry.value("key", Json()).is_string() ||
+            !entry.value("layer", Json()).is_number_unsigned())
+            return fail(Code::invalid, "the image's inline cache is no list of keys and layers");
+        CachedResult known;
+        known.key = entry["key"];
+        const std::size_t layer = entry["layer"];
+        if (!image::valid_digest(known.key) || layer >= image.layers.size() || layer >= diffs.size())
+            return fail(Code::invalid, "the image's inline cache names a layer that it has not");
+        // What was made here is surer than what someone says.
+        if (cache_->find(known.key)) continue;
+        known.parent = layer == 0 ? std::string() : image.layers[layer - 1];
+        known.layer = {image.layers[layer], diffs[layer], image.layer_sizes[layer]};
+        known.description = "imported from " + (image.tags.empty() ? image.id : image.tags[0]);
+        GANTRY_CHECK(cache_->put(std::move(known)));
+    }
+    return {};
+}
+
 Result<Built> BuildService::write_outputs(const Graph& graph, const Value& result, const BuildRequest& request,
-                                          Layers& layers, Client& client, Cancel& cancel) {
+                                          BuildWorker& worker, Client& client, Cancel& cancel) {
+    Layers& layers = worker.layers();
     if (result.tree) return fail(Code::internal, "the target is a source, not an image");
     const std::int64_t epoch = request.steps.epoch;
     GANTRY_TRY(std::string config,
                image_config(graph.target, result.layers, epoch >= 0 ? epoch * 1'000'000'000 : wall_clock_ns()));
+    if (request.inline_cache) {
+        Json document = Json::parse(config);
+        document[inline_cache_key] = inline_cache_of(graph, result, worker);
+        config = document.dump(-1, ' ', false, Json::error_handler_t::replace);
+    }
     std::vector<Output> outputs = request.outputs;
     if (outputs.empty()) outputs.push_back({"image", {}});
     Built built;

@@ -42,6 +42,7 @@ struct BuildRequest {
     std::vector<std::string> tags;
     std::vector<Output> outputs;                     // none: an image
     std::map<std::string, std::string> annotations;  // of the manifest
+    bool inline_cache = false;                       // the image's configuration tells which steps made its layers
     StepSettings steps;
 };
 
@@ -72,6 +73,9 @@ public:
                         Cancel& cancel, BuildFailure* failure);
     // What a client asks for, less what the engine does not allow: GANTRY_DENIED names it, GANTRY_INVALID an unknown one.
     Result<void> allow(const std::vector<std::string>& wanted, StepSettings* steps) const;
+    // Takes over what an image's configuration tells of the steps that made its layers (BuildRequest::inline_cache). An image
+    // without that is success.
+    Result<void> import_cache(const image::Image& image);
     ContextStore& contexts() { return *contexts_; }
     Sources& sources() { return *sources_; }
     // An empty directory for what lasts as long as a build.
@@ -91,8 +95,9 @@ public:
 
 private:
     BuildService(std::string root, std::string run, BuildSettings settings, Collaborators with);
-    Result<Built> write_outputs(const Graph& graph, const Value& result, const BuildRequest& request, Layers& layers,
-                                Client& client, Cancel& cancel);
+    Result<Built> write_outputs(const Graph& graph, const Value& result, const BuildRequest& request,
+                                class BuildWorker& worker, Client& client, Cancel& cancel);
+    static Json inline_cache_of(const Graph& graph, const Value& result, class BuildWorker& worker);
     BuildSettings settings() const;
     void prune_by_policy();
 

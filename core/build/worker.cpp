@@ -86,6 +86,17 @@ Result<Outcome> BuildWorker::source(StepId step, const GitSource& source) {
     return outcome;
 }
 
+void BuildWorker::note_key(StepId step, const std::string& key) {
+    std::lock_guard lock(keys_mutex_);
+    keys_[step].push_back(key);
+}
+
+std::vector<std::string> BuildWorker::keys_of(StepId step) {
+    std::lock_guard lock(keys_mutex_);
+    auto found = keys_.find(step);
+    return found == keys_.end() ? std::vector<std::string>() : found->second;
+}
+
 std::optional<LayerRef> BuildWorker::find(StepId step, const std::string& key) {
     if (graph_.steps[step].ignore_cache) return std::nullopt;
     auto found = with_.cache.find(key);
@@ -109,10 +120,12 @@ Result<void> BuildWorker::record(StepId step, const std::string& key, const std:
 Result<Outcome> BuildWorker::cached(StepId step, const Value& base, const std::string& key,
                                     const std::function<Result<std::string>()>& content_key,
                                     const std::function<Result<LayerRef>()>& work) {
+    note_key(step, key);
     if (auto found = find(step, key)) return Outcome{on(base, *found), true};
     std::string second = key;
     if (content_key) {
         GANTRY_TRY(second, content_key());
+        note_key(step, second);
         if (auto found = find(step, second)) {
             GANTRY_CHECK(record(step, key, base.top(), *found));
             return Outcome{on(base, *found), true};

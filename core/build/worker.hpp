@@ -29,6 +29,8 @@ public:
     // Of the process that ended the build; 0 where none did.
     int exit_code() const { return exit_code_; }
     Layers& layers() { return layers_; }
+    // The cache's keys of the step's result; none for a source.
+    std::vector<std::string> keys_of(StepId step);
 
 private:
     using Input = std::function<const Value&(StepId)>;
@@ -48,6 +50,7 @@ private:
     Result<Outcome> cached(StepId step, const Value& base, const std::string& key,
                            const std::function<Result<std::string>()>& content_key,
                            const std::function<Result<LayerRef>()>& work);
+    void note_key(StepId step, const std::string& key);
     std::optional<LayerRef> find(StepId step, const std::string& key);
     Result<void> record(StepId step, const std::string& key, const std::string& parent, const LayerRef& layer);
     OnProgress progress_of(StepId step);
@@ -62,6 +65,8 @@ private:
     Cancel& cancel_;
     Layers layers_;
     std::atomic<int> exit_code_ = 0;
+    std::mutex keys_mutex_;
+    std::map<StepId, std::vector<std::string>> keys_;
     std::mutex context_mutex_;
     std::map<std::string, std::shared_ptr<const Tree>> contexts_;  // of mounts that name no source, by path
 };
