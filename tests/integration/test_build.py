@@ -3,6 +3,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import socket
 import subprocess
 import tarfile
@@ -494,14 +495,12 @@ def test_add_from_http(engine):
 
 @pytest.mark.parametrize("url", ["file:///etc", "ext::sh -c id", "--upload-pack=x", "https://h/r.git#--upload-pack=x", "https://h/r.git#-x"])
 def test_git_takes_no_options(engine, url):
-    built = build(engine, None, context={"kind": "git", "url": url}) if False else None
     s = Session(engine.socket)
     s.send({"type": "build", "dockerfile_name": "Dockerfile", "context": {"kind": "git", "url": url}})
     while (header := s.receive()[0])["type"] not in ("error", "done"):
         pass
     assert header["type"] == "error" and ("git repository" in header["message"] or "branch" in header["message"]), header
     s.close()
-    assert built is None
 
 
 # ---- outputs
@@ -552,6 +551,70 @@ def test_copy_link_stands_on_no_base(engine, scratch):
     assert second.end["type"] == "done", second.end
     assert layers(engine, first.id)[-1] == layers(engine, second.id)[-1]
     assert run(engine, second.id, "sh", "-c", "cat /l/f; ls /other") == "content/other"
+
+
+def test_inline_cache(fresh, scratch):
+    """What one engine built, another takes over from the image."""
+    text = f"FROM {IMAGE}\nRUN echo 1 > /a\nRUN echo 2 > /b\n"
+    one, two = fresh(), fresh()
+    plain = build(one, text, entries_of=list, context="/x")
+    built = build(one, text, entries_of=list, context="/x", tags=["test/cached:1"], cache_to=[{"type": "inline"}],
+                  outputs=[{"type": "image"}, {"type": "oci", "dest": "x"}])
+    assert built.end["type"] == "done", built.end
+    assert built.id != plain.id
+    two.load(list(built.outputs.values())[0])
+    taken = build(two, text, entries_of=list, context="/x", cache_from=[{"type": "registry", "ref": "test/cached:1"}])
+    assert taken.state("RUN echo 1") == "cached" and taken.state("RUN echo 2") == "cached", taken.steps
+    for wrong in ({"type": "local", "src": "/tmp"}, {"type": "gha"}, {"type": "registry"}):
+        assert "cache-from" in build(two, text, entries_of=list, context="/x", cache_from=[wrong]).error
+
+
+def test_the_client_builds(engine, scratch):
+    with open(f"{scratch}/Dockerfile", "w") as f:
+        f.write(f"FROM {IMAGE}\nARG V\nCOPY . /c\nRUN --mount=type=secret,id=s ls /c; echo $V > /v; wc -c < /run/secrets/s > /s\n")
+    with open(f"{scratch}/.dockerignore", "w") as f:
+        f.write("*.log\n")
+    for name in ("a.txt", "b.log", "secret"):
+        with open(f"{scratch}/{name}", "w") as f:
+            f.write(name)
+    done = engine("build", "-t", "test/cli:1", "--build-arg", "V=given", "--secret", f"id=s,src={scratch}/secret", "--iidfile",
+                  f"{scratch}/../iid-{os.getpid()}", scratch, timeout=120)
+    assert done.code == 0, done
+    assert run(engine, "test/cli:1", "cat", "/v", "/s") == "given\n6"
+    assert "b.log" not in run(engine, "test/cli:1", "ls", "/c")
+    with open(f"{scratch}/../iid-{os.getpid()}") as f:
+        assert f.read() == config(engine, "test/cli:1")["Id"]
+    os.unlink(f"{scratch}/../iid-{os.getpid()}")
+    out = f"{scratch}/out"
+    assert engine("build", "-o", out, "--secret", f"id=s,src={scratch}/secret", scratch, timeout=120).code == 0
+    assert os.path.exists(f"{out}/c/a.txt") and os.path.exists(f"{out}/bin/busybox")
+    with open(f"{scratch}/Bad", "w") as f:
+        f.write(f"FROM {IMAGE}\nRUN exit 9\n")
+    bad = engine("build", "-f", f"{scratch}/Bad", scratch, timeout=120)
+    assert bad.code != 0 and "exit code: 9" in bad.err, bad
+
+
+def test_docker_builds(engine, scratch):
+    if not shutil.which("docker"):
+        pytest.skip("needs Docker's client")
+    with open(f"{scratch}/Dockerfile", "w") as f:
+        f.write(f"FROM {IMAGE}\nCOPY a /\nRUN cat /a > /b\n")
+    with open(f"{scratch}/a", "w") as f:
+        f.write("content")
+    done = subprocess.run(["docker", "build", "-t", "test/docker:1", scratch], env=engine.environment(DOCKER_BUILDKIT="0"), text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
+    assert done.returncode == 0, done.stdout
+    assert "Successfully tagged test/docker:1" in done.stdout
+    assert run(engine, "test/docker:1", "cat", "/b") == "content"
+
+
+def test_usage_tells_of_the_cache(engine, scratch):
+    build(engine, f"FROM {IMAGE}\nRUN --mount=type=cache,target=/c,id=x echo 1 > /c/f; echo 2 > /f\n", entries_of=list, context="/x")
+    usage = engine.api("GET", "/system/df").json["BuildCache"]
+    assert {"regular", "exec.cachemount"} <= {entry["Type"] for entry in usage}, usage
+    gone = engine.api("POST", "/build/prune?filters=" + json.dumps({"type": ["exec.cachemount"]}).replace(" ", "")).json
+    assert len(gone["CachesDeleted"]) == 1
+    assert {"regular"} == {e["Type"] for e in engine.api("GET", "/system/df").json["BuildCache"]} - {"source.local"}
 
 
 # ---- the end before its time
