@@ -82,7 +82,8 @@ std::optional<CachedResult> ResultCache::find(const std::string& key) {
 }
 
 Result<void> ResultCache::put(CachedResult result) {
-    result.created_ns = result.used_ns = wall_clock_ns();
+    result.used_ns = wall_clock_ns();
+    if (result.created_ns == 0) result.created_ns = result.used_ns;
     GANTRY_FAILPOINT("build.cache.before_record");
     GANTRY_CHECK(store_.put(result_kind, to_object(result)));
     {

@@ -45,6 +45,7 @@ public:
 
     // A use: it is stamped, in the store at the next flush().
     std::optional<CachedResult> find(const std::string& key);
+    // created_ns 0: now.
     Result<void> put(CachedResult result);
     void flush();
     std::vector<CachedResult> list();

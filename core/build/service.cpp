@@ -170,8 +170,9 @@ Result<Built> BuildService::write_outputs(const Graph& graph, const Value& resul
     Layers& layers = worker.layers();
     if (result.tree) return fail(Code::internal, "the target is a source, not an image");
     const std::int64_t epoch = request.steps.epoch;
+    const std::int64_t newest = worker.newest_ns() > 0 ? worker.newest_ns() : wall_clock_ns();
     GANTRY_TRY(std::string config,
-               image_config(graph.target, result.layers, epoch >= 0 ? epoch * 1'000'000'000 : wall_clock_ns()));
+               image_config(graph.target, result.layers, epoch >= 0 ? epoch * 1'000'000'000 : newest));
     if (request.inline_cache) {
         Json document = Json::parse(config);
         document[inline_cache_key] = inline_cache_of(graph, result, worker);

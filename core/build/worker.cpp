@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/clock.hpp"
 #include "core/base/failpoint.hpp"
 #include "core/build/copy_files.hpp"
 #include "core/build/exec_step.hpp"
@@ -61,6 +62,7 @@ Result<Outcome> BuildWorker::source(StepId, const ImageSource& source) {
                                        " layers, but " + std::to_string(diffs.size()) + " diff ids");
     Outcome outcome;
     outcome.cached = true;
+    seen((*image)->created_ns);
     for (std::size_t i = 0; i < diffs.size(); ++i) {
         layers_.hold((*image)->layers[i]);
         outcome.value.layers.push_back({(*image)->layers[i], diffs[i], (*image)->layer_sizes[i]});
@@ -97,23 +99,31 @@ std::vector<std::string> BuildWorker::keys_of(StepId step) {
     return found == keys_.end() ? std::vector<std::string>() : found->second;
 }
 
-std::optional<LayerRef> BuildWorker::find(StepId step, const std::string& key) {
+std::optional<CachedResult> BuildWorker::find(StepId step, const std::string& key) {
     if (graph_.steps[step].ignore_cache) return std::nullopt;
     auto found = with_.cache.find(key);
     if (!found) return std::nullopt;
     layers_.hold(found->layer.key);
     // Pruned between the look and the hold: the layer may be going.
     if (!with_.cache.find(key)) return std::nullopt;
-    return found->layer;
+    seen(found->created_ns);
+    return found;
 }
 
-Result<void> BuildWorker::record(StepId step, const std::string& key, const std::string& parent,
-                                 const LayerRef& layer) {
+void BuildWorker::seen(std::int64_t created_ns) {
+    std::int64_t newest = newest_ns_;
+    while (created_ns > newest && !newest_ns_.compare_exchange_weak(newest, created_ns)) continue;
+}
+
+Result<void> BuildWorker::record(StepId step, const std::string& key, const std::string& parent, const LayerRef& layer,
+                                 std::int64_t created_ns) {
     CachedResult result;
     result.key = key;
     result.parent = parent;
     result.layer = layer;
     result.description = graph_.steps[step].name;
+    result.created_ns = created_ns;
+    seen(created_ns);
     return with_.cache.put(std::move(result));
 }
 
@@ -121,28 +131,33 @@ Result<Outcome> BuildWorker::cached(StepId step, const Value& base, const std::s
                                     const std::function<Result<std::string>()>& content_key,
                                     const std::function<Result<LayerRef>()>& work) {
     note_key(step, key);
-    if (auto found = find(step, key)) return Outcome{on(base, *found), true};
+    if (auto found = find(step, key)) return Outcome{on(base, found->layer), true};
     std::string second = key;
     if (content_key) {
         GANTRY_TRY(second, content_key());
         note_key(step, second);
         if (auto found = find(step, second)) {
-            GANTRY_CHECK(record(step, key, base.top(), *found));
-            return Outcome{on(base, *found), true};
+            GANTRY_CHECK(record(step, key, base.top(), found->layer, found->created_ns));
+            return Outcome{on(base, found->layer), true};
         }
     }
     bool shared = false;
+    std::int64_t created_ns = 0;
     auto layer = with_.in_flight.once(
         second, cancel_,
         [&]() -> Result<LayerRef> {
             GANTRY_TRY(LayerRef made, work());
-            GANTRY_CHECK(record(step, second, base.top(), made));
+            created_ns = wall_clock_ns();
+            GANTRY_CHECK(record(step, second, base.top(), made, created_ns));
             return made;
         },
         &shared);
     if (!layer) return std::move(layer).error();
     layers_.hold(layer->key);
-    if (second != key) GANTRY_CHECK(record(step, key, base.top(), *layer));
+    if (shared)
+        if (auto other = with_.cache.find(second)) created_ns = other->created_ns;
+    seen(created_ns);
+    if (second != key) GANTRY_CHECK(record(step, key, base.top(), *layer, created_ns));
     return Outcome{on(base, *layer), shared};
 }
 
