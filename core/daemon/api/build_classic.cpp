@@ -9,6 +9,7 @@
 #include "core/daemon/api/build.hpp"
 #include "core/daemon/api/json_stream.hpp"
 #include "core/image/registry/credentials.hpp"
+#include "core/image/registry/names.hpp"
 
 namespace gantry::daemon {
 namespace {
@@ -31,12 +32,11 @@ public:
     Result<std::optional<std::string>> secret(const std::string&) override { return std::optional<std::string>(); }
     Result<std::optional<UniqueFd>> ssh(const std::string&) override { return std::optional<UniqueFd>(); }
     Result<build::RegistryLogin> login(const std::string& registry) override {
-        for (const std::string& key : {registry, "https://" + registry, std::string("https://index.docker.io/v1/")}) {
-            if (key.ends_with("/v1/") && registry != "docker.io") continue;
-            if (auto found = logins_.find(key); found != logins_.end()) {
-                GANTRY_TRY(auto known, image::registry::read_credentials(*found));
-                return build::RegistryLogin{known.user, known.password, known.identity_token};
-            }
+        for (const auto& [server, login] : logins_.items()) {
+            auto host = image::registry::host_of_server(server);
+            if (!host || *host != registry) continue;
+            GANTRY_TRY(auto known, image::registry::read_credentials(login));
+            return build::RegistryLogin{known.user, known.password, known.identity_token};
         }
         return build::RegistryLogin{};
     }

@@ -1,20 +1,9 @@
 // Images that a build stands on and that are not here: from their registry, with the client's credentials.
 #include "core/daemon/api/build.hpp"
+#include "core/image/registry/names.hpp"
 #include "core/image/registry/service.hpp"
 
 namespace gantry::daemon {
-namespace {
-
-// The first part of a name is a host where it could not be anything else.
-std::string registry_of(const std::string& name) {
-    const std::size_t slash = name.find('/');
-    const std::string first = name.substr(0, slash);
-    const bool host =
-        slash != std::string::npos && (first == "localhost" || first.find_first_of(".:") != std::string::npos);
-    return host ? first : "docker.io";
-}
-
-}  // namespace
 
 build::PullImage registry_pull(Deps& deps) {
     return [&deps](const std::string& text, const build::Platform& platform, build::Client& client,
@@ -25,7 +14,7 @@ build::PullImage registry_pull(Deps& deps) {
         request.digest = reference.digest;
         request.tag = reference.tag.empty() && reference.digest.empty() ? "latest" : reference.tag;
         request.platform = image::registry::Platform{platform.os, platform.architecture, platform.variant};
-        GANTRY_TRY(build::RegistryLogin login, client.login(registry_of(reference.name)));
+        GANTRY_TRY(build::RegistryLogin login, client.login(image::registry::location_of(reference.name).host));
         request.credentials.user = login.username;
         request.credentials.password = login.password;
         request.credentials.identity_token = login.identity_token;
