@@ -63,6 +63,7 @@ Result<Outcome> BuildWorker::source(StepId, const ImageSource& source) {
     Outcome outcome;
     outcome.cached = true;
     seen((*image)->created_ns);
+    with_.images.mark_used((*image)->id);
     for (std::size_t i = 0; i < diffs.size(); ++i) {
         layers_.hold((*image)->layers[i]);
         outcome.value.layers.push_back({(*image)->layers[i], diffs[i], (*image)->layer_sizes[i]});

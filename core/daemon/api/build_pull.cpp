@@ -13,7 +13,7 @@ build::PullImage registry_pull(Deps& deps) {
         request.name = reference.name;
         request.digest = reference.digest;
         request.tag = reference.tag.empty() && reference.digest.empty() ? "latest" : reference.tag;
-        request.platform = image::registry::Platform{platform.os, platform.architecture, platform.variant};
+        GANTRY_TRY(request.platform, image::registry::parse_platform(platform.text()));
         GANTRY_TRY(build::RegistryLogin login, client.login(image::registry::location_of(reference.name).host));
         request.credentials.user = login.username;
         request.credentials.password = login.password;
