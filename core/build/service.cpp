@@ -71,8 +71,16 @@ void BuildService::recover() {
 // A layer made before would be swept away with those of the engine before.
 Result<void> BuildService::ready() {
     std::unique_lock lock(mutex_);
-    if (recovered_changed_.wait_for(lock, std::chrono::seconds(60), [&] { return recovered_; })) return {};
+    recovered_changed_.wait_for(lock, std::chrono::seconds(60), [&] { return recovered_ || closing_.cancelled(); });
+    if (closing_.cancelled()) return fail(Code::cancelled, "the engine is ending");
+    if (recovered_) return {};
     return fail(Code::retry_later, "the engine is still recovering");
+}
+
+void BuildService::close() {
+    closing_.cancel();
+    { std::lock_guard lock(mutex_); }
+    recovered_changed_.notify_all();
 }
 
 void BuildService::adjust(BuildSettings settings) {
@@ -113,8 +121,7 @@ Result<Built> BuildService::build(const Graph& graph, const BuildRequest& reques
     GANTRY_CHECK(ready());
     int parallel = settings().parallel;
     if (parallel <= 0) parallel = std::max(2, static_cast<int>(std::thread::hardware_concurrency()));
-    ++running_;
-    ScopeGuard ended([&] { --running_; });
+    Guest guest(*this, [&cancel] { cancel.cancel(); });
     BuildWorker worker(graph, *facilities_, request.steps, *sources_, client, listener, cancel);
     std::vector<StepId> wanted;
     if (graph.target.result) wanted.push_back(*graph.target.result);

@@ -67,6 +67,16 @@ public:
     // Sweeps what builds of an engine that was killed left; once, when no task of theirs runs any more.
     void recover();
     void adjust(BuildSettings settings);
+    // The engine ends: what is under way is cancelled, what comes is refused. Any thread.
+    void close();
+    // While it lives, close() calls `end`; at once where that has been.
+    class Guest {
+    public:
+        Guest(BuildService& service, std::function<void()> end) : watch_(service.closing_, std::move(end)) {}
+
+    private:
+        Cancel::Watch watch_;
+    };
 
     // The failure goes to *failure where it is of a step.
     Result<Built> build(const Graph& graph, const BuildRequest& request, Client& client, Listener& listener,
@@ -116,7 +126,7 @@ private:
     std::unique_ptr<Sources> sources_;
     InFlight in_flight_;
     std::unique_ptr<Facilities> facilities_;
-    std::atomic<int> running_ = 0;
+    Cancel closing_;
 };
 
 }  // namespace gantry::build

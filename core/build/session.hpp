@@ -36,6 +36,8 @@ public:
     void set_steps(const Graph& graph);
     void warning(const Warning& warning);
     Result<void> send(const Json& header) { return socket_.send(header); }
+    // Ends the connection, whatever waits for it. Any thread.
+    void shut_down() { socket_.shut_down(); }
 
     // Client
     Result<std::shared_ptr<const Tree>> context(const ContextSource& source, const OnProgress& progress,

@@ -177,6 +177,11 @@ Json result_of(const Built& built) {
 void serve_session(UniqueFd socket, std::string early, const SessionEngine& engine) {
     Cancel cancel;
     Session session(std::move(socket), std::move(early), engine.service.contexts(), engine.service.sources(), cancel);
+    // A client that does not read must not hold up the engine's end.
+    BuildService::Guest guest(engine.service, [&] {
+        cancel.cancel();
+        session.shut_down();
+    });
     BuildProblem problem;
     bool usage = true;  // until the build has begun, what is wrong is what was asked for
     auto built = [&]() -> Result<Built> {

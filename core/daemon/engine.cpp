@@ -261,6 +261,7 @@ void Engine::run() {
 }
 
 void Engine::stop() {
+    builds_->close();
     registries_->stop();
     server_->stop();
 }

@@ -631,6 +631,32 @@ def test_a_client_that_goes_cancels(engine, scratch):
     assert "sleep 1000" not in subprocess.run(["ps", "axww"], stdout=subprocess.PIPE, text=True).stdout
 
 
+def test_an_engine_that_ends_waits_for_no_build(fresh):
+    e = fresh()
+    begun = threading.Event()
+    ends = []
+
+    def go(session, header, body):
+        if header["type"] == "step" and "sleep" in header.get("name", ""):
+            begun.set()
+
+    def client():
+        try:
+            ends.append(build(e, f"FROM {IMAGE}\nRUN sleep 1000\n", entries_of=list, context="/x", on_frame=go).end["type"])
+        except (EOFError, OSError):
+            ends.append("gone")
+    thread = threading.Thread(target=client)
+    thread.start()
+    assert begun.wait(30)
+    time.sleep(0.5)
+    e.process.terminate()
+    assert e.process.wait(timeout=15) == 0
+    thread.join()
+    assert ends in (["gone"], ["error"])
+    e.start()
+    eventually(lambda: not scratch_left(e), timeout=20, what="nothing of the build is left")
+
+
 @pytest.mark.parametrize("point", ["build.exec.prepared", "task.before_start", "task.after_start", "build.exec.ended",
                                    "build.layer.before_commit", "build.layer.after_commit", "build.cache.before_record",
                                    "build.files.copied", "build.context.changing", "image.add.before_record"])

@@ -219,6 +219,7 @@ void classic_build(Deps& deps, build::BuildService& builds, const build::PullIma
     JsonStream stream(reply);
     build::Cancel cancel;
     stream.on_client_gone([&cancel] { cancel.cancel(); });
+    build::BuildService::Guest guest(builds, [&cancel] { cancel.cancel(); });
     const bool quiet = request.query_flag("q");
     Told told(stream, quiet);
     build::BuildProblem problem;
