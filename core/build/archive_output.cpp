@@ -62,15 +62,27 @@ private:
 
 std::string blob_name(const std::string& digest) { return "blobs/sha256/" + std::string(image::hex_of(digest)); }
 
+// A layer of an image that was loaded is what it came in: its files packed anew would be other bytes.
+Result<void> read_layer(Layers& layers, image::ImageStore& images, const LayerRef& layer, const Write& take) {
+    GANTRY_TRY(auto tar, images.open_layer_tar(layer.key));
+    if (!tar) return layers.read_diff(layer.key, take);
+    std::vector<char> buffer(256u << 10);
+    for (;;) {
+        GANTRY_TRY(std::size_t n, tar->read(buffer.data(), buffer.size()));
+        if (n == 0) return {};
+        GANTRY_CHECK(take({buffer.data(), n}));
+    }
+}
+
 // A layer's bytes behind the header that needs their number, so they are made twice and kept nowhere.
-Result<std::int64_t> write_layer(Layers& layers, const LayerRef& layer, const std::string& name, TarWriter& tar,
-                                 const Write& write, const Cancel& cancel) {
+Result<std::int64_t> write_layer(Layers& layers, image::ImageStore& images, const LayerRef& layer,
+                                 const std::string& name, TarWriter& tar, const Write& write, const Cancel& cancel) {
     std::int64_t size = 0, written = 0;
     auto count = [&](std::string_view bytes) -> Result<void> {
         size += static_cast<std::int64_t>(bytes.size());
         return cancel.check();
     };
-    GANTRY_CHECK(layers.read_diff(layer.key, count));
+    GANTRY_CHECK(read_layer(layers, images, layer, count));
     GANTRY_CHECK(tar.begin(name, size));
     image::Sha256 hash;
     auto copy = [&](std::string_view bytes) -> Result<void> {
@@ -79,7 +91,7 @@ Result<std::int64_t> write_layer(Layers& layers, const LayerRef& layer, const st
         written += static_cast<std::int64_t>(bytes.size());
         return write(bytes);
     };
-    GANTRY_CHECK(layers.read_diff(layer.key, copy));
+    GANTRY_CHECK(read_layer(layers, images, layer, copy));
     if (hash.finish() != layer.diff_id || written != size)
         return fail(Code::corrupt, "the layer \"" + layer.key + "\" no longer has the content that it was made with");
     GANTRY_CHECK(tar.end(size));
@@ -88,8 +100,8 @@ Result<std::int64_t> write_layer(Layers& layers, const LayerRef& layer, const st
 
 }  // namespace
 
-Result<std::string> write_archive(Layers& layers, ArchiveForm form, const ArchiveImage& image, const Write& write,
-                                  const Cancel& cancel) {
+Result<std::string> write_archive(Layers& layers, image::ImageStore& images, ArchiveForm form,
+                                  const ArchiveImage& image, const Write& write, const Cancel& cancel) {
     TarWriter tar(write);
     GANTRY_CHECK(tar.directory("blobs"));
     GANTRY_CHECK(tar.directory("blobs/sha256"));
@@ -101,7 +113,7 @@ Result<std::string> write_archive(Layers& layers, ArchiveForm form, const Archiv
     for (const LayerRef& layer : image.layers) {
         const std::string name = blob_name(layer.diff_id);
         if (there.insert(name).second) {
-            GANTRY_TRY(sizes[name], write_layer(layers, layer, name, tar, write, cancel));
+            GANTRY_TRY(sizes[name], write_layer(layers, images, layer, name, tar, write, cancel));
         }
         names.push_back(name);
         descriptors.push_back({{"mediaType", "application/vnd.oci.image.layer.v1.tar"},
@@ -109,28 +121,25 @@ Result<std::string> write_archive(Layers& layers, ArchiveForm form, const Archiv
                                {"size", sizes[name]}});
     }
     if (form == ArchiveForm::docker) {
-        GANTRY_CHECK(tar.file("manifest.json", Json::array({{{"Config", blob_name(id)},
-                                                             {"RepoTags", image.tags},
-                                                             {"Layers", names}}})
-                                                   .dump()));
+        GANTRY_CHECK(
+            tar.file("manifest.json",
+                     Json::array({{{"Config", blob_name(id)}, {"RepoTags", image.tags}, {"Layers", names}}}).dump()));
         GANTRY_CHECK(tar.finish());
         return std::string();
     }
-    Json manifest{{"schemaVersion", 2},
-                  {"mediaType", "application/vnd.oci.image.manifest.v1+json"},
-                  {"config",
-                   {{"mediaType", "application/vnd.oci.image.config.v1+json"},
-                    {"digest", id},
-                    {"size", image.config.size()}}},
-                  {"layers", descriptors}};
+    Json manifest{
+        {"schemaVersion", 2},
+        {"mediaType", "application/vnd.oci.image.manifest.v1+json"},
+        {"config",
+         {{"mediaType", "application/vnd.oci.image.config.v1+json"}, {"digest", id}, {"size", image.config.size()}}},
+        {"layers", descriptors}};
     if (!image.annotations.empty()) manifest["annotations"] = image.annotations;
     const std::string text = manifest.dump();
     const std::string digest = image::digest_of(text);
     GANTRY_CHECK(tar.file(blob_name(digest), text));
     Json manifests = Json::array();
-    const Json descriptor{{"mediaType", "application/vnd.oci.image.manifest.v1+json"},
-                          {"digest", digest},
-                          {"size", text.size()}};
+    const Json descriptor{
+        {"mediaType", "application/vnd.oci.image.manifest.v1+json"}, {"digest", digest}, {"size", text.size()}};
     for (const std::string& tag : image.tags) {
         Json named = descriptor;
         GANTRY_TRY(image::Reference reference, image::parse_reference(tag));
@@ -139,10 +148,10 @@ Result<std::string> write_archive(Layers& layers, ArchiveForm form, const Archiv
         manifests.push_back(named);
     }
     if (manifests.empty()) manifests.push_back(descriptor);
-    GANTRY_CHECK(tar.file("index.json", Json{{"schemaVersion", 2},
-                                             {"mediaType", "application/vnd.oci.image.index.v1+json"},
-                                             {"manifests", manifests}}
-                                            .dump()));
+    GANTRY_CHECK(tar.file(
+        "index.json",
+        Json{{"schemaVersion", 2}, {"mediaType", "application/vnd.oci.image.index.v1+json"}, {"manifests", manifests}}
+            .dump()));
     GANTRY_CHECK(tar.file("oci-layout", R"({"imageLayoutVersion":"1.0.0"})"));
     GANTRY_CHECK(tar.finish());
     return digest;

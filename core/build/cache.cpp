@@ -82,7 +82,8 @@ std::optional<CachedResult> ResultCache::find(const std::string& key) {
 }
 
 Result<void> ResultCache::put(CachedResult result) {
-    result.created_ns = result.used_ns = wall_clock_ns();
+    result.used_ns = wall_clock_ns();
+    if (result.created_ns == 0) result.created_ns = result.used_ns;
     GANTRY_FAILPOINT("build.cache.before_record");
     GANTRY_CHECK(store_.put(result_kind, to_object(result)));
     {
@@ -151,8 +152,7 @@ Result<std::vector<CachedResult>> ResultCache::prune(const PruneRule& rule,
         gone.push_back(*result);
     }
     auto erased = store_.transact([&]() -> Result<void> {
-        for (const CachedResult& result : gone)
-            GANTRY_CHECK(store_.erase(result_kind, image::hex_of(result.key)));
+        for (const CachedResult& result : gone) GANTRY_CHECK(store_.erase(result_kind, image::hex_of(result.key)));
         return {};
     });
     if (!erased) return std::move(erased).error();

@@ -45,12 +45,14 @@ public:
 
     // A use: it is stamped, in the store at the next flush().
     std::optional<CachedResult> find(const std::string& key);
+    // created_ns 0: now.
     Result<void> put(CachedResult result);
     void flush();
     std::vector<CachedResult> list();
     // Erases what the rule names and no build holds; `in_use(layer key)`. Gives what was erased. The layers themselves go
     // with the next collection of garbage.
-    Result<std::vector<CachedResult>> prune(const PruneRule& rule, const std::function<bool(const std::string&)>& in_use);
+    Result<std::vector<CachedResult>> prune(const PruneRule& rule,
+                                            const std::function<bool(const std::string&)>& in_use);
     std::vector<std::string> layers();
 
 private:

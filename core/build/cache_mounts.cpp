@@ -89,9 +89,9 @@ Result<CacheMounts::Lease> CacheMounts::take(const Mount& mount, Cancel& cancel,
         GANTRY_CHECK(make_directories(half, 0700));
         if (::chown(half.c_str(), mount.uid, mount.gid) != 0 || ::chmod(half.c_str(), mount.mode.value_or(0755)) != 0)
             return fail_errno("set the attributes of a cache mount");
-        GANTRY_CHECK(write_file_atomic(path + "/meta.json",
-                                       Json{{"name", mount.id}, {"created_ns", wall_clock_ns()}}.dump(
-                                           -1, ' ', false, Json::error_handler_t::replace)));
+        GANTRY_CHECK(
+            write_file_atomic(path + "/meta.json", Json{{"name", mount.id}, {"created_ns", wall_clock_ns()}}.dump(
+                                                       -1, ' ', false, Json::error_handler_t::replace)));
         if (::rename(half.c_str(), (path + "/fs").c_str()) != 0 && errno != EEXIST && errno != ENOTEMPTY)
             return fail_errno("make a cache mount");
     }

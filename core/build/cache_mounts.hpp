@@ -43,7 +43,7 @@ public:
     Result<Lease> take(const Mount& mount, Cancel& cancel, bool* fresh);
 
     struct Info {
-        std::string id;  // of the directory
+        std::string id;    // of the directory
         std::string name;  // the id that Dockerfiles use
         std::int64_t bytes = 0, created_ns = 0, used_ns = 0;
         bool in_use = false;

@@ -34,7 +34,8 @@ List read_list(const std::string& path) {
         if (line.empty()) continue;
         const Json item = Json::parse(line, nullptr, false);
         if (!item.is_array() || item.size() != 6 || !item[0].is_string() || !item[1].is_number_unsigned() ||
-            !item[2].is_number_integer() || !item[3].is_number_integer() || !item[4].is_string() || !item[5].is_string())
+            !item[2].is_number_integer() || !item[3].is_number_integer() || !item[4].is_string() ||
+            !item[5].is_string())
             return {};
         Known known{{item[0], item[1], item[2], item[3], item[4]}, item[5]};
         list.emplace(known.entry.path, std::move(known));
@@ -45,8 +46,8 @@ List read_list(const std::string& path) {
 std::string list_text(const List& list) {
     std::string text;
     for (const auto& [path, known] : list)
-        text += Json::array({path, known.entry.mode, known.entry.size, known.entry.mtime_ns, known.entry.link,
-                             known.digest})
+        text += Json::array(
+                    {path, known.entry.mode, known.entry.size, known.entry.mtime_ns, known.entry.link, known.digest})
                     .dump(-1, ' ', false, Json::error_handler_t::replace) +
                 "\n";
     return text;
@@ -213,7 +214,8 @@ Result<std::shared_ptr<const Tree>> ContextStore::sync(const std::string& key, C
         auto now = wanted.find(path);
         if (now == wanted.end() || !same(now->second.entry, item.entry))
             // A directory with another time is still the same directory.
-            if (now == wanted.end() || !S_ISDIR(now->second.entry.mode) || !S_ISDIR(item.entry.mode)) stale.push_back(&item);
+            if (now == wanted.end() || !S_ISDIR(now->second.entry.mode) || !S_ISDIR(item.entry.mode))
+                stale.push_back(&item);
     }
     const bool changed = !stale.empty() || wanted.size() != known.size();
     for (auto& [path, item] : wanted) {
@@ -233,7 +235,8 @@ Result<std::shared_ptr<const Tree>> ContextStore::sync(const std::string& key, C
         // From here on the tree is neither what it was nor what it will be.
         if (::unlink(list_path.c_str()) != 0 && errno != ENOENT) return fail_errno("change a context");
         GANTRY_FAILPOINT("build.context.changing");
-        for (auto item = stale.rbegin(); item != stale.rend(); ++item) GANTRY_CHECK(erase_entry(root.get(), slot, **item));
+        for (auto item = stale.rbegin(); item != stale.rend(); ++item)
+            GANTRY_CHECK(erase_entry(root.get(), slot, **item));
         for (const Known* item : made) {
             const ContextEntry& entry = item->entry;
             GANTRY_TRY(Place place, place_of(root.get(), entry.path));

@@ -18,10 +18,10 @@
 namespace gantry::build {
 
 struct ContextEntry {
-    std::string path;         // clean, relative
-    std::uint32_t mode = 0;   // with type bits
+    std::string path;        // clean, relative
+    std::uint32_t mode = 0;  // with type bits
     std::int64_t size = 0, mtime_ns = 0;
-    std::string link;         // target of a symbolic link
+    std::string link;  // target of a symbolic link
 };
 
 // A client's answers, as they come.

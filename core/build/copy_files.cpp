@@ -168,16 +168,14 @@ Result<void> FileCopier::copy_tree(int from, int to, const std::string& place, c
         if (::mkdirat(to, name.c_str(), 0755) != 0 && errno != EEXIST)
             return fail_errno("make directory \"/" + inner_place + "\"");
         auto target = open_in_root(root_, inner_place, O_RDONLY | O_DIRECTORY);
-        if (!target)
-            return fail(Code::invalid, "cannot copy a directory to \"/" + inner_place + "\", which is none");
+        if (!target) return fail(Code::invalid, "cannot copy a directory to \"/" + inner_place + "\", which is none");
         UniqueFd source(::openat(from, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
         if (!source) return fail_errno("open \"" + inner + "\"");
         GANTRY_CHECK(copy_tree(source.get(), target->get(), inner_place, inner, &verdict, depth + 1));
         if (verdict.ignored) continue;
         const Ids ids = ids_of(info.st_uid, info.st_gid);
         const timespec times[2] = {info.st_mtim, info.st_mtim};
-        if (::fchown(target->get(), ids.uid, ids.gid) != 0 ||
-            ::fchmod(target->get(), mode_.apply(info.st_mode)) != 0)
+        if (::fchown(target->get(), ids.uid, ids.gid) != 0 || ::fchmod(target->get(), mode_.apply(info.st_mode)) != 0)
             return fail_errno("set the attributes of \"/" + inner_place + "\"");
         GANTRY_CHECK(copy_attributes(source.get(), target->get(), inner));
         if (::futimens(target->get(), times) != 0) return fail_errno("set the time of \"/" + inner_place + "\"");

@@ -25,7 +25,8 @@ Result<Platform> parse_platform(const std::string& text) {
     Platform platform;
     if (parts.size() == 1 && parts[0] == "linux") return own_platform();
     if (parts.size() < 2 || parts.size() > 3 || parts[0].empty() || parts[1].empty() || text.size() > 100)
-        return fail(Code::invalid, quote_json(text.substr(0, 100)) + " is no platform: expected OS/ARCHITECTURE[/VARIANT]");
+        return fail(Code::invalid,
+                    quote_json(text.substr(0, 100)) + " is no platform: expected OS/ARCHITECTURE[/VARIANT]");
     platform.os = parts[0];
     platform.architecture = parts[1];
     if (parts.size() == 3) platform.variant = parts[2];
@@ -65,6 +66,12 @@ Result<Built> build_dockerfile(BuildService& service, image::ImageStore& images,
     }
     if (watch.planned) watch.planned(*graph);
     if (build.check) return Built{};
+    for (const std::string& reference : build.cache_from) {
+        auto found = images.find(reference);
+        // A cache that is not there is no reason not to build.
+        if (!found && pull && pull(reference, build.plan.platform, client, cancel)) found = images.find(reference);
+        if (found) GANTRY_CHECK(service.import_cache(**found).context("cache from " + quote_json(reference)));
+    }
     BuildFailure failure;
     auto built = service.build(*graph, build.request, client, watch.listener, cancel, &failure);
     if (!built && failure.step) {

@@ -10,14 +10,15 @@ namespace gantry::build {
 
 // Gets an image into the store under its reference, with the client's credentials. None is set where no registry can be
 // asked.
-using PullImage = std::function<Result<void>(const std::string& reference, const Platform& platform, Client& client,
-                                             Cancel& cancel)>;
+using PullImage =
+    std::function<Result<void>(const std::string& reference, const Platform& platform, Client& client, Cancel& cancel)>;
 
 struct DockerfileBuild {
     std::string text;
     dockerfile::PlanOptions plan;
     bool pull = false;   // images are asked for anew though they are there
     bool check = false;  // only the rules
+    std::vector<std::string> cache_from;  // images whose inline cache is taken over; one that is nowhere is passed over
     BuildRequest request;
 };
 

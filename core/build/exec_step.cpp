@@ -22,9 +22,9 @@ namespace gantry::build {
 namespace {
 
 // What a container has mounted whatever is asked for (core/container/spec.cpp).
-const std::vector<MountPoints::Place> always = {{"/proc", true},           {"/dev", true},
-                                                {"/sys", true},            {"/etc/resolv.conf", false},
-                                                {"/etc/hostname", false},  {"/etc/hosts", false}};
+const std::vector<MountPoints::Place> always = {{"/proc", true},          {"/dev", true},
+                                                {"/sys", true},           {"/etc/resolv.conf", false},
+                                                {"/etc/hostname", false}, {"/etc/hosts", false}};
 
 std::string command_text(const std::vector<std::string>& argv) {
     std::string text;
@@ -216,17 +216,20 @@ Result<LayerRef> ExecStep::run(const Exec& exec, const std::string& parent,
                                const std::function<Result<Value>(const Mount&)>& from,
                                const std::function<void(int stream, std::string_view)>& log) {
     if (exec.network == Exec::Network::host && !settings_.network_host)
-        return fail(Code::denied, "network.host is not allowed: the client must ask for it (--allow network.host), and "
-                                  "\"build.entitlements\" of the engine must name it");
+        return fail(Code::denied,
+                    "network.host is not allowed: the client must ask for it (--allow network.host), and "
+                    "\"build.entitlements\" of the engine must name it");
     if (exec.insecure && !settings_.insecure)
-        return fail(Code::denied, "security.insecure is not allowed: the client must ask for it (--allow "
-                                  "security.insecure), and \"build.entitlements\" of the engine must name it");
+        return fail(Code::denied,
+                    "security.insecure is not allowed: the client must ask for it (--allow "
+                    "security.insecure), and \"build.entitlements\" of the engine must name it");
     id_ = new_id();
     // Parents first, so that one mount does not hide another.
     std::vector<const Mount*> ordered;
     for (const Mount& mount : exec.mounts) ordered.push_back(&mount);
     std::stable_sort(ordered.begin(), ordered.end(), [](const Mount* a, const Mount* b) {
-        return std::count(a->target.begin(), a->target.end(), '/') < std::count(b->target.begin(), b->target.end(), '/');
+        return std::count(a->target.begin(), a->target.end(), '/') <
+               std::count(b->target.begin(), b->target.end(), '/');
     });
     for (const Mount* mount : ordered)
         GANTRY_CHECK(add_mount(*mount, from).context("mount on \"" + mount->target + "\""));
@@ -257,9 +260,10 @@ Result<LayerRef> ExecStep::run(const Exec& exec, const std::string& parent,
     if (!end) return std::move(end).error().context("process \"" + command_text(exec.argv) + "\"");
     if (end->exit_code != 0) {
         exit_code_ = end->exit_code;
-        return fail(Code::invalid, "process \"" + command_text(exec.argv) + "\" did not complete successfully: exit code: " +
-                                       std::to_string(end->exit_code) +
-                                       (end->oom_killed ? " (it was killed for want of memory)" : ""));
+        return fail(Code::invalid,
+                    "process \"" + command_text(exec.argv) +
+                        "\" did not complete successfully: exit code: " + std::to_string(end->exit_code) +
+                        (end->oom_killed ? " (it was killed for want of memory)" : ""));
     }
     GANTRY_FAILPOINT("build.exec.ended");
     relays_.clear();

@@ -29,10 +29,10 @@ struct Facilities {
 
 // What one build asks of all its steps.
 struct StepSettings {
-    std::int64_t epoch = -1;                 // SOURCE_DATE_EPOCH, -1: none
-    std::vector<std::string> hosts;          // --add-host: "name:ip"
-    std::int64_t shm_size = 0;               // 0: the engine's default
-    Json ulimits = Json::array();            // of HostConfig
+    std::int64_t epoch = -1;         // SOURCE_DATE_EPOCH, -1: none
+    std::vector<std::string> hosts;  // --add-host: "name:ip"
+    std::int64_t shm_size = 0;       // 0: the engine's default
+    Json ulimits = Json::array();    // of HostConfig
     std::string cgroup_parent;
     bool network_host = false, insecure = false;  // entitlements that the client asked for and the engine allows
 };

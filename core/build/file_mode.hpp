@@ -20,9 +20,9 @@ private:
     struct Clause {
         mode_t who = 0;  // of 0700, 0070, 0007 with the set-id bits that belong to them
         char action = '=';
-        mode_t bits = 0;           // rwx as 0777, set-id and sticky
-        bool execute_if = false;   // X
-        mode_t copy_from = 0;      // u, g or o: 0700, 0070, 0007
+        mode_t bits = 0;          // rwx as 0777, set-id and sticky
+        bool execute_if = false;  // X
+        mode_t copy_from = 0;     // u, g or o: 0700, 0070, 0007
     };
     bool octal_ = false;
     mode_t value_ = 0;

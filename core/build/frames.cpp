@@ -36,8 +36,8 @@ Result<Frame> FrameSocket::receive() {
     GANTRY_CHECK(read(lengths, sizeof lengths));
     const std::size_t header = number_at(lengths), body = number_at(lengths + 4);
     if (header > most_header || body > most_body)
-        return fail(Code::invalid, "the client sent a frame of " + std::to_string(header) + " and " + std::to_string(body) +
-                                       " bytes, allowed are 1 MiB each");
+        return fail(Code::invalid, "the client sent a frame of " + std::to_string(header) + " and " +
+                                       std::to_string(body) + " bytes, allowed are 1 MiB each");
     std::string text(header, '\0');
     Frame frame;
     frame.body.resize(body);

@@ -31,8 +31,9 @@ struct ArchiveImage {
     std::vector<std::string> tags;
     std::map<std::string, std::string> annotations;  // oci only
 };
-// The image as an archive that `load` reads, its layers as they are, uncompressed. Gives the digest of the manifest.
-Result<std::string> write_archive(Layers& layers, ArchiveForm form, const ArchiveImage& image,
-                                  const std::function<Result<void>(std::string_view)>& write, const Cancel& cancel);
+// The image as an archive that `load` reads, its layers as plain tars. Gives the digest of the manifest.
+Result<std::string> write_archive(Layers& layers, image::ImageStore& images, ArchiveForm form,
+                                  const ArchiveImage& image, const std::function<Result<void>(std::string_view)>& write,
+                                  const Cancel& cancel);
 
 }  // namespace gantry::build

@@ -11,7 +11,11 @@ constexpr int version = 1;
 Json json_of(const KeyInputs& inputs) {
     Json from = Json::array();
     for (const auto& [place, identity] : inputs.from) from.push_back({place, identity});
-    return {{"base", inputs.base}, {"from", from}, {"hosts", inputs.hosts}, {"platform", inputs.platform}, {"epoch", inputs.epoch}};
+    return {{"base", inputs.base},
+            {"from", from},
+            {"hosts", inputs.hosts},
+            {"platform", inputs.platform},
+            {"epoch", inputs.epoch}};
 }
 
 // CBOR, not JSON: text need not be UTF-8, and two different ones must stay different.
@@ -24,9 +28,9 @@ Json json_of(const CopyAction& copy) {
     Json files = Json::array();
     for (const auto& file : copy.inline_files)
         files.push_back({{"name", file.name}, {"content", image::digest_of(file.content)}});
-    return {{"sources", copy.sources},   {"files", files},           {"destination", copy.destination},
-            {"owner", copy.owner.text},  {"mode", copy.mode},        {"parents", copy.parents},
-            {"unpack", copy.unpack},     {"link", copy.link},        {"exclude", copy.exclude}};
+    return {{"sources", copy.sources},  {"files", files},    {"destination", copy.destination},
+            {"owner", copy.owner.text}, {"mode", copy.mode}, {"parents", copy.parents},
+            {"unpack", copy.unpack},    {"link", copy.link}, {"exclude", copy.exclude}};
 }
 
 }  // namespace

@@ -125,8 +125,8 @@ Result<LayerRef> Layers::commit(Work work) {
     layer.key = image::chain_id(work.parent(), layer.diff_id);
     hold_->add(layer.key);
     GANTRY_FAILPOINT("build.layer.before_commit");
-    GANTRY_CHECK(driver_->call(table, "commit", Json{{"key", work.key()}, {"name", layer.key}}, {},
-                               driver::Deadline::longer));
+    GANTRY_CHECK(
+        driver_->call(table, "commit", Json{{"key", work.key()}, {"name", layer.key}}, {}, driver::Deadline::longer));
     work.key_.clear();
     GANTRY_FAILPOINT("build.layer.after_commit");
     GANTRY_TRY(driver::Reply usage, driver_->call(table, "usage", Json{{"key", layer.key}}));
@@ -144,18 +144,18 @@ Result<LayerRef> Layers::place(const LayerRef& independent, const std::string& p
     GANTRY_TRY(Pipe pipe, make_pipe());
     std::optional<Error> failed;
     std::thread writer([&, in = std::move(pipe.in)] {
-        auto done = driver_->call(table, "diff", Json{{"key", independent.key}}, {{"tar", in.get()}},
-                                  driver::Deadline::longer);
+        auto done =
+            driver_->call(table, "diff", Json{{"key", independent.key}}, {{"tar", in.get()}}, driver::Deadline::longer);
         if (!done) failed = std::move(done).error();
     });
-    auto applied = driver_->call(table, "apply", Json{{"key", work.key()}}, {{"tar", pipe.out.get()}},
-                                 driver::Deadline::longer);
+    auto applied =
+        driver_->call(table, "apply", Json{{"key", work.key()}}, {{"tar", pipe.out.get()}}, driver::Deadline::longer);
     pipe.out.reset();
     writer.join();
     if (!applied) return std::move(applied).error();
     if (failed) return *failed;
-    GANTRY_CHECK(driver_->call(table, "commit", Json{{"key", work.key()}, {"name", layer.key}}, {},
-                               driver::Deadline::longer));
+    GANTRY_CHECK(
+        driver_->call(table, "commit", Json{{"key", work.key()}, {"name", layer.key}}, {}, driver::Deadline::longer));
     work.key_.clear();
     return layer;
 }

@@ -27,7 +27,10 @@ public:
     class Work {
     public:
         Work(std::shared_ptr<driver::Driver> driver, std::string key, std::string parent, Json mounts)
-            : driver_(std::move(driver)), key_(std::move(key)), parent_(std::move(parent)), mounts_(std::move(mounts)) {}
+            : driver_(std::move(driver)),
+              key_(std::move(key)),
+              parent_(std::move(parent)),
+              mounts_(std::move(mounts)) {}
         Work(Work&& other) noexcept;
         Work& operator=(Work&&) = delete;
         ~Work();

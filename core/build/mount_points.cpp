@@ -17,7 +17,8 @@ bool same(const timespec& a, const timespec& b) { return a.tv_sec == b.tv_sec &&
 // False where a link stands there that leads nowhere: the runtime follows it when it mounts.
 Result<bool> MountPoints::make_one(int root, const std::string& directory, const std::string& name, bool is_directory) {
     GANTRY_TRY(UniqueFd parent, open_in_root(root, directory.empty() ? "/" : directory, O_RDONLY | O_DIRECTORY));
-    struct stat before {}, after {}, info {};
+    struct stat before {
+    }, after{}, info{};
     if (::fstat(parent.get(), &before) != 0) return fail_errno("stat \"/" + directory + "\"");
     if (is_directory) {
         if (::mkdirat(parent.get(), name.c_str(), 0755) != 0) {
@@ -47,7 +48,8 @@ Result<void> MountPoints::make(int root, const std::vector<Place>& places) {
             auto there = open_in_root(root, next, O_PATH);
             if (!there) {
                 if (there.error().code != Code::not_found) break;  // the mount itself will say what is wrong
-                GANTRY_TRY(bool made, make_one(root, at, std::string(parts[i]), place.directory || i + 1 < parts.size()));
+                GANTRY_TRY(bool made,
+                           make_one(root, at, std::string(parts[i]), place.directory || i + 1 < parts.size()));
                 if (!made) break;
             }
             at = next;
@@ -59,7 +61,8 @@ Result<void> MountPoints::make(int root, const std::vector<Place>& places) {
 void MountPoints::remove(int root) {
     for (auto made = made_.rbegin(); made != made_.rend(); ++made) {
         auto parent = open_in_root(root, made->directory.empty() ? "/" : made->directory, O_RDONLY | O_DIRECTORY);
-        struct stat info {}, directory {};
+        struct stat info {
+        }, directory{};
         if (!parent || ::fstat(parent->get(), &directory) != 0) continue;
         if (::fstatat(parent->get(), made->name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) continue;
         if (info.st_ino != made->inode) continue;

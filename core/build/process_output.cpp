@@ -17,23 +17,23 @@ Result<ProcessOutput> ProcessOutput::open(Take take) {
         read_ends[i].reset(ends[0]);
         output.ends_[i].reset(ends[1]);
     }
-    output.thread_ = std::thread([take = std::move(take), out = std::move(read_ends[0]),
-                                  error = std::move(read_ends[1])]() mutable {
-        std::vector<char> buffer(64u << 10);
-        pollfd fds[2] = {{out.get(), POLLIN, 0}, {error.get(), POLLIN, 0}};
-        while (fds[0].fd >= 0 || fds[1].fd >= 0) {
-            if (::poll(fds, 2, -1) < 0 && errno != EINTR) return;
-            for (int i = 0; i < 2; ++i) {
-                if (fds[i].fd < 0 || fds[i].revents == 0) continue;
-                const ssize_t n = ::read(fds[i].fd, buffer.data(), buffer.size());
-                if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-                if (n <= 0)
-                    fds[i].fd = -1;
-                else
-                    take(i + 1, {buffer.data(), static_cast<std::size_t>(n)});
+    output.thread_ =
+        std::thread([take = std::move(take), out = std::move(read_ends[0]), error = std::move(read_ends[1])]() mutable {
+            std::vector<char> buffer(64u << 10);
+            pollfd fds[2] = {{out.get(), POLLIN, 0}, {error.get(), POLLIN, 0}};
+            while (fds[0].fd >= 0 || fds[1].fd >= 0) {
+                if (::poll(fds, 2, -1) < 0 && errno != EINTR) return;
+                for (int i = 0; i < 2; ++i) {
+                    if (fds[i].fd < 0 || fds[i].revents == 0) continue;
+                    const ssize_t n = ::read(fds[i].fd, buffer.data(), buffer.size());
+                    if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+                    if (n <= 0)
+                        fds[i].fd = -1;
+                    else
+                        take(i + 1, {buffer.data(), static_cast<std::size_t>(n)});
+                }
             }
-        }
-    });
+        });
     return output;
 }
 

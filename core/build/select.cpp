@@ -119,8 +119,7 @@ Result<std::vector<Selected>> select_files(int root, const CopyAction& action) {
         // A name that looks like a pattern may be one nevertheless.
         if (paths.empty() && (!has_meta(clean) || open_in_root(root, clean, O_PATH | O_NOFOLLOW)))
             paths.push_back(clean);
-        if (paths.empty() && !action.allow_nothing)
-            return fail(Code::not_found, "\"" + source + "\": no file matches");
+        if (paths.empty() && !action.allow_nothing) return fail(Code::not_found, "\"" + source + "\": no file matches");
         for (const std::string& path : paths) {
             auto selected = open_source(root, path);
             if (!selected) {

@@ -12,12 +12,15 @@
 #include "core/base/text.hpp"
 #include "core/build/solver.hpp"
 #include "core/build/worker.hpp"
+#include "core/image/archive_plan.hpp"
 #include "core/image/digest.hpp"
 
 namespace gantry::build {
 namespace {
 
 constexpr const char* known_entitlements[] = {"network.host", "security.insecure"};
+
+constexpr const char* inline_cache_key = "gantry.cache.v1";
 
 // Whatever an earlier engine left of steps that it did not end.
 Result<void> make_empty(const std::string& path) {
@@ -68,8 +71,16 @@ void BuildService::recover() {
 // A layer made before would be swept away with those of the engine before.
 Result<void> BuildService::ready() {
     std::unique_lock lock(mutex_);
-    if (recovered_changed_.wait_for(lock, std::chrono::seconds(60), [&] { return recovered_; })) return {};
+    recovered_changed_.wait_for(lock, std::chrono::seconds(60), [&] { return recovered_ || closing_.cancelled(); });
+    if (closing_.cancelled()) return fail(Code::cancelled, "the engine is ending");
+    if (recovered_) return {};
     return fail(Code::retry_later, "the engine is still recovering");
+}
+
+void BuildService::close() {
+    closing_.cancel();
+    { std::lock_guard lock(mutex_); }
+    recovered_changed_.notify_all();
 }
 
 void BuildService::adjust(BuildSettings settings) {
@@ -90,8 +101,8 @@ Result<void> BuildService::allow(const std::vector<std::string>& wanted, StepSet
             return fail(Code::invalid, "unknown entitlement " + quote_json(name.substr(0, 100)) +
                                            ", allowed: network.host, security.insecure");
         if (!now.entitlements.contains(name))
-            return fail(Code::denied,
-                        "entitlement " + name + " is not allowed: \"build.entitlements\" of the engine does not name it");
+            return fail(Code::denied, "entitlement " + name +
+                                          " is not allowed: \"build.entitlements\" of the engine does not name it");
         (name == "network.host" ? steps->network_host : steps->insecure) = true;
     }
     return {};
@@ -110,8 +121,7 @@ Result<Built> BuildService::build(const Graph& graph, const BuildRequest& reques
     GANTRY_CHECK(ready());
     int parallel = settings().parallel;
     if (parallel <= 0) parallel = std::max(2, static_cast<int>(std::thread::hardware_concurrency()));
-    ++running_;
-    ScopeGuard ended([&] { --running_; });
+    Guest guest(*this, [&cancel] { cancel.cancel(); });
     BuildWorker worker(graph, *facilities_, request.steps, *sources_, client, listener, cancel);
     std::vector<StepId> wanted;
     if (graph.target.result) wanted.push_back(*graph.target.result);
@@ -123,17 +133,58 @@ Result<Built> BuildService::build(const Graph& graph, const BuildRequest& reques
     }
     Value result;
     if (graph.target.result) result = std::move(*solved.values[*graph.target.result]);
-    GANTRY_TRY(Built built, write_outputs(graph, result, request, worker.layers(), client, cancel));
+    GANTRY_TRY(Built built, write_outputs(graph, result, request, worker, client, cancel));
     prune_by_policy();
     return built;
 }
 
+// Which steps made which layers, for who builds on this image elsewhere.
+Json BuildService::inline_cache_of(const Graph& graph, const Value& result, BuildWorker& worker) {
+    Json entries = Json::array();
+    const auto& steps = graph.target.layer_steps;
+    if (steps.size() > result.layers.size()) return entries;
+    const std::size_t first = result.layers.size() - steps.size();
+    for (std::size_t i = 0; i < steps.size(); ++i)
+        for (const std::string& key : worker.keys_of(steps[i])) entries.push_back({{"key", key}, {"layer", first + i}});
+    return entries;
+}
+
+Result<void> BuildService::import_cache(const image::Image& image) {
+    const Json entries = image.config.value(inline_cache_key, Json::array());
+    if (!entries.is_array()) return {};
+    const auto diffs = image::diff_ids_of(image.config);
+    for (const Json& entry : entries) {
+        if (!entry.is_object() || !entry.value("key", Json()).is_string() ||
+            !entry.value("layer", Json()).is_number_unsigned())
+            return fail(Code::invalid, "the image's inline cache is no list of keys and layers");
+        CachedResult known;
+        known.key = entry["key"];
+        const std::size_t layer = entry["layer"];
+        if (!image::valid_digest(known.key) || layer >= image.layers.size() || layer >= diffs.size())
+            return fail(Code::invalid, "the image's inline cache names a layer that it has not");
+        // What was made here is surer than what someone says.
+        if (cache_->find(known.key)) continue;
+        known.parent = layer == 0 ? std::string() : image.layers[layer - 1];
+        known.layer = {image.layers[layer], diffs[layer], image.layer_sizes[layer]};
+        known.description = "imported from " + (image.tags.empty() ? image.id : image.tags[0]);
+        GANTRY_CHECK(cache_->put(std::move(known)));
+    }
+    return {};
+}
+
 Result<Built> BuildService::write_outputs(const Graph& graph, const Value& result, const BuildRequest& request,
-                                          Layers& layers, Client& client, Cancel& cancel) {
+                                          BuildWorker& worker, Client& client, Cancel& cancel) {
+    Layers& layers = worker.layers();
     if (result.tree) return fail(Code::internal, "the target is a source, not an image");
     const std::int64_t epoch = request.steps.epoch;
-    GANTRY_TRY(std::string config, image_config(graph.target, result.layers,
-                                                epoch >= 0 ? epoch * 1'000'000'000 : wall_clock_ns()));
+    const std::int64_t newest = worker.newest_ns() > 0 ? worker.newest_ns() : wall_clock_ns();
+    GANTRY_TRY(std::string config,
+               image_config(graph.target, result.layers, epoch >= 0 ? epoch * 1'000'000'000 : newest));
+    if (request.inline_cache) {
+        Json document = Json::parse(config);
+        document[inline_cache_key] = inline_cache_of(graph, result, worker);
+        config = document.dump(-1, ' ', false, Json::error_handler_t::replace);
+    }
     std::vector<Output> outputs = request.outputs;
     if (outputs.empty()) outputs.push_back({"image", {}});
     Built built;
@@ -158,9 +209,9 @@ Result<Built> BuildService::write_outputs(const Graph& graph, const Value& resul
             GANTRY_CHECK(write_files(layers, result.layers, epoch, write, cancel));
         } else if (output.type == "oci" || output.type == "docker") {
             ArchiveImage image{config, result.layers, tags, request.annotations};
-            GANTRY_TRY(built.digest,
-                       write_archive(layers, output.type == "oci" ? ArchiveForm::oci : ArchiveForm::docker, image, write,
-                                     cancel));
+            GANTRY_TRY(built.digest, write_archive(layers, with_.images,
+                                                   output.type == "oci" ? ArchiveForm::oci : ArchiveForm::docker, image,
+                                                   write, cancel));
         } else {
             return fail(Code::unsupported, "output type " + quote_json(output.type.substr(0, 100)) +
                                                " is not supported, allowed: image, local, tar, oci, docker");
@@ -223,13 +274,11 @@ Result<Json> BuildService::prune(const PruneFilters& filters) {
     std::int64_t freed = 0;
     auto wants = [&](const char* type) { return filters.types.empty() || filters.types.contains(type); };
     auto named = [&](const std::string& id) {
-        return filters.ids.empty() || std::any_of(filters.ids.begin(), filters.ids.end(), [&](const std::string& wanted) {
-                   return !wanted.empty() && id.starts_with(wanted);
-               });
+        return filters.ids.empty() ||
+               std::any_of(filters.ids.begin(), filters.ids.end(),
+                           [&](const std::string& wanted) { return !wanted.empty() && id.starts_with(wanted); });
     };
-    auto old = [&](std::int64_t used_ns) {
-        return filters.unused_since_ns <= 0 || used_ns <= filters.unused_since_ns;
-    };
+    auto old = [&](std::int64_t used_ns) { return filters.unused_since_ns <= 0 || used_ns <= filters.unused_since_ns; };
     if (wants("regular")) {
         // Without "all": what an image stands on is kept, because it costs nothing more.
         std::set<std::string> of_images;

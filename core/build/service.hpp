@@ -21,10 +21,10 @@ namespace gantry::build {
 
 // "build" of gantry.json.
 struct BuildSettings {
-    std::int64_t cache_max_size = 0;             // bytes, 0: no limit
-    std::int64_t cache_max_age_ns = 0;           // 0: no limit
-    std::set<std::string> entitlements;          // that clients may ask for: network.host, security.insecure
-    int parallel = 0;                            // steps of one build at a time; 0: as many as there are processors, 2 at least
+    std::int64_t cache_max_size = 0;     // bytes, 0: no limit
+    std::int64_t cache_max_age_ns = 0;   // 0: no limit
+    std::set<std::string> entitlements;  // that clients may ask for: network.host, security.insecure
+    int parallel = 0;                    // steps of one build at a time; 0: as many as there are processors, 2 at least
     bool operator==(const BuildSettings&) const = default;
 };
 
@@ -42,6 +42,7 @@ struct BuildRequest {
     std::vector<std::string> tags;
     std::vector<Output> outputs;                     // none: an image
     std::map<std::string, std::string> annotations;  // of the manifest
+    bool inline_cache = false;                       // the image's configuration tells which steps made its layers
     StepSettings steps;
 };
 
@@ -66,12 +67,25 @@ public:
     // Sweeps what builds of an engine that was killed left; once, when no task of theirs runs any more.
     void recover();
     void adjust(BuildSettings settings);
+    // The engine ends: what is under way is cancelled, what comes is refused. Any thread.
+    void close();
+    // While it lives, close() calls `end`; at once where that has been.
+    class Guest {
+    public:
+        Guest(BuildService& service, std::function<void()> end) : watch_(service.closing_, std::move(end)) {}
+
+    private:
+        Cancel::Watch watch_;
+    };
 
     // The failure goes to *failure where it is of a step.
     Result<Built> build(const Graph& graph, const BuildRequest& request, Client& client, Listener& listener,
                         Cancel& cancel, BuildFailure* failure);
     // What a client asks for, less what the engine does not allow: GANTRY_DENIED names it, GANTRY_INVALID an unknown one.
     Result<void> allow(const std::vector<std::string>& wanted, StepSettings* steps) const;
+    // Takes over what an image's configuration tells of the steps that made its layers (BuildRequest::inline_cache). An image
+    // without that is success.
+    Result<void> import_cache(const image::Image& image);
     ContextStore& contexts() { return *contexts_; }
     Sources& sources() { return *sources_; }
     // An empty directory for what lasts as long as a build.
@@ -80,10 +94,10 @@ public:
     // BuildCache[] of the API's df.
     Json usage();
     struct PruneFilters {
-        bool all = true;                           // false: only what no image and no later step stands on
-        std::int64_t unused_since_ns = 0;          // until
+        bool all = true;                   // false: only what no image and no later step stands on
+        std::int64_t unused_since_ns = 0;  // until
         std::int64_t keep_bytes = 0;
-        std::set<std::string> ids, types;          // regular, exec.cachemount, source.local
+        std::set<std::string> ids, types;  // regular, exec.cachemount, source.local
     };
     // {"CachesDeleted": [..], "SpaceReclaimed": bytes}.
     Result<Json> prune(const PruneFilters& filters);
@@ -91,8 +105,9 @@ public:
 
 private:
     BuildService(std::string root, std::string run, BuildSettings settings, Collaborators with);
-    Result<Built> write_outputs(const Graph& graph, const Value& result, const BuildRequest& request, Layers& layers,
-                                Client& client, Cancel& cancel);
+    Result<Built> write_outputs(const Graph& graph, const Value& result, const BuildRequest& request,
+                                class BuildWorker& worker, Client& client, Cancel& cancel);
+    static Json inline_cache_of(const Graph& graph, const Value& result, class BuildWorker& worker);
     BuildSettings settings() const;
     void prune_by_policy();
 
@@ -111,7 +126,7 @@ private:
     std::unique_ptr<Sources> sources_;
     InFlight in_flight_;
     std::unique_ptr<Facilities> facilities_;
-    std::atomic<int> running_ = 0;
+    Cancel closing_;
 };
 
 }  // namespace gantry::build

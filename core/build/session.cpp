@@ -76,10 +76,9 @@ public:
     Peer(Session& session, const ContextSource& source) : session_(session), source_(source) {}
 
     Result<void> walk(const std::function<Result<void>(ContextEntry)>& entry) override {
-        Request request(session_, {{"type", "walk"},
-                                   {"context", source_.name},
-                                   {"paths", source_.paths},
-                                   {"exclude", source_.exclude}});
+        Request request(
+            session_,
+            {{"type", "walk"}, {"context", source_.name}, {"paths", source_.paths}, {"exclude", source_.exclude}});
         for (;;) {
             GANTRY_TRY(Frame frame, request.next());
             if (frame.type() == "end") return {};
@@ -163,7 +162,8 @@ Session::~Session() {
 Result<Json> Session::begin() {
     GANTRY_TRY(Frame frame, socket_.receive());
     if (frame.type() != "build")
-        return fail(Code::invalid, "a session begins with \"build\", not with " + quote_json(frame.type().substr(0, 50)));
+        return fail(Code::invalid,
+                    "a session begins with \"build\", not with " + quote_json(frame.type().substr(0, 50)));
     return std::move(frame.header);
 }
 
@@ -269,7 +269,8 @@ Result<std::optional<UniqueFd>> Session::ssh(const std::string& id) {
     auto request = std::make_shared<Request>(*this, Json{{"type", "ssh"}, {"agent", id}});
     GANTRY_CHECK(request->sent());
     std::lock_guard lock(mutex_);
-    agents_.emplace_back([this, request, socket = std::move(ours)]() mutable { agent_loop(request, std::move(socket)); });
+    agents_.emplace_back(
+        [this, request, socket = std::move(ours)]() mutable { agent_loop(request, std::move(socket)); });
     return std::optional<UniqueFd>(std::move(theirs));
 }
 

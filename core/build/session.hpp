@@ -36,6 +36,8 @@ public:
     void set_steps(const Graph& graph);
     void warning(const Warning& warning);
     Result<void> send(const Json& header) { return socket_.send(header); }
+    // Ends the connection, whatever waits for it. Any thread.
+    void shut_down() { socket_.shut_down(); }
 
     // Client
     Result<std::shared_ptr<const Tree>> context(const ContextSource& source, const OnProgress& progress,
@@ -58,8 +60,8 @@ private:
     class Request;
     class Peer;
     void read();
-    Result<std::shared_ptr<const Tree>> remote(const Json& where, const ContextSource& source, const OnProgress& progress,
-                                               Cancel& cancel);
+    Result<std::shared_ptr<const Tree>> remote(const Json& where, const ContextSource& source,
+                                               const OnProgress& progress, Cancel& cancel);
     void agent_loop(std::shared_ptr<Request> request, UniqueFd socket);
 
     FrameSocket socket_;

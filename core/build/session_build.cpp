@@ -18,7 +18,8 @@ Result<void> read(const Json& frame, const char* key, T& value) {
     auto found = frame.find(key);
     if (found == frame.end() || found->is_null()) return {};
     if (!store::holds<T>(*found))
-        return fail(Code::invalid, std::string("\"") + key + "\" of the build is of the wrong type: " + found->type_name());
+        return fail(Code::invalid,
+                    std::string("\"") + key + "\" of the build is of the wrong type: " + found->type_name());
     value = found->get<T>();
     return {};
 }
@@ -51,6 +52,27 @@ Result<void> read_outputs(const Json& frame, BuildRequest& request) {
         if (output.type == "image" && !request.annotations.empty())
             return fail(Code::unsupported, "annotations are kept in archives only: use --output type=oci");
         request.outputs.push_back(std::move(output));
+    }
+    return {};
+}
+
+// Of all the ways to keep a cache elsewhere there is the one within the image itself.
+Result<void> read_caches(const std::vector<Json>& from, const std::vector<Json>& to, DockerfileBuild& build) {
+    auto text = [](const Json& object, const char* key) {
+        const Json value = object.is_object() ? object.value(key, Json()) : Json();
+        return value.is_string() ? value.get<std::string>() : std::string();
+    };
+    for (const Json& one : to) {
+        if (text(one, "type") != "inline")
+            return fail(Code::unsupported, "cache-to of the type " + quote_json(text(one, "type").substr(0, 50)) +
+                                               " is not supported, allowed: inline");
+        build.request.inline_cache = true;
+    }
+    for (const Json& one : from) {
+        if (text(one, "type") != "registry" || text(one, "ref").empty())
+            return fail(Code::unsupported, "cache-from of the type " + quote_json(text(one, "type").substr(0, 50)) +
+                                               " is not supported, allowed: registry, with the \"ref\" of an image");
+        build.cache_from.push_back(text(one, "ref"));
     }
     return {};
 }
@@ -94,8 +116,7 @@ Result<Wanted> read_build(const Json& frame, const BuildService& service) {
     GANTRY_CHECK(read(frame, "annotations", build.request.annotations));
     GANTRY_CHECK(read(frame, "cgroup_parent", build.request.steps.cgroup_parent));
     GANTRY_CHECK(read(frame, "metadata", metadata));
-    if (!cache_from.empty() || !cache_to.empty())
-        return fail(Code::unsupported, "the cache of a build cannot be imported or exported yet (--cache-from, --cache-to)");
+    GANTRY_CHECK(read_caches(cache_from, cache_to, build));
     if (network == "none")
         plan.network = Exec::Network::none;
     else if (network == "host")
@@ -156,6 +177,11 @@ Json result_of(const Built& built) {
 void serve_session(UniqueFd socket, std::string early, const SessionEngine& engine) {
     Cancel cancel;
     Session session(std::move(socket), std::move(early), engine.service.contexts(), engine.service.sources(), cancel);
+    // A client that does not read must not hold up the engine's end.
+    BuildService::Guest guest(engine.service, [&] {
+        cancel.cancel();
+        session.shut_down();
+    });
     BuildProblem problem;
     bool usage = true;  // until the build has begun, what is wrong is what was asked for
     auto built = [&]() -> Result<Built> {

@@ -17,7 +17,9 @@ struct Visitor : F... {
 template <typename... F>
 Visitor(F...) -> Visitor<F...>;
 
-std::string shown_name(const Graph& graph, StepId step) { return "step " + std::to_string(step) + " (\"" + graph.steps[step].name + "\")"; }
+std::string shown_name(const Graph& graph, StepId step) {
+    return "step " + std::to_string(step) + " (\"" + graph.steps[step].name + "\")";
+}
 
 class Solver {
 public:
@@ -179,8 +181,8 @@ Result<void> check_graph(const Graph& graph) {
     if (graph.target.result) named.push_back(*graph.target.result);
     for (StepId step : named)
         if (step >= graph.steps.size())
-            return fail(Code::internal, "the target names step " + std::to_string(step) + " of " +
-                                            std::to_string(graph.steps.size()));
+            return fail(Code::internal,
+                        "the target names step " + std::to_string(step) + " of " + std::to_string(graph.steps.size()));
     return {};
 }
 

@@ -45,8 +45,9 @@ Result<void> check_source(const GitSource& source) {
                      source.url.find('@') < colon && source.url.find('/') > colon;
     if ((!scheme && !scp) || source.url.starts_with('-') || source.url.find("::") != std::string::npos ||
         !printable(source.url) || source.url.size() > 2000)
-        return fail(Code::invalid, quote_json(name) +
-                                       " is no git repository that can be fetched: allowed are https, http, ssh and git URLs");
+        return fail(
+            Code::invalid,
+            quote_json(name) + " is no git repository that can be fetched: allowed are https, http, ssh and git URLs");
     if (source.ref.starts_with('-') || !printable(source.ref) || source.ref.find("..") != std::string::npos ||
         source.ref.find_first_of("~^:?*[\\") != std::string::npos || source.ref.size() > 250)
         return fail(Code::invalid, quote_json(source.ref.substr(0, 250)) + " is no branch, tag or commit");
@@ -77,21 +78,22 @@ public:
                                          "-c",
                                          "credential.helper="};
         argv.insert(argv.end(), words.begin(), words.end());
-        static const std::vector<std::string> environment = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                                                             "HOME=/nonexistent",
-                                                             "GIT_CONFIG_NOSYSTEM=1",
-                                                             "GIT_CONFIG_GLOBAL=/dev/null",
-                                                             "GIT_TERMINAL_PROMPT=0",
-                                                             "GIT_ASKPASS=/bin/false",
-                                                             "GIT_ALLOW_PROTOCOL=https:http:ssh:git",
-                                                             "GIT_SSH_COMMAND=ssh -o BatchMode=yes",
-                                                             "GIT_LFS_SKIP_SMUDGE=1",
-                                                             "LC_ALL=C.UTF-8"};
+        static const std::vector<std::string> environment = {
+            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME=/nonexistent",
+            "GIT_CONFIG_NOSYSTEM=1",
+            "GIT_CONFIG_GLOBAL=/dev/null",
+            "GIT_TERMINAL_PROMPT=0",
+            "GIT_ASKPASS=/bin/false",
+            "GIT_ALLOW_PROTOCOL=https:http:ssh:git",
+            "GIT_SSH_COMMAND=ssh -o BatchMode=yes",
+            "GIT_LFS_SKIP_SMUDGE=1",
+            "LC_ALL=C.UTF-8"};
         std::string texts[2];
         GANTRY_TRY(ProcessOutput output, ProcessOutput::open([&](int stream, std::string_view bytes) {
-            std::string& text = texts[stream - 1];
-            text += bytes.substr(0, kept_output - std::min(kept_output, text.size()));
-        }));
+                       std::string& text = texts[stream - 1];
+                       text += bytes.substr(0, kept_output - std::min(kept_output, text.size()));
+                   }));
         UniqueFd out = output.take_end(1), error = output.take_end(2);
         const int fds[3] = {-1, out.get(), error.get()};
         auto status = spawn_(argv, environment, fds, git_timeout_ms, {});
@@ -117,7 +119,8 @@ private:
 Result<Value> Sources::git(const GitSource& source, const OnProgress& progress, Cancel& cancel) {
     GANTRY_CHECK(check_source(source));
     if (!path_exists(git_program))
-        return fail(Code::unsupported, "a git repository is needed, and this machine has no " + std::string(git_program));
+        return fail(Code::unsupported,
+                    "a git repository is needed, and this machine has no " + std::string(git_program));
     const std::string name = shown(source.url), tree = root_ + "/tmp/" + new_id();
     GANTRY_CHECK(make_directories(tree, 0755));
     ScopeGuard drop([&] { (void)remove_tree(tree); });
@@ -126,7 +129,8 @@ Result<Value> Sources::git(const GitSource& source, const OnProgress& progress, 
     const std::string ref = source.ref.empty() ? "HEAD" : source.ref;
     auto fetched = [&]() -> Result<std::string> {
         GANTRY_CHECK(git.run({"init", "-q"}));
-        auto shallow = git.run({"fetch", "-q", "--depth=1", "--no-tags", "--no-recurse-submodules", "--", source.url, ref});
+        auto shallow =
+            git.run({"fetch", "-q", "--depth=1", "--no-tags", "--no-recurse-submodules", "--", source.url, ref});
         // Some servers give a commit only with the branch that it is on.
         if (!shallow && ref.find_first_not_of("0123456789abcdef") == std::string::npos && ref.size() >= 7) {
             GANTRY_CHECK(git.run({"fetch", "-q", "--no-recurse-submodules", "--", source.url,

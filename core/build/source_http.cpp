@@ -145,7 +145,8 @@ Result<Value> Sources::http(const HttpSource& source, const OnProgress& progress
         std::unique_ptr<CURL, void (*)(CURL*)> curl(::curl_easy_init(), ::curl_easy_cleanup);
         if (!curl) return fail(Code::internal, "libcurl does not start");
         curl_slist* list = nullptr;
-        if (!kept.etag.empty()) list = ::curl_slist_append(list, ("If-None-Match: " + kept.etag).c_str());
+        if (!kept.etag.empty())
+            list = ::curl_slist_append(list, ("If-None-Match: " + kept.etag).c_str());
         else if (!kept.last_modified.empty())
             list = ::curl_slist_append(list, ("If-Modified-Since: " + kept.last_modified).c_str());
         std::unique_ptr<curl_slist, void (*)(curl_slist*)> headers(list, ::curl_slist_free_all);
@@ -176,7 +177,8 @@ Result<Value> Sources::http(const HttpSource& source, const OnProgress& progress
         const CURLcode code = ::curl_easy_perform(c);
         GANTRY_CHECK(cancel.check());
         if (transfer.refused)
-            return fail(Code::denied, "\"" + name + "\": it leads to a link-local address, which nothing is fetched from");
+            return fail(Code::denied,
+                        "\"" + name + "\": it leads to a link-local address, which nothing is fetched from");
         if (transfer.too_large)
             return fail(Code::exhausted, "\"" + name + "\": larger than " + std::to_string(most_bytes) + " bytes");
         if (transfer.failed) return *transfer.failed;
@@ -188,7 +190,8 @@ Result<Value> Sources::http(const HttpSource& source, const OnProgress& progress
         fresh = status != 304;
         if (fresh) {
             kept = {transfer.etag, transfer.last_modified, transfer.hash.finish()};
-            const time_t when = transfer.last_modified.empty() ? -1 : ::curl_getdate(kept.last_modified.c_str(), nullptr);
+            const time_t when =
+                transfer.last_modified.empty() ? -1 : ::curl_getdate(kept.last_modified.c_str(), nullptr);
             if (when >= 0) {
                 const timespec times[2] = {{when, 0}, {when, 0}};
                 (void)::futimens(file.get(), times);
@@ -198,16 +201,17 @@ Result<Value> Sources::http(const HttpSource& source, const OnProgress& progress
         }
     }
     if (!source.checksum.empty() && kept.digest != source.checksum)
-        return fail(Code::invalid, "\"" + name + "\": its digest is \"" + kept.digest + "\", not \"" + source.checksum + "\"");
+        return fail(Code::invalid,
+                    "\"" + name + "\": its digest is \"" + kept.digest + "\", not \"" + source.checksum + "\"");
     if (fresh) {
         // A hard link: neither is ever written to again.
         const std::string half = directory + "/" + new_id();
         if (::link(path.c_str(), half.c_str()) != 0 || ::rename(half.c_str(), (directory + "/body").c_str()) != 0)
             return fail_errno("keep \"" + name + "\"");
-        GANTRY_CHECK(write_file_atomic(directory + "/meta.json", Json{{"etag", kept.etag},
-                                                                      {"last_modified", kept.last_modified},
-                                                                      {"digest", kept.digest}}
-                                                                     .dump(-1, ' ', false, Json::error_handler_t::replace)));
+        GANTRY_CHECK(write_file_atomic(
+            directory + "/meta.json",
+            Json{{"etag", kept.etag}, {"last_modified", kept.last_modified}, {"digest", kept.digest}}.dump(
+                -1, ' ', false, Json::error_handler_t::replace)));
     } else if (::link((directory + "/body").c_str(), path.c_str()) != 0) {
         return fail_errno("take what was kept of \"" + name + "\"");
     }

@@ -28,7 +28,8 @@ using Archive = std::unique_ptr<struct archive, int (*)(struct archive*)>;
 // libarchive converts names by the thread's locale, and in "C" loses those outside ASCII.
 class Utf8Names {
 public:
-    Utf8Names() : made_(::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)), before_(made_ ? ::uselocale(made_) : nullptr) {}
+    Utf8Names()
+        : made_(::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)), before_(made_ ? ::uselocale(made_) : nullptr) {}
     Utf8Names(const Utf8Names&) = delete;
     Utf8Names& operator=(const Utf8Names&) = delete;
     ~Utf8Names() {
@@ -183,7 +184,8 @@ private:
             end = offset + static_cast<la_int64_t>(size);
         }
         const la_int64_t whole = ::archive_entry_size(entry);
-        if (whole > end && whole <= options_.most_bytes && ::ftruncate(out.get(), whole) != 0) return fail_errno("size");
+        if (whole > end && whole <= options_.most_bytes && ::ftruncate(out.get(), whole) != 0)
+            return fail_errno("size");
         const auto [uid, gid] = owner(entry);
         const timespec when = time(entry), times[2] = {when, when};
         if (::fchown(out.get(), uid, gid) != 0 || ::fchmod(out.get(), mode(entry)) != 0 ||
@@ -229,8 +231,9 @@ private:
     Result<void> node(struct archive_entry* entry, int parent, const std::string& base, mode_t type) {
         if (!options_.devices) return fail(Code::invalid, "neither a file, a directory nor a link");
         GANTRY_CHECK(make_room(parent, base));
-        const dev_t device = type == AE_IFIFO ? 0 : makedev(static_cast<unsigned>(::archive_entry_rdevmajor(entry)),
-                                                            static_cast<unsigned>(::archive_entry_rdevminor(entry)));
+        const dev_t device = type == AE_IFIFO ? 0
+                                              : makedev(static_cast<unsigned>(::archive_entry_rdevmajor(entry)),
+                                                        static_cast<unsigned>(::archive_entry_rdevminor(entry)));
         // 0:0 would be overlayfs's mark of a deleted file.
         if (type == AE_IFCHR && device == 0) return fail(Code::invalid, "a device 0:0");
         const auto [uid, gid] = owner(entry);

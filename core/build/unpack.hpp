@@ -14,10 +14,10 @@
 namespace gantry::build {
 
 struct UnpackOptions {
-    bool keep_owner = false;                                        // otherwise all belongs to `owner`, or 0:0
+    bool keep_owner = false;                                       // otherwise all belongs to `owner`, or 0:0
     std::optional<std::pair<std::uint32_t, std::uint32_t>> owner;  // instead of the archive's
-    std::function<mode_t(mode_t)> mode;                             // of what the archive says, with type bits
-    bool devices = true;                                            // device nodes and FIFOs are made; otherwise an error
+    std::function<mode_t(mode_t)> mode;                            // of what the archive says, with type bits
+    bool devices = true;  // device nodes and FIFOs are made; otherwise an error
     std::int64_t most_entries = 4'000'000, most_bytes = std::int64_t{256} << 30;
     std::function<bool()> cancelled;
 };

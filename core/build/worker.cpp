@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/clock.hpp"
 #include "core/base/failpoint.hpp"
 #include "core/build/copy_files.hpp"
 #include "core/build/exec_step.hpp"
@@ -61,6 +62,8 @@ Result<Outcome> BuildWorker::source(StepId, const ImageSource& source) {
                                        " layers, but " + std::to_string(diffs.size()) + " diff ids");
     Outcome outcome;
     outcome.cached = true;
+    seen((*image)->created_ns);
+    with_.images.mark_used((*image)->id);
     for (std::size_t i = 0; i < diffs.size(); ++i) {
         layers_.hold((*image)->layers[i]);
         outcome.value.layers.push_back({(*image)->layers[i], diffs[i], (*image)->layer_sizes[i]});
@@ -86,49 +89,76 @@ Result<Outcome> BuildWorker::source(StepId step, const GitSource& source) {
     return outcome;
 }
 
-std::optional<LayerRef> BuildWorker::find(StepId step, const std::string& key) {
+void BuildWorker::note_key(StepId step, const std::string& key) {
+    std::lock_guard lock(keys_mutex_);
+    keys_[step].push_back(key);
+}
+
+std::vector<std::string> BuildWorker::keys_of(StepId step) {
+    std::lock_guard lock(keys_mutex_);
+    auto found = keys_.find(step);
+    return found == keys_.end() ? std::vector<std::string>() : found->second;
+}
+
+std::optional<CachedResult> BuildWorker::find(StepId step, const std::string& key) {
     if (graph_.steps[step].ignore_cache) return std::nullopt;
     auto found = with_.cache.find(key);
     if (!found) return std::nullopt;
     layers_.hold(found->layer.key);
     // Pruned between the look and the hold: the layer may be going.
     if (!with_.cache.find(key)) return std::nullopt;
-    return found->layer;
+    seen(found->created_ns);
+    return found;
 }
 
-Result<void> BuildWorker::record(StepId step, const std::string& key, const std::string& parent, const LayerRef& layer) {
+void BuildWorker::seen(std::int64_t created_ns) {
+    std::int64_t newest = newest_ns_;
+    while (created_ns > newest && !newest_ns_.compare_exchange_weak(newest, created_ns)) continue;
+}
+
+Result<void> BuildWorker::record(StepId step, const std::string& key, const std::string& parent, const LayerRef& layer,
+                                 std::int64_t created_ns) {
     CachedResult result;
     result.key = key;
     result.parent = parent;
     result.layer = layer;
     result.description = graph_.steps[step].name;
+    result.created_ns = created_ns;
+    seen(created_ns);
     return with_.cache.put(std::move(result));
 }
 
 Result<Outcome> BuildWorker::cached(StepId step, const Value& base, const std::string& key,
                                     const std::function<Result<std::string>()>& content_key,
                                     const std::function<Result<LayerRef>()>& work) {
-    if (auto found = find(step, key)) return Outcome{on(base, *found), true};
+    note_key(step, key);
+    if (auto found = find(step, key)) return Outcome{on(base, found->layer), true};
     std::string second = key;
     if (content_key) {
         GANTRY_TRY(second, content_key());
+        note_key(step, second);
         if (auto found = find(step, second)) {
-            GANTRY_CHECK(record(step, key, base.top(), *found));
-            return Outcome{on(base, *found), true};
+            GANTRY_CHECK(record(step, key, base.top(), found->layer, found->created_ns));
+            return Outcome{on(base, found->layer), true};
         }
     }
     bool shared = false;
+    std::int64_t created_ns = 0;
     auto layer = with_.in_flight.once(
         second, cancel_,
         [&]() -> Result<LayerRef> {
             GANTRY_TRY(LayerRef made, work());
-            GANTRY_CHECK(record(step, second, base.top(), made));
+            created_ns = wall_clock_ns();
+            GANTRY_CHECK(record(step, second, base.top(), made, created_ns));
             return made;
         },
         &shared);
     if (!layer) return std::move(layer).error();
     layers_.hold(layer->key);
-    if (second != key) GANTRY_CHECK(record(step, key, base.top(), *layer));
+    if (shared)
+        if (auto other = with_.cache.find(second)) created_ns = other->created_ns;
+    seen(created_ns);
+    if (second != key) GANTRY_CHECK(record(step, key, base.top(), *layer, created_ns));
     return Outcome{on(base, *layer), shared};
 }
 
@@ -154,7 +184,8 @@ Result<LayerRef> BuildWorker::change_files(const FileChange& change, const std::
                 GANTRY_CHECK(copier.make_directory(directory.path));
                 continue;
             }
-            GANTRY_TRY(FileCopier copier, FileCopier::make(root.get(), copy->owner, copy->mode, copy->exclude, cancel_));
+            GANTRY_TRY(FileCopier copier,
+                       FileCopier::make(root.get(), copy->owner, copy->mode, copy->exclude, cancel_));
             std::shared_ptr<const Tree> tree;
             std::vector<Selected> selected;
             if (copy->from) {

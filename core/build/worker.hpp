@@ -29,6 +29,11 @@ public:
     // Of the process that ended the build; 0 where none did.
     int exit_code() const { return exit_code_; }
     Layers& layers() { return layers_; }
+    // When the newest of what the build is made of was made: of a build that is wholly cached the same each time, so that
+    // its image is, too. 0: nothing is known of it.
+    std::int64_t newest_ns() const { return newest_ns_; }
+    // The cache's keys of the step's result; none for a source.
+    std::vector<std::string> keys_of(StepId step);
 
 private:
     using Input = std::function<const Value&(StepId)>;
@@ -48,8 +53,11 @@ private:
     Result<Outcome> cached(StepId step, const Value& base, const std::string& key,
                            const std::function<Result<std::string>()>& content_key,
                            const std::function<Result<LayerRef>()>& work);
-    std::optional<LayerRef> find(StepId step, const std::string& key);
-    Result<void> record(StepId step, const std::string& key, const std::string& parent, const LayerRef& layer);
+    void note_key(StepId step, const std::string& key);
+    std::optional<CachedResult> find(StepId step, const std::string& key);
+    Result<void> record(StepId step, const std::string& key, const std::string& parent, const LayerRef& layer,
+                        std::int64_t created_ns);
+    void seen(std::int64_t created_ns);
     OnProgress progress_of(StepId step);
     static Value on(const Value& base, const LayerRef& layer);
 
@@ -62,6 +70,9 @@ private:
     Cancel& cancel_;
     Layers layers_;
     std::atomic<int> exit_code_ = 0;
+    std::atomic<std::int64_t> newest_ns_ = 0;
+    std::mutex keys_mutex_;
+    std::map<StepId, std::vector<std::string>> keys_;
     std::mutex context_mutex_;
     std::map<std::string, std::shared_ptr<const Tree>> contexts_;  // of mounts that name no source, by path
 };

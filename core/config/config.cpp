@@ -157,8 +157,7 @@ void read_build(Reader& reader, const Json& json, Config& config) {
     if (found == json.end() || !reader.object(*found, "/build", keys)) return;
     read_cache(reader, *found, config.build);
     reader.texts(*found, "/build", "entitlements", &config.build.entitlements, [](const std::string& name) {
-        return name == "network.host" || name == "security.insecure" ? ""
-                                                                     : "must be network.host or security.insecure";
+        return name == "network.host" || name == "security.insecure" ? "" : "must be network.host or security.insecure";
     });
 }
 

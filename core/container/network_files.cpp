@@ -51,7 +51,8 @@ std::string resolv_text(const Container& c, const network::Attached& attached,
     }
     bool need_servers = resolv.empty();
     auto own = read_file("/etc/resolv.conf", 1 << 20);
-    for (std::string_view line : split(own ? *own : std::string(), '\n')) {
+    const std::string own_text = own ? *own : std::string();
+    for (std::string_view line : split(own_text, '\n')) {
         bool server = line.starts_with("nameserver"),
              searching = line.starts_with("search") || line.starts_with("domain"), option = line.starts_with("options");
         if ((server && need_servers) || (searching && (!search.is_array() || search.empty())) ||

@@ -45,9 +45,13 @@ Result<UniqueFd> open_overlay(const MountPlan& plan, Access access) {
         GANTRY_CHECK(set("upperdir", plan.upper));
         GANTRY_CHECK(set("workdir", plan.work));
     }
-    for (const auto& option : plan.fs_options)
-        if (fs_config(context.get(), config_flag, option.c_str(), nullptr) != 0)
+    for (const auto& option : plan.fs_options) {
+        const std::size_t equals = option.find('=');
+        if (equals != std::string::npos)
+            GANTRY_CHECK(set(option.substr(0, equals).c_str(), option.substr(equals + 1)));
+        else if (fs_config(context.get(), config_flag, option.c_str(), nullptr) != 0)
             return fail_errno("overlay option " + option);
+    }
     if (fs_config(context.get(), config_create, nullptr, nullptr) != 0) return fail_errno("mount overlay");
     UniqueFd mount(
         fs_mount(context.get(), attribute_no_device | (access == Access::read_only ? attribute_read_only : 0)));

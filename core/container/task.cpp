@@ -55,8 +55,8 @@ Result<LaunchRequest> ContainerService::specify_task(Task& task, const Container
     Spec spec = build_spec(input);
     GANTRY_CHECK(write_file(run + "/config.json", spec.config.dump(), 0600));
     // What a later engine needs to sweep after this one.
-    GANTRY_CHECK(write_file(run + "/task.json",
-                            Json{{"runtime", c.runtime}, {"cgroup", input.cgroup_path}}.dump(), 0600));
+    GANTRY_CHECK(
+        write_file(run + "/task.json", Json{{"runtime", c.runtime}, {"cgroup", input.cgroup_path}}.dump(), 0600));
     request.id = c.id;
     request.driver = c.runtime;
     request.bundle = request.run_dir = run;

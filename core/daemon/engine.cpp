@@ -129,13 +129,17 @@ Result<void> Engine::open(TraceStart trace) {
     GANTRY_CHECK(containers_->load());
 
     fill_deps(std::move(drivers));
-    build::Collaborators for_builds{*store_, *images_, layers,
+    build::Collaborators for_builds{*store_,
+                                    *images_,
+                                    layers,
                                     [this](container::Task task, const container::OnTaskStart& on_start) {
                                         return containers_->run_task(std::move(task), on_start);
                                     },
-                                    deps_->spawn, [this] { return images_->collect_garbage(deps_->layers_in_use()); }};
+                                    deps_->spawn,
+                                    [this] { return images_->collect_garbage(deps_->layers_in_use()); }};
     GANTRY_TRY(builds_, build::BuildService::open(paths_.root + "/build", paths_.run + "/build", build_settings(config),
                                                   std::move(for_builds)));
+    deps_->build_cache_usage = [this] { return builds_->usage(); };
     GANTRY_TRY(deps_->id, engine_id(*store_));
     register_system(router_, *deps_);
     register_images(router_, *deps_);
@@ -150,7 +154,7 @@ Result<void> Engine::open(TraceStart trace) {
     register_engine(router_, *deps_);
     register_containers(router_, *containers_);
     register_container_streams(router_, *containers_);
-    register_build(router_, *deps_, *builds_, {});
+    register_build(router_, *deps_, *builds_, registry_pull(*deps_));
     register_container_logs(router_, *containers_);
     register_container_files(router_, *containers_);
     register_container_prune(router_, *deps_);
@@ -257,6 +261,7 @@ void Engine::run() {
 }
 
 void Engine::stop() {
+    builds_->close();
     registries_->stop();
     server_->stop();
 }

@@ -27,6 +27,17 @@ std::shared_ptr<LayerHold> ImageStore::hold_layers() {
 
 void ImageStore::layers_kept() { impl_->catalog.touch(); }
 
+Result<std::unique_ptr<ByteSource>> ImageStore::open_layer_tar(const std::string& key) {
+    for (const Record& record : impl_->catalog.all())
+        for (std::size_t i = 0; i < record.image->layers.size() && i < record.blobs.size(); ++i) {
+            if (record.image->layers[i] != key || record.blobs[i].digest.empty()) continue;
+            if (!impl_->blobs.has(record.blobs[i].digest)) continue;
+            GANTRY_TRY(UniqueFd blob, impl_->blobs.open_blob(record.blobs[i].digest));
+            return decompressed(source_of(std::move(blob)));
+        }
+    return std::unique_ptr<ByteSource>();
+}
+
 Result<std::string> ImageStore::add(const NewImage& wanted) {
     std::vector<std::string> tags;
     for (const std::string& text : wanted.tags) {

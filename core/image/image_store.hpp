@@ -124,6 +124,9 @@ public:
     // Gives the id. The layers are those of the config's diff ids: one that is not there is GANTRY_INTERNAL.
     Result<std::string> add(const NewImage& image);
     std::shared_ptr<LayerHold> hold_layers();
+    // The plain tar that the layer of this chain id came in, decompressed on the way, where its blob is kept; nullptr
+    // where only the unpacked layer is: then the layer driver's diff is that tar.
+    Result<std::unique_ptr<ByteSource>> open_layer_tar(const std::string& key);
     // Says that another record than an image's now names layers (kind "build_result", member "layer"): a collection that
     // is under way looks again.
     void layers_kept();

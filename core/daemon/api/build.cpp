@@ -11,16 +11,17 @@ namespace {
 
 constexpr std::string_view session_protocol = "gantry-build/1";
 
-void session(Deps& deps, build::BuildService& builds, const build::PullImage& pull, const http::Request& request, const Reply& reply) {
+void session(Deps& deps, build::BuildService& builds, const build::PullImage& pull, const http::Request& request,
+             const Reply& reply) {
     auto upgrade = request.headers.find("upgrade");
     if (upgrade == request.headers.end() || upgrade->second != session_protocol)
         return reply->error(fail(Code::invalid, "a build session is asked for with \"Upgrade: gantry-build/1\""));
     auto connection = reply->hijack("application/vnd.gantry.build.v1");
     if (!connection) return;
-    build::SessionEngine engine{builds, deps.images, pull, [&deps](const build::Built& built) {
-                                    deps.events.publish("image", "build", built.id,
-                                                        {{"name", built.tags.empty() ? built.id : built.tags[0]}});
-                                }};
+    build::SessionEngine engine{
+        builds, deps.images, pull, [&deps](const build::Built& built) {
+            deps.events.publish("image", "build", built.id, {{"name", built.tags.empty() ? built.id : built.tags[0]}});
+        }};
     build::serve_session(std::move(connection->socket), std::move(connection->early), engine);
 }
 
@@ -32,7 +33,8 @@ Result<build::BuildService::PruneFilters> read_prune(const http::Request& reques
         if (text.empty()) continue;
         auto bytes = parse_int(text);
         if (!bytes || *bytes < 0)
-            return fail(Code::invalid, std::string(name) + " " + quote_json(text.substr(0, 50)) + " is no number of bytes");
+            return fail(Code::invalid,
+                        std::string(name) + " " + quote_json(text.substr(0, 50)) + " is no number of bytes");
         filters.keep_bytes = std::max(filters.keep_bytes, *bytes);
     }
     if (!request.query_value("min-free-space").empty() && request.query_value("min-free-space") != "0")

@@ -9,6 +9,9 @@ namespace gantry::daemon {
 // `pull` gets images that are not there; none: such images cannot be built on.
 void register_build(http::Router& router, Deps& deps, build::BuildService& builds, build::PullImage pull);
 
+// Pulls by deps.registries.
+build::PullImage registry_pull(Deps& deps);
+
 // build_classic.cpp: POST /build.
 void classic_build(Deps& deps, build::BuildService& builds, const build::PullImage& pull, http::Request request,
                    const std::shared_ptr<http::Responder>& reply);

@@ -8,6 +8,8 @@
 #include "core/build/unpack.hpp"
 #include "core/daemon/api/build.hpp"
 #include "core/daemon/api/json_stream.hpp"
+#include "core/image/registry/credentials.hpp"
+#include "core/image/registry/names.hpp"
 
 namespace gantry::daemon {
 namespace {
@@ -18,16 +20,26 @@ using build::StepId;
 // Such a client has its files in the body, and nothing else.
 class TarClient final : public build::Client {
 public:
-    TarClient(build::Sources& sources, std::shared_ptr<const build::Tree> tree)
-        : sources_(sources), tree_(std::move(tree)) {}
+    // `logins`: of the header X-Registry-Config, by registry.
+    TarClient(build::Sources& sources, std::shared_ptr<const build::Tree> tree, Json logins)
+        : sources_(sources), tree_(std::move(tree)), logins_(std::move(logins)) {}
     Result<std::shared_ptr<const build::Tree>> context(const build::ContextSource& source, const build::OnProgress&,
                                                        build::Cancel& cancel) override {
-        if (source.name != "context") return fail(Code::not_found, "there is no build context " + quote_json(source.name));
+        if (source.name != "context")
+            return fail(Code::not_found, "there is no build context " + quote_json(source.name));
         return build::filtered(sources_, tree_, source.exclude, cancel);
     }
     Result<std::optional<std::string>> secret(const std::string&) override { return std::optional<std::string>(); }
     Result<std::optional<UniqueFd>> ssh(const std::string&) override { return std::optional<UniqueFd>(); }
-    Result<build::RegistryLogin> login(const std::string&) override { return build::RegistryLogin{}; }
+    Result<build::RegistryLogin> login(const std::string& registry) override {
+        for (const auto& [server, login] : logins_.items()) {
+            auto host = image::registry::host_of_server(server);
+            if (!host || *host != registry) continue;
+            GANTRY_TRY(auto known, image::registry::read_credentials(login));
+            return build::RegistryLogin{known.user, known.password, known.identity_token};
+        }
+        return build::RegistryLogin{};
+    }
     Result<void> output(std::size_t, std::string_view, bool) override {
         return fail(Code::unsupported, "this client takes no files");
     }
@@ -35,6 +47,7 @@ public:
 private:
     build::Sources& sources_;
     std::shared_ptr<const build::Tree> tree_;
+    const Json logins_;
 };
 
 // Steps as Docker's classic builder tells of them: "Step 2/5 : RUN make".
@@ -54,7 +67,8 @@ public:
             total_ += internal ? 0 : 1;
         }
         for (const build::Warning& warning : graph.warnings)
-            say("[Warning] " + warning.rule + ": " + warning.message + " (line " + std::to_string(warning.lines.first) + ")\n");
+            say("[Warning] " + warning.rule + ": " + warning.message + " (line " + std::to_string(warning.lines.first) +
+                ")\n");
     }
     void step(StepId step, build::StepState state, std::int64_t, const std::string&) override {
         std::lock_guard lock(mutex_);
@@ -101,8 +115,9 @@ Result<std::map<std::string, std::string>> read_map(const http::Request& request
 
 Result<void> refuse_unsupported(const http::Request& request) {
     if (const std::string version = request.query_value("version"); version == "2")
-        return fail(Code::unsupported, "BuildKit's protocol (version=2) is not supported: use version=1 "
-                                       "(DOCKER_BUILDKIT=0), or gantry build");
+        return fail(Code::unsupported,
+                    "BuildKit's protocol (version=2) is not supported: use version=1 "
+                    "(DOCKER_BUILDKIT=0), or gantry build");
     else if (!version.empty() && version != "1")
         return fail(Code::invalid, "version " + quote_json(version.substr(0, 20)) + ", allowed: 1");
     for (const char* name : {"memory", "memswap", "cpushares", "cpuperiod", "cpuquota"})
@@ -151,7 +166,8 @@ Result<build::DockerfileBuild> read_request(const http::Request& request, const 
         }
     if (const std::string size = request.query_value("shmsize"); !size.empty()) {
         auto bytes = parse_int(size);
-        if (!bytes || *bytes < 0) return fail(Code::invalid, "shmsize " + quote_json(size.substr(0, 50)) + " is no size");
+        if (!bytes || *bytes < 0)
+            return fail(Code::invalid, "shmsize " + quote_json(size.substr(0, 50)) + " is no size");
         build.request.steps.shm_size = *bytes;
     }
     GANTRY_TRY(Json ulimits, read_json(request, "ulimits"));
@@ -165,11 +181,25 @@ Result<build::DockerfileBuild> read_request(const http::Request& request, const 
     return build;
 }
 
+// Credentials by registry: base64 of a JSON object of objects.
+Result<Json> read_logins(const http::Request& request) {
+    auto header = request.headers.find("x-registry-config");
+    if (header == request.headers.end() || header->second.empty()) return Json::object();
+    GANTRY_TRY(std::string text, image::registry::decode_base64(header->second));
+    Json logins = Json::parse(text, nullptr, false);
+    if (logins.is_null()) return Json::object();
+    if (!logins.is_object()) return fail(Code::invalid, "X-Registry-Config is no JSON object");
+    for (const Json& login : logins)
+        if (!login.is_object()) return fail(Code::invalid, "X-Registry-Config is no JSON object of objects");
+    return logins;
+}
+
 // The files of the body, or of where "remote" says.
 Result<std::shared_ptr<const build::Tree>> read_context(build::BuildService& builds, const http::Request& request,
                                                         build::Cancel& cancel) {
     if (const std::string remote = request.query_value("remote"); !remote.empty() && remote != "client-session") {
-        const bool git = remote.starts_with("git") || remote.ends_with(".git") || remote.find(".git#") != std::string::npos;
+        const bool git =
+            remote.starts_with("git") || remote.ends_with(".git") || remote.find(".git#") != std::string::npos;
         return build::remote_context(builds.sources(), git ? "git" : "http", remote, {}, cancel);
     }
     GANTRY_TRY(std::string path, builds.scratch_directory());
@@ -189,11 +219,13 @@ void classic_build(Deps& deps, build::BuildService& builds, const build::PullIma
     JsonStream stream(reply);
     build::Cancel cancel;
     stream.on_client_gone([&cancel] { cancel.cancel(); });
+    build::BuildService::Guest guest(builds, [&cancel] { cancel.cancel(); });
     const bool quiet = request.query_flag("q");
     Told told(stream, quiet);
     build::BuildProblem problem;
     auto built = [&]() -> Result<build::Built> {
         GANTRY_TRY(build::DockerfileBuild build, read_request(request, builds));
+        GANTRY_TRY(Json logins, read_logins(request));
         GANTRY_TRY(auto tree, read_context(builds, request, cancel));
         auto text = build::read_in_tree(*tree, build.plan.file_name);
         if (!text) {
@@ -207,7 +239,7 @@ void classic_build(Deps& deps, build::BuildService& builds, const build::PullIma
                 build.plan.ignore_lines = build::read_dockerignore(*lines);
                 break;
             }
-        TarClient client(builds.sources(), std::move(tree));
+        TarClient client(builds.sources(), std::move(tree), std::move(logins));
         build::BuildWatch watch{told, [&](const Graph& graph) { told.plan(graph); }};
         return build::build_dockerfile(builds, deps.images, pull, build, client, watch, cancel, &problem);
     }();

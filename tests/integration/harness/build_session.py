@@ -33,7 +33,7 @@ class Built:
         """How the step whose name holds `name` ended."""
         found = [s for n, s in self.steps.items() if name in self.names.get(n, "")]
         assert found, (name, self.names)
-        return found[0][-1]
+        return found[-1][-1]
 
     def cached(self):
         return [self.names[n] for n, s in self.steps.items() if s[-1] == "cached"]
@@ -59,7 +59,10 @@ class Session:
 
     def send(self, header, body=b""):
         text = json.dumps(header).encode()
-        self.socket.sendall(struct.pack(">II", len(text), len(body)) + text + body)
+        try:
+            self.socket.sendall(struct.pack(">II", len(text), len(body)) + text + body)
+        except BrokenPipeError:
+            pass  # why it closed is there to be read
 
     def exactly(self, n):
         data = b""

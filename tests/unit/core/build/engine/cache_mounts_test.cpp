@@ -52,12 +52,14 @@ TEST_F(Caches, private_ones_are_apart_and_locked_ones_wait) {
     EXPECT_TRUE(fresh);
     auto second = caches->take(mount("p", Mount::Sharing::exclusive), cancel, &fresh);
     ASSERT_TRUE(second);
-    struct stat a {}, b {};
+    struct stat a {
+    }, b{};
     ::fstat(first->directory(), &a);
     ::fstat(second->directory(), &b);
     EXPECT_NE(a.st_ino, b.st_ino);
 
-    auto locked = std::make_unique<Result<CacheMounts::Lease>>(caches->take(mount("l", Mount::Sharing::locked), cancel, &fresh));
+    auto locked =
+        std::make_unique<Result<CacheMounts::Lease>>(caches->take(mount("l", Mount::Sharing::locked), cancel, &fresh));
     ASSERT_TRUE(*locked);
     std::atomic<bool> got = false;
     std::thread other([&] {

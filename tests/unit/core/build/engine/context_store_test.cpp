@@ -143,9 +143,9 @@ TEST_F(Contexts, a_client_that_goes_in_the_middle_leaves_nothing_false) {
 TEST_F(Contexts, names_that_lead_out_are_refused) {
     Scratch outside;
     outside.file("canary", "safe");
-    for (const std::string& path : {std::string("../x"), std::string("/etc/x"), std::string("a/../../x"), std::string(),
-                                    std::string("a//b"), std::string("."), std::string("a/."), std::string("a\0b", 3),
-                                    std::string(256, 'n')}) {
+    for (const std::string& path :
+         {std::string("../x"), std::string("/etc/x"), std::string("a/../../x"), std::string(), std::string("a//b"),
+          std::string("."), std::string("a/."), std::string("a\0b", 3), std::string(256, 'n')}) {
         peer.entries = {{path, S_IFREG | 0644, 1, 1, ""}};
         peer.contents[path] = "x";
         auto tree = sync();

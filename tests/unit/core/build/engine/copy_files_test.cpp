@@ -115,7 +115,8 @@ TEST_F(Copy, hard_links_are_kept) {
     from.file("d/one", "1");
     ASSERT_EQ(::link((from / "d/one").c_str(), (from / "d/two").c_str()), 0);
     EXPECT_EQ(copy({"d"}, "/x"), "");
-    struct stat one {}, two {};
+    struct stat one {
+    }, two{};
     ::stat((to / "x/one").c_str(), &one);
     ::stat((to / "x/two").c_str(), &two);
     EXPECT_EQ(one.st_ino, two.st_ino);

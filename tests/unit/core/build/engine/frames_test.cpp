@@ -16,7 +16,9 @@ struct Frames : ::testing::Test {
         other.reset(ends[1]);
         frames = std::make_unique<FrameSocket>(UniqueFd(ends[0]), early);
     }
-    void put(const std::string& bytes) { ASSERT_EQ(::write(other.get(), bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size())); }
+    void put(const std::string& bytes) {
+        ASSERT_EQ(::write(other.get(), bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
+    }
     static std::string lengths(std::uint32_t header, std::uint32_t body) {
         std::string text;
         for (std::uint32_t value : {header, body})
@@ -40,9 +42,9 @@ TEST_F(Frames, go_and_come) {
 }
 
 TEST_F(Frames, what_is_no_frame_is_refused) {
-    for (const std::string& bad : {lengths((1u << 20) + 1, 0), lengths(0, (1u << 20) + 1), lengths(~0u, ~0u),
-                                   lengths(2, 0) + "[]", lengths(2, 0) + "{}", lengths(3, 0) + "{{{",
-                                   lengths(10, 0) + R"({"type":1})"}) {
+    for (const std::string& bad :
+         {lengths((1u << 20) + 1, 0), lengths(0, (1u << 20) + 1), lengths(~0u, ~0u), lengths(2, 0) + "[]",
+          lengths(2, 0) + "{}", lengths(3, 0) + "{{{", lengths(10, 0) + R"({"type":1})"}) {
         begin();
         put(bad);
         auto frame = frames->receive();

@@ -50,7 +50,11 @@ TEST(InFlight, who_waits_does_it_himself_where_the_other_fails) {
     while (!begun) std::this_thread::yield();
     bool shared = false;
     auto layer = flights.once(
-        "k", second, [&]() -> Result<LayerRef> { return LayerRef{"mine", "", 0}; }, &shared);
+        "k", second,
+        [&]() -> Result<LayerRef> {
+            return LayerRef{"mine", "", 0};
+        },
+        &shared);
     failing.join();
     ASSERT_TRUE(layer);
     EXPECT_EQ(layer->key, "mine");

@@ -38,10 +38,11 @@ TEST(Key, everything_that_changes_the_result_changes_it) {
         e.mounts.resize(1);
         e.mounts[0].target = "/m";
     }));
-    for (auto in : {KeyInputs{"layer:b", {}, {}, "linux/amd64", -1}, KeyInputs{"layer:a", {{0, "x"}}, {}, "linux/amd64", -1},
-                    KeyInputs{"layer:a", {{1, "x"}}, {}, "linux/amd64", -1},
-                    KeyInputs{"layer:a", {}, {"h:1.2.3.4"}, "linux/amd64", -1}, KeyInputs{"layer:a", {}, {}, "linux/arm64", -1},
-                    KeyInputs{"layer:a", {}, {}, "linux/amd64", 0}})
+    for (auto in :
+         {KeyInputs{"layer:b", {}, {}, "linux/amd64", -1}, KeyInputs{"layer:a", {{0, "x"}}, {}, "linux/amd64", -1},
+          KeyInputs{"layer:a", {{1, "x"}}, {}, "linux/amd64", -1},
+          KeyInputs{"layer:a", {}, {"h:1.2.3.4"}, "linux/amd64", -1}, KeyInputs{"layer:a", {}, {}, "linux/arm64", -1},
+          KeyInputs{"layer:a", {}, {}, "linux/amd64", 0}})
         EXPECT_TRUE(fresh(exec(), in));
     EXPECT_FALSE(fresh(exec(), inputs));
 }

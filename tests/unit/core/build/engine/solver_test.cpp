@@ -13,7 +13,8 @@ namespace {
 struct Silent : Listener {
     void step(StepId step, StepState state, std::int64_t, const std::string& error) override {
         std::lock_guard lock(mutex);
-        events.push_back(std::to_string(step) + " " + std::string(name_of(state)) + (error.empty() ? "" : ": " + error));
+        events.push_back(std::to_string(step) + " " + std::string(name_of(state)) +
+                         (error.empty() ? "" : ": " + error));
     }
     void log(StepId, int, std::string_view) override {}
     void progress(StepId, std::string_view, std::int64_t, std::int64_t) override {}
@@ -89,8 +90,13 @@ TEST(Solver, the_first_failure_ends_the_rest) {
     graph.steps = {on({}), on({}), on({0, 1}), on({2})};
     Recorder worker;
     Cancel cancel;
+    std::atomic<bool> other = false;
     worker.act = [&](StepId step) -> Result<Outcome> {
-        if (step == 0) return fail(Code::invalid, "broken");
+        if (step == 0) {
+            while (!other) std::this_thread::yield();
+            return fail(Code::invalid, "broken");
+        }
+        other = true;
         for (int i = 0; i < 200 && !cancel.cancelled(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
         if (auto go_on = cancel.check(); !go_on) return go_on.error();
         return Outcome{};
@@ -134,7 +140,9 @@ TEST(Solver, a_step_that_stands_on_a_later_one_is_refused) {
 TEST(Cancel, a_watch_is_called_at_once_where_it_comes_late_and_never_after_its_end) {
     Cancel cancel;
     int calls = 0;
-    { Cancel::Watch gone(cancel, [&] { ++calls; }); }
+    {
+        Cancel::Watch gone(cancel, [&] { ++calls; });
+    }
     cancel.cancel();
     EXPECT_EQ(calls, 0);
     Cancel::Watch late(cancel, [&] { ++calls; });

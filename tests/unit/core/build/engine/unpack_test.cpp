@@ -16,7 +16,8 @@ public:
         if (gzip) ::archive_write_add_filter_gzip(archive_);
         ::archive_write_open_fd(archive_, fd_.get());
     }
-    TarFile& add(const std::string& name, const std::string& content, mode_t type = AE_IFREG, const std::string& link = "") {
+    TarFile& add(const std::string& name, const std::string& content, mode_t type = AE_IFREG,
+                 const std::string& link = "") {
         archive_entry* entry = ::archive_entry_new();
         ::archive_entry_set_pathname(entry, name.c_str());
         ::archive_entry_set_filetype(entry, type);
@@ -49,7 +50,11 @@ TEST(Unpack, files_directories_and_links) {
     Scratch to;
     UniqueFd root = to.open();
     TarFile tar(true);
-    tar.add("d", "", AE_IFDIR).add("d/f", "content").add("l", "", AE_IFLNK, "d/f").add("h", "", 0, "d/f").add("d/ü", "x");
+    tar.add("d", "", AE_IFDIR)
+        .add("d/f", "content")
+        .add("l", "", AE_IFLNK, "d/f")
+        .add("h", "", 0, "d/f")
+        .add("d/ü", "x");
     const int fd = tar.done();
     auto is = is_archive(fd);
     ASSERT_TRUE(is);
@@ -81,7 +86,7 @@ TEST(Unpack, nothing_outside_is_touched) {
     TarFile absolute;  // inside, as every name is
     EXPECT_EQ(run(absolute.add(outside / "canary", "bad")), "");
     TarFile link;
-    EXPECT_EQ(run(link.add("l", "", AE_IFLNK, outside.path()).add("l/canary", "bad").add("l/new", "bad")), "");
+    EXPECT_NE(run(link.add("l", "", AE_IFLNK, outside.path()).add("l/canary", "bad").add("l/new", "bad")), "");
     TarFile over;
     EXPECT_EQ(run(over.add("l", "", AE_IFLNK, outside / "canary").add("l", "bad")), "");
     TarFile hard;
