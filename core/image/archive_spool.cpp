@@ -149,7 +149,11 @@ Result<Spool> Spool::read(ByteSource& from, const BlobStore& blobs) {
         spool.files_.erase(*name);
         spool.files_.emplace(*name, std::move(file));
     }
-    return spool;
+    // What follows the end of the archive is padding; but only a stream that has ended well was whole.
+    for (;;) {
+        GANTRY_TRY(std::size_t n, from.read(reader.buffer.data(), reader.buffer.size()));
+        if (n == 0) return spool;
+    }
 }
 
 BlobWriter* Spool::find(const std::string& name) {

@@ -1,17 +1,13 @@
-#include <archive.h>
-#include <archive_entry.h>
 #include <isa-l/igzip_lib.h>
 #include <unistd.h>
 #include <zstd.h>
 
 #include <semaphore>
 
-#include "core/image/byte_source.hpp"
+#include "core/image/decompressor.hpp"
 
 namespace gantry::image {
 namespace {
-
-constexpr std::size_t block_bytes = 256u << 10;
 
 class FdSource final : public ByteSource {
 public:
@@ -29,40 +25,6 @@ private:
     UniqueFd owned_;
 };
 
-// Compressed input in blocks, with a look at the first bytes.
-class Input {
-public:
-    explicit Input(std::unique_ptr<ByteSource> from) : from_(std::move(from)), buffer_(block_bytes) {}
-
-    // At least `wanted` bytes are there after it, unless the end came first.
-    Result<void> fill(std::size_t wanted) {
-        if (available() >= wanted) return {};
-        std::copy(buffer_.begin() + static_cast<std::ptrdiff_t>(begin_),
-                  buffer_.begin() + static_cast<std::ptrdiff_t>(end_), buffer_.begin());
-        end_ -= begin_;
-        begin_ = 0;
-        while (end_ < wanted && !ended_) {
-            GANTRY_TRY(std::size_t n, from_->read(buffer_.data() + end_, buffer_.size() - end_));
-            ended_ = n == 0;
-            end_ += n;
-            total_ += static_cast<std::int64_t>(n);
-        }
-        return {};
-    }
-    char* data() { return buffer_.data() + begin_; }
-    std::string_view view() const { return {buffer_.data() + begin_, available()}; }
-    std::size_t available() const { return end_ - begin_; }
-    void consume(std::size_t n) { begin_ += n; }
-    std::int64_t total() const { return total_; }
-
-private:
-    std::unique_ptr<ByteSource> from_;
-    std::vector<char> buffer_;
-    std::size_t begin_ = 0, end_ = 0;
-    std::int64_t total_ = 0;
-    bool ended_ = false;
-};
-
 class PlainSource final : public ByteSource {
 public:
     explicit PlainSource(Input input) : input_(std::move(input)) {}
@@ -76,31 +38,6 @@ public:
 
 private:
     Input input_;
-};
-
-// Counts what comes out and stops bombs.
-class Decompressor : public ByteSource {
-public:
-    Decompressor(Input input, const DecompressLimits& limits) : input_(std::move(input)), limits_(limits) {}
-
-    Result<std::size_t> read(char* data, std::size_t size) final {
-        GANTRY_TRY(std::size_t n, produce(data, size));
-        out_ += static_cast<std::int64_t>(n);
-        if (out_ > limits_.bytes)
-            return fail(Code::exhausted, "the stream unpacks to more than " + std::to_string(limits_.bytes) + " bytes");
-        if (out_ > limits_.free_bytes && out_ / std::max<std::int64_t>(input_.total(), 1) > limits_.ratio)
-            return fail(Code::exhausted,
-                        "the stream unpacks to more than " + std::to_string(limits_.ratio) + " times its size");
-        return n;
-    }
-
-protected:
-    virtual Result<std::size_t> produce(char* data, std::size_t size) = 0;
-    Input input_;
-
-private:
-    DecompressLimits limits_;
-    std::int64_t out_ = 0;
 };
 
 class GzipSource final : public Decompressor {
@@ -185,7 +122,7 @@ class ZstdSource final : public Decompressor {
 public:
     ZstdSource(Input input, const DecompressLimits& limits)
         : Decompressor(std::move(input), limits), context_(ZSTD_createDCtx(), ZSTD_freeDCtx) {
-        ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, 27);  // 128 MiB, as the zstd tool
+        ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, window_log);
     }
     ZstdSource(const ZstdSource&) = delete;
     ZstdSource& operator=(const ZstdSource&) = delete;
@@ -229,52 +166,6 @@ private:
     bool frame_done_ = true;
 };
 
-// xz and bzip2, which are rare, through libarchive.
-class ArchiveFilterSource final : public Decompressor {
-public:
-    ArchiveFilterSource(Input input, const DecompressLimits& limits)
-        : Decompressor(std::move(input), limits), archive_(archive_read_new(), archive_read_free) {}
-
-protected:
-    Result<std::size_t> produce(char* data, std::size_t size) override {
-        if (!open_) {
-            archive_read_support_filter_xz(archive_.get());
-            archive_read_support_filter_bzip2(archive_.get());
-            archive_read_support_format_raw(archive_.get());
-            struct archive_entry* entry = nullptr;
-            if (archive_read_open(archive_.get(), this, nullptr, next_block, nullptr) != ARCHIVE_OK ||
-                archive_read_next_header(archive_.get(), &entry) != ARCHIVE_OK)
-                return problem();
-            open_ = true;
-        }
-        const la_ssize_t n = archive_read_data(archive_.get(), data, size);
-        if (n < 0) return problem();
-        return static_cast<std::size_t>(n);
-    }
-
-private:
-    static la_ssize_t next_block(struct archive* archive, void* self, const void** data) {
-        auto* source = static_cast<ArchiveFilterSource*>(self);
-        source->input_.consume(source->given_);
-        source->given_ = 0;
-        if (auto filled = source->input_.fill(1); !filled) {
-            archive_set_error(archive, EIO, "%s", filled.error().text.c_str());
-            return -1;
-        }
-        *data = source->input_.view().data();
-        source->given_ = source->input_.available();
-        return static_cast<la_ssize_t>(source->given_);
-    }
-    Error problem() const {
-        const char* text = archive_error_string(archive_.get());
-        return fail(Code::invalid, std::string("the compressed stream is damaged: ") + (text ? text : "unknown error"));
-    }
-
-    std::unique_ptr<struct archive, int (*)(struct archive*)> archive_;
-    std::size_t given_ = 0;
-    bool open_ = false;
-};
-
 }  // namespace
 
 std::unique_ptr<ByteSource> source_of(int fd) { return std::make_unique<FdSource>(fd, UniqueFd()); }
@@ -294,9 +185,9 @@ Result<std::unique_ptr<ByteSource>> decompressed(std::unique_ptr<ByteSource> fro
         return Source(std::make_unique<ZstdSource>(std::move(input), limits));
     if (first.starts_with(std::string_view("\xfd"
                                            "7zXZ\0",
-                                           6)) ||
-        first.starts_with("BZh"))
-        return Source(std::make_unique<ArchiveFilterSource>(std::move(input), limits));
+                                           6)))
+        return xz_source(std::move(input), limits);
+    if (first.starts_with("BZh")) return bzip2_source(std::move(input), limits);
     return Source(std::make_unique<PlainSource>(std::move(input)));
 }
 

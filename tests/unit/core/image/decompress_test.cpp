@@ -1,4 +1,6 @@
+#include <bzlib.h>
 #include <gtest/gtest.h>
+#include <lzma.h>
 
 #include <random>
 #include <thread>
@@ -29,6 +31,29 @@ std::string sample(std::size_t size) {
     return text;
 }
 
+std::string xz(const std::string& plain, std::uint32_t dictionary = 1 << 20) {
+    lzma_options_lzma options;
+    lzma_lzma_preset(&options, 1);
+    options.dict_size = dictionary;
+    lzma_filter filters[] = {{LZMA_FILTER_LZMA2, &options}, {LZMA_VLI_UNKNOWN, nullptr}};
+    std::string packed(lzma_stream_buffer_bound(plain.size()), '\0');
+    std::size_t end = 0;
+    EXPECT_EQ(LZMA_OK, lzma_stream_buffer_encode(filters, LZMA_CHECK_CRC32, nullptr,
+                                                 reinterpret_cast<const std::uint8_t*>(plain.data()), plain.size(),
+                                                 reinterpret_cast<std::uint8_t*>(packed.data()), &end, packed.size()));
+    packed.resize(end);
+    return packed;
+}
+
+std::string bzip2(std::string plain) {
+    std::string packed(plain.size() + plain.size() / 50 + 1000, '\0');
+    auto end = static_cast<unsigned>(packed.size());
+    EXPECT_EQ(BZ_OK, BZ2_bzBuffToBuffCompress(packed.data(), &end, plain.data(), static_cast<unsigned>(plain.size()), 9,
+                                              0, 0));
+    packed.resize(end);
+    return packed;
+}
+
 }  // namespace
 
 TEST(Decompress, tells_formats_by_their_first_bytes) {
@@ -36,7 +61,9 @@ TEST(Decompress, tells_formats_by_their_first_bytes) {
     for (const std::string& packed :
          {plain, test::gzip(plain), test::zstd(plain),
           test::gzip(plain.substr(0, 1'000'000)) + test::gzip(plain.substr(1'000'000)),
-          test::zstd(plain.substr(0, 10)) + test::zstd(plain.substr(10)), test::gzip(plain) + std::string(512, '\0')}) {
+          test::zstd(plain.substr(0, 10)) + test::zstd(plain.substr(10)), test::gzip(plain) + std::string(512, '\0'),
+          xz(plain), xz(plain.substr(0, 10)) + std::string(8, '\0') + xz(plain.substr(10)), bzip2(plain),
+          bzip2(plain.substr(0, 10)) + bzip2(plain.substr(10))}) {
         auto result = unpack(packed);
         ASSERT_TRUE(result) << result.error().text;
         EXPECT_TRUE(*result == plain);
@@ -58,8 +85,8 @@ TEST(Decompress, takes_xz) {
 
 TEST(Decompress, every_truncation_is_an_error_and_none_hangs) {
     const std::string plain = sample(60'000);
-    for (const std::string& packed : {test::gzip(plain), test::zstd(plain)})
-        for (std::size_t size = 6; size < packed.size(); size += 997)
+    for (const std::string& packed : {test::gzip(plain), test::zstd(plain), xz(plain), bzip2(plain)})
+        for (std::size_t size = 6; size < packed.size(); size += size + 40 < packed.size() ? 997u : 1u)
             EXPECT_FALSE(unpack(packed.substr(0, size))) << size;
 }
 
@@ -68,6 +95,8 @@ TEST(Decompress, damage_and_garbage_after_the_end_are_errors) {
     std::string gzip = test::gzip(plain), zstd = test::zstd(plain);
     EXPECT_FALSE(unpack(gzip + "garbage"));
     EXPECT_FALSE(unpack(zstd + "garbage"));
+    EXPECT_FALSE(unpack(xz(plain) + "garbage"));
+    EXPECT_FALSE(unpack(bzip2(plain) + "garbage"));
     gzip[gzip.size() / 2] = static_cast<char>(gzip[gzip.size() / 2] ^ 0x55);
     EXPECT_FALSE(unpack(gzip));
     gzip = test::gzip(plain);
@@ -113,6 +142,21 @@ TEST(Decompress, holds_large_zstd_windows_one_at_a_time) {
     first.reset();
     other.join();
     EXPECT_TRUE(second_read);
+}
+
+TEST(Decompress, what_a_stream_wants_to_be_kept_is_bounded) {
+    std::string large = xz("hello", 1 << 20);
+    // The dictionary of the one block's header, and the checksum of that.
+    const std::size_t begin = 12, length = (static_cast<unsigned char>(large[begin]) + 1u) * 4;
+    const std::size_t filter = large.find("\x21\x01", begin);
+    ASSERT_LT(filter, begin + length);
+    large[filter + 2] = 40;
+    const std::uint32_t sum = lzma_crc32(reinterpret_cast<const std::uint8_t*>(large.data()) + begin, length - 4, 0);
+    for (unsigned i = 0; i < 4; ++i) large[begin + length - 4 + i] = static_cast<char>(sum >> (8 * i));
+    auto result = unpack(large);
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().code, Code::exhausted);
+    EXPECT_TRUE(unpack(xz("hello", 64 << 20))) << "as xz -9 writes it";
 }
 
 TEST(Decompress, stops_bombs) {
