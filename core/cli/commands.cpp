@@ -61,6 +61,8 @@ const std::vector<Command>& commands() {
         {"image", "pull", "pull", "[OPTIONS] NAME[:TAG|@DIGEST]", "Download an image from a registry", pull},
         {"image", "push", "push", "[OPTIONS] NAME[:TAG]", "Upload an image to a registry", push},
         {"image", "build", "build", "[OPTIONS] PATH | URL | -", "Build an image from a Dockerfile", build},
+        {"builder", "build", "", "[OPTIONS] PATH | URL | -", "Build an image from a Dockerfile", build},
+        {"builder", "prune", "", "[OPTIONS]", "Remove build cache", builder_prune},
         {"", "login", "login", "[OPTIONS] [SERVER]", "Authenticate to a registry", login},
         {"", "logout", "logout", "[SERVER]", "Log out from a registry", logout},
         {"", "search", "search", "[OPTIONS] TERM", "Search a registry for images", search},

@@ -41,6 +41,7 @@ Result<int> logout(Call& call);
 Result<int> search(Call& call);
 Result<int> manifest_inspect(Call& call);
 Result<int> build(Call& call);
+Result<int> builder_prune(Call& call);
 Result<int> load(Call& call);
 Result<int> import_image(Call& call);
 Result<int> bootstrap(Call& call);

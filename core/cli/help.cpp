@@ -8,9 +8,9 @@ namespace gantry::cli {
 namespace {
 
 constexpr std::pair<const char*, const char*> groups[] = {
-    {"container", "Manage containers"}, {"driver", "Manage drivers"},   {"image", "Manage images"},
-    {"manifest", "Look at manifests"},  {"network", "Manage networks"}, {"system", "Manage the engine"},
-    {"volume", "Manage volumes"}};
+    {"builder", "Manage builds"},    {"container", "Manage containers"}, {"driver", "Manage drivers"},
+    {"image", "Manage images"},      {"manifest", "Look at manifests"},  {"network", "Manage networks"},
+    {"system", "Manage the engine"}, {"volume", "Manage volumes"}};
 // What most people need first.
 constexpr std::string_view common[] = {"run",    "exec",  "ps",     "build",  "pull",    "push",
                                        "images", "login", "logout", "search", "version", "info"};

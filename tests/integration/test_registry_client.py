@@ -329,6 +329,17 @@ def test_run_pulls_as_it_is_told(fake):
     assert done.code == 125 and "sometimes" in done.err
 
 
+# --- the cache of builds ---
+
+def test_the_build_cache_is_pruned(fake):
+    fake.on("POST", "/build/prune", (200, {"CachesDeleted": ["abc", "def"], "SpaceReclaimed": 1500000}))
+    done = fake("builder", "prune", "-af", "--keep-storage", "1k", "--filter", "until=24h")
+    assert done.code == 0 and done.out == "Deleted build cache objects:\nabc\ndef\n\nTotal reclaimed space: 1.5MB\n", done
+    assert fake.requests[0]["target"] == "/build/prune?all=1&keep-storage=1024&filters=%7B%22until%22:%5B%2224h%22%5D%7D"
+    asked = fake("builder", "prune", input="n\n")
+    assert asked.code == 0 and "dangling build cache" in asked.out and len(fake.requests) == 1
+
+
 # --- what registries are asked ---
 
 def test_search_is_a_table(fake):
