@@ -25,7 +25,8 @@ Result<Platform> parse_platform(const std::string& text) {
     Platform platform;
     if (parts.size() == 1 && parts[0] == "linux") return own_platform();
     if (parts.size() < 2 || parts.size() > 3 || parts[0].empty() || parts[1].empty() || text.size() > 100)
-        return fail(Code::invalid, quote_json(text.substr(0, 100)) + " is no platform: expected OS/ARCHITECTURE[/VARIANT]");
+        return fail(Code::invalid,
+                    quote_json(text.substr(0, 100)) + " is no platform: expected OS/ARCHITECTURE[/VARIANT]");
     platform.os = parts[0];
     platform.architecture = parts[1];
     if (parts.size() == 3) platform.variant = parts[2];
@@ -55,7 +56,10 @@ Result<Built> build_dockerfile(BuildService& service, image::ImageStore& images,
         return dockerfile::ResolvedImage{reference, (*found)->id, (*found)->config};
     };
     dockerfile::Diagnosis diagnosis;
-    auto graph = dockerfile::plan(build.text, build.plan, resolve, &diagnosis);
+    dockerfile::PlanOptions options = build.plan;
+    // A check is of the whole file, unless one stage was asked for.
+    options.all_stages = build.check && options.target.empty();
+    auto graph = dockerfile::plan(build.text, options, resolve, &diagnosis);
     if (!graph) {
         problem->lines = diagnosis.lines;
         Graph warned;
