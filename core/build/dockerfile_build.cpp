@@ -56,7 +56,10 @@ Result<Built> build_dockerfile(BuildService& service, image::ImageStore& images,
         return dockerfile::ResolvedImage{reference, (*found)->id, (*found)->config};
     };
     dockerfile::Diagnosis diagnosis;
-    auto graph = dockerfile::plan(build.text, build.plan, resolve, &diagnosis);
+    dockerfile::PlanOptions options = build.plan;
+    // A check is of the whole file, unless one stage was asked for.
+    options.all_stages = build.check && options.target.empty();
+    auto graph = dockerfile::plan(build.text, options, resolve, &diagnosis);
     if (!graph) {
         problem->lines = diagnosis.lines;
         Graph warned;

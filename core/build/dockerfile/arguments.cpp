@@ -2,6 +2,8 @@
 
 #include "core/base/text.hpp"
 
+#include "core/build/dockerfile/words.hpp"
+
 namespace gantry::build::dockerfile {
 namespace {
 
@@ -43,9 +45,7 @@ Result<void> set_declared(const Instruction& instruction, const std::map<std::st
 std::vector<std::string> Arguments::proxies() const {
     std::vector<std::string> proxies;
     for (const char* name : {"http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"}) {
-        std::string upper(name);
-        for (char& c : upper)
-            if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+        const std::string upper = to_upper(name);
         // Programs look for one or the other; each gets both.
         auto small = given.find(name), big = given.find(upper);
         if (small == given.end() && big == given.end()) continue;

@@ -4,6 +4,7 @@
 
 #include "core/build/dockerfile/limits.hpp"
 #include "core/build/dockerfile/planner.hpp"
+#include "core/build/dockerfile/words.hpp"
 
 namespace gantry::build::dockerfile {
 namespace {
@@ -63,7 +64,7 @@ Result<Graph> plan(std::string_view text, const PlanOptions& options, const Imag
     Progress progress;
     auto failed = [&](Error error) -> Result<Graph> {
         if (diagnosis) *diagnosis = {progress.at, std::move(progress.warnings)};
-        error.text.insert(0, place_of(options.file_name, progress.at));
+        error.text = one_line(place_of(options.file_name, progress.at) + error.text);
         return error;
     };
     try {

@@ -3,16 +3,10 @@
 #include "core/base/text.hpp"
 
 #include "core/build/dockerfile/limits.hpp"
+#include "core/build/dockerfile/words.hpp"
 
 namespace gantry::build::dockerfile {
 namespace {
-
-std::string to_upper(std::string_view text) {
-    std::string upper(text);
-    for (char& c : upper)
-        if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-    return upper;
-}
 
 void lint_casing(const std::vector<Instruction>& instructions, Lint* lint) {
     std::size_t lower = 0, upper = 0;
@@ -97,7 +91,7 @@ bool Lint::wants(std::string_view rule, const Instruction& at) const {
 void Lint::warn(std::string_view rule, std::string message, const Instruction& at) {
     if (!wants(rule, at)) return;
     if (!seen_.insert(std::string(rule) + " " + std::to_string(at.lines.first) + " " + message).second) return;
-    warnings_.push_back({std::string(rule), std::move(message), at.lines});
+    warnings_.push_back({std::string(rule), one_line(message), at.lines});
 }
 
 std::string perhaps(std::string_view word, const std::vector<std::string>& known) {

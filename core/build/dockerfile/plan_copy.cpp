@@ -1,4 +1,5 @@
 // COPY and ADD: from where, what, to where.
+#include "core/base/safe_path.hpp"
 #include "core/base/text.hpp"
 
 #include "core/build/dockerfile/remote.hpp"

@@ -1,4 +1,5 @@
 // RUN: its command, its environment, its mounts.
+#include "core/base/safe_path.hpp"
 #include "core/base/text.hpp"
 
 #include "core/build/dockerfile/limits.hpp"
@@ -34,11 +35,6 @@ Result<void> StagePlanner::apply(const Run& run) {
     GANTRY_TRY(exec.argv, arguments_of(run, &exec.mounts));
     if (!planner_.budget.spend(state_.variables.bytes() + state_.variables.all().size() * 32)) return budget_error();
     for (const auto& [name, value] : state_.variables.all()) exec.env.push_back(name + "=" + value);
-    for (const Mount& mount : exec.mounts)
-        if (mount.kind == Mount::Kind::ssh && !state_.variables.find("SSH_AUTH_SOCK")) {
-            exec.env.push_back("SSH_AUTH_SOCK=" + mount.target);
-            break;
-        }
     for (const std::string& proxy : planner_.arguments.proxies())
         if (!state_.variables.find(proxy.substr(0, proxy.find('=')))) exec.unkeyed_env.push_back(proxy);
     exec.workdir = path_in_workdir("");

@@ -5,6 +5,7 @@
 #include "core/build/dockerfile/limits.hpp"
 #include "core/build/dockerfile/platform.hpp"
 #include "core/build/dockerfile/stage_planner.hpp"
+#include "core/build/dockerfile/words.hpp"
 
 namespace gantry::build::dockerfile {
 
@@ -45,6 +46,7 @@ Result<Graph> Planner::plan() {
     fill_in_contexts();
     GANTRY_CHECK(finish(target));
     graph_.warnings = lint.warnings();
+    warn_of_arguments();
     return std::move(graph_);
 }
 
@@ -123,6 +125,7 @@ Result<const ResolvedImage*> Planner::resolve(const std::string& reference, cons
 
 Result<StepId> Planner::add(Step step) {
     if (!budget.spend(step.name.size() + 200)) return budget_error();
+    step.name = one_line(step.name);
     graph_.steps.push_back(std::move(step));
     return graph_.steps.size() - 1;
 }
@@ -148,6 +151,30 @@ StepId Planner::context(const std::string& name, const std::vector<std::string>&
         use->second.paths.insert(path);
     }
     return use->second.step;
+}
+
+// No rule of the Dockerfile's, so that no check is failed by it; but who gives an argument wants it to do something.
+void Planner::warn_of_arguments() {
+    static const std::set<std::string, std::less<>> meant = {"BUILDKIT_SYNTAX", "BUILDKIT_DOCKERFILE_CHECK",
+                                                             "BUILDKIT_CACHE_MOUNT_NS", "SOURCE_DATE_EPOCH"};
+    std::vector<std::string> declared = arguments.declared;
+    for (const Stage& stage : stages_)
+        for (const Instruction& instruction : stage.instructions)
+            if (const auto* arg = std::get_if<Arg>(&instruction.body))
+                for (const KeyValue& pair : arg->pairs) declared.push_back(pair.key);
+    const std::set<std::string> names(declared.begin(), declared.end());
+    for (const auto& [name, value] : options.args) {
+        const std::string lower = to_lower(name);
+        if (names.contains(name) || meant.contains(name) || lower.ends_with("_proxy") ||
+            arguments.global_defaults.find(name))
+            continue;
+        if (graph_.warnings.size() >= kMaxWarnings) return;
+        graph_.warnings.push_back({"BuildArgument",
+                                   name.starts_with("BUILDKIT_")
+                                       ? "the build argument " + name + " has no effect here"
+                                       : "no ARG declares the build argument " + name + perhaps(name, declared),
+                                   {}});
+    }
 }
 
 void Planner::fill_in_contexts() {

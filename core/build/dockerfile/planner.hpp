@@ -60,6 +60,7 @@ private:
     Result<void> insert_triggers(std::size_t stage);
     Result<void> check_cache_filter() const;
     void fill_in_contexts();
+    void warn_of_arguments();
     Result<void> finish(std::size_t target);
 
     struct ContextUse {

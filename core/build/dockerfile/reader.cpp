@@ -8,13 +8,6 @@
 namespace gantry::build::dockerfile {
 namespace {
 
-std::string to_upper(std::string_view text) {
-    std::string upper(text);
-    for (char& c : upper)
-        if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-    return upper;
-}
-
 bool is_comment(std::string_view line) { return trim(line).starts_with('#'); }
 
 // Takes the escape character off a line that goes on with the next. An escaped escape character does not go on.

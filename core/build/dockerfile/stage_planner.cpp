@@ -5,11 +5,6 @@
 
 namespace gantry::build::dockerfile {
 
-std::string clean_relative(std::string_view path) {
-    std::string clean = clean_path("/" + std::string(path));
-    return clean.substr(1);
-}
-
 std::string list_text(const std::vector<std::string>& words) {
     return Json(words).dump(-1, ' ', false, Json::error_handler_t::replace);
 }

@@ -69,8 +69,6 @@ private:
     const Instruction *cmd_ = nullptr, *entrypoint_ = nullptr, *healthcheck_ = nullptr;
 };
 
-// "." and ".." gone, relative to the root: "" is the root.
-std::string clean_relative(std::string_view path);
 // As JSON: ["python", "app.py"].
 std::string list_text(const std::vector<std::string>& words);
 

@@ -9,6 +9,9 @@
 
 namespace gantry::build::dockerfile {
 
+std::string to_upper(std::string_view text);  // of ASCII
+// One line of valid UTF-8, for messages and names: control characters become blanks, what is cut within a character goes.
+std::string one_line(std::string_view text);
 // Words between blanks, as COPY has them.
 std::vector<std::string> blank_words(std::string_view text);
 // Words between blanks that are not within quotes or escaped, as ENV and the shell have them. A quote that is not closed

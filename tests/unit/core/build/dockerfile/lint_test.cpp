@@ -164,6 +164,23 @@ TEST_F(PlanTest, stages_that_are_not_needed_are_checked_only_for_check) {
     EXPECT_EQ(plan(text).warnings.size(), 1u);
 }
 
+TEST_F(PlanTest, build_arguments_without_effect_are_told_of_and_fail_no_check) {
+    image("triggers", R"({"OnBuild":["ARG trigger"]})");
+    options.args = {{"global", "1"},
+                    {"stage", "1"},
+                    {"trigger", "1"},
+                    {"stge", "1"},
+                    {"BUILDKIT_INLINE_CACHE", "1"},
+                    {"HTTP_PROXY", "p"},
+                    {"no_proxy", "p"},
+                    {"SOURCE_DATE_EPOCH", "1"},
+                    {"TARGETARCH", "amd64"},
+                    {"BUILDKIT_SYNTAX", "docker/dockerfile:1"}};
+    EXPECT_EQ(shown(plan("# check=error=true\nARG global\nFROM scratch AS unused\nARG stage\nFROM triggers").warnings),
+              (Words{"BuildArgument:0 the build argument BUILDKIT_INLINE_CACHE has no effect here",
+                     "BuildArgument:0 no ARG declares the build argument stge: perhaps \"stage\" was meant"}));
+}
+
 TEST(Lint, names_every_rule_once) {
     std::set<std::string> names(rule_names().begin(), rule_names().end());
     EXPECT_EQ(names.size(), 22u);
