@@ -1,3 +1,4 @@
+#include "core/base/fd_path.hpp"
 #include "core/archive/node.hpp"
 
 #include <dirent.h>
@@ -17,8 +18,6 @@ namespace gantry::archive {
 namespace {
 
 constexpr int deepest = 1024;
-
-std::string self_path(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
 
 Result<void> remove_below(int directory, const std::string& name, int depth) {
     if (depth > deepest) return fail(Code::exhausted, "a directory tree deeper than " + std::to_string(deepest));
@@ -79,7 +78,7 @@ Result<UniqueFd> open_node(int directory, const std::string& name) {
 }
 
 Result<UniqueFd> reopen(int node, int flags) {
-    UniqueFd file(::open(self_path(node).c_str(), flags | O_CLOEXEC));
+    UniqueFd file(::open(fd_path(node).c_str(), flags | O_CLOEXEC));
     if (!file) return fail_errno("open a file");
     return file;
 }

@@ -10,7 +10,7 @@
 namespace gantry::archive {
 namespace {
 
-constexpr int deepest = 1024;
+constexpr int deepest_packed = 1024;
 
 class Packer {
 public:
@@ -66,7 +66,7 @@ public:
 
 private:
     Result<void> directory(int fd, const std::string& prefix, int depth, dev_t device) {
-        if (depth > deepest || prefix.size() > 4095)
+        if (depth > deepest_packed || prefix.size() > 4095)
             return fail(Code::exhausted, quote_json(prefix.substr(0, 100)) + "... lies too deep for an archive");
         GANTRY_TRY(auto names, names_in(fd));
         for (const std::string& name : names) {

@@ -1,3 +1,4 @@
+#include "core/base/fd_path.hpp"
 #include "core/archive/tree_unpack.hpp"
 
 #include <fcntl.h>
@@ -19,8 +20,6 @@ namespace gantry::archive {
 namespace {
 
 constexpr std::size_t longest_name = 4095, longest_part = 255;
-
-std::string self_path(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
 
 // The member's place below the base. GANTRY_INVALID for one that is none.
 Result<std::string> place_of(const std::string& name, const char* what) {
@@ -56,7 +55,7 @@ public:
             if (auto fd = open_directory(directory->path)) {
                 const timespec times[2] = {directory->mtime, directory->mtime};
                 (void)::utimensat(fd->get(), "", times, AT_EMPTY_PATH);
-                if ((directory->mode & 0700) != 0700) (void)::chmod(self_path(fd->get()).c_str(), directory->mode);
+                if ((directory->mode & 0700) != 0700) (void)::chmod(fd_path(fd->get()).c_str(), directory->mode);
             }
         return {};
     }
@@ -166,7 +165,7 @@ private:
         if (::linkat(node->get(), "", parent, name.c_str(), AT_EMPTY_PATH) != 0) {
             const bool fallback = errno == ENOENT || errno == EPERM;
             if (!fallback || S_ISLNK(info.st_mode) ||
-                ::linkat(AT_FDCWD, self_path(node->get()).c_str(), parent, name.c_str(), AT_SYMLINK_FOLLOW) != 0)
+                ::linkat(AT_FDCWD, fd_path(node->get()).c_str(), parent, name.c_str(), AT_SYMLINK_FOLLOW) != 0)
                 return fail_errno("link " + quote_json(path));
         }
         return {};
@@ -224,7 +223,7 @@ private:
             if (::fchownat(node.get(), "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0)
                 return fail_errno("set the owner of " + quote_json(path));
         }
-        if (!S_ISLNK(member.mode) && ::chmod(self_path(node.get()).c_str(), member.mode & 07777) != 0)
+        if (!S_ISLNK(member.mode) && ::chmod(fd_path(node.get()).c_str(), member.mode & 07777) != 0)
             return fail_errno("set the mode of " + quote_json(path));
         const timespec times[2] = {member.mtime, member.mtime};
         if (::utimensat(node.get(), "", times, AT_EMPTY_PATH) != 0)

@@ -15,7 +15,7 @@ namespace gantry::build {
 namespace {
 
 constexpr std::size_t most_entries = 2'000'000, longest_path = 4095;
-constexpr std::int64_t most_bytes = std::int64_t{256} << 30;
+constexpr std::int64_t most_context_bytes = std::int64_t{256} << 30;
 constexpr int most_slots = 1000;
 constexpr int list_version = 1;
 
@@ -200,8 +200,8 @@ Result<std::shared_ptr<const Tree>> ContextStore::sync(const std::string& key, C
         GANTRY_CHECK(check_entry(entry));
         if (wanted.size() >= most_entries)
             return fail(Code::exhausted, "the context has more than " + std::to_string(most_entries) + " files");
-        if (S_ISREG(entry.mode) && (total += entry.size) > most_bytes)
-            return fail(Code::exhausted, "the context has more than " + std::to_string(most_bytes) + " bytes");
+        if (S_ISREG(entry.mode) && (total += entry.size) > most_context_bytes)
+            return fail(Code::exhausted, "the context has more than " + std::to_string(most_context_bytes) + " bytes");
         std::string path = entry.path;
         wanted.insert_or_assign(std::move(path), Known{std::move(entry), ""});
         return {};
@@ -266,7 +266,7 @@ Result<std::shared_ptr<const Tree>> ContextStore::sync(const std::string& key, C
                     if (at >= fetch.size()) return fail(Code::invalid, "the client sent a file that was not asked for");
                     hash.update(bytes);
                     done += static_cast<std::int64_t>(bytes.size());
-                    if (done > most_bytes) return fail(Code::exhausted, "the context is too large");
+                    if (done > most_context_bytes) return fail(Code::exhausted, "the context is too large");
                     if (progress) progress("transferring", done, to_fetch);
                     return write_all(file.get(), bytes);
                 },

@@ -1,3 +1,5 @@
+#include "core/build/paths.hpp"
+#include "core/base/fd_path.hpp"
 #include "core/build/copy_files.hpp"
 
 #include <fcntl.h>
@@ -14,16 +16,10 @@
 namespace gantry::build {
 namespace {
 
-constexpr int deepest = 1024;
 constexpr std::size_t most_links = 65536;
 
-std::string self_path(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
-std::string below(const std::string& directory, const std::string& name) {
-    if (name.empty()) return directory;
-    return directory.empty() ? name : directory + "/" + name;
-}
 // A readable descriptor of what an O_PATH one stands for.
-Result<UniqueFd> reopen(int fd, int flags) { return open_file(self_path(fd), flags); }
+Result<UniqueFd> reopen(int fd, int flags) { return open_file(fd_path(fd), flags); }
 
 }  // namespace
 
@@ -151,9 +147,10 @@ Result<void> FileCopier::unpack(const std::string& destination, int file) {
 
 Result<void> FileCopier::copy_tree(int from, int to, const std::string& place, const std::string& relative,
                                    const IgnoreMatcher::Verdict* above, int depth) {
-    if (depth > deepest) return fail(Code::invalid, "a directory tree deeper than " + std::to_string(deepest));
+    if (depth > deepest_directory)
+        return fail(Code::invalid, "a directory tree deeper than " + std::to_string(deepest_directory));
     GANTRY_CHECK(cancel_.check());
-    GANTRY_TRY(auto names, list_directory(self_path(from)));
+    GANTRY_TRY(auto names, list_directory(fd_path(from)));
     for (const std::string& name : names) {
         struct stat info {};
         if (::fstatat(from, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return fail_errno("stat \"" + name + "\"");
@@ -205,7 +202,7 @@ Result<void> FileCopier::copy_opened(int file, int to, const std::string& name, 
     const std::pair key{info.st_dev, info.st_ino};
     if (info.st_nlink > 1)
         if (auto first = linked_.find(key); first != linked_.end()) {
-            if (::linkat(AT_FDCWD, self_path(first->second.get()).c_str(), to, name.c_str(), AT_SYMLINK_FOLLOW) != 0)
+            if (::linkat(AT_FDCWD, fd_path(first->second.get()).c_str(), to, name.c_str(), AT_SYMLINK_FOLLOW) != 0)
                 return fail_errno("link \"/" + place + "\"");
             return {};
         }

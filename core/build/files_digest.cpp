@@ -4,20 +4,14 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "core/build/paths.hpp"
+#include "core/base/fd_path.hpp"
 #include "core/base/files.hpp"
 #include "core/build/copy_files.hpp"
 #include "core/image/digest.hpp"
 
 namespace gantry::build {
 namespace {
-
-constexpr int deepest = 1024;
-
-std::string self_path(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
-std::string below(const std::string& directory, const std::string& name) {
-    if (name.empty()) return directory;
-    return directory.empty() ? name : directory + "/" + name;
-}
 
 Result<std::string> digest_of_file(int fd, const Cancel& cancel) {
     image::Sha256 hash;
@@ -46,7 +40,7 @@ public:
             return entry(source.file.get(), info, source.name, source.exact ? &source.path : nullptr);
         }
         GANTRY_CHECK(entry(source.file.get(), info, "", nullptr));
-        GANTRY_TRY(UniqueFd directory, open_file(self_path(source.file.get()), O_RDONLY | O_DIRECTORY));
+        GANTRY_TRY(UniqueFd directory, open_file(fd_path(source.file.get()), O_RDONLY | O_DIRECTORY));
         return tree(directory.get(), "", source.exact ? &source.path : nullptr, nullptr, 0);
     }
     std::string finish() { return hash_.finish(); }
@@ -60,9 +54,10 @@ private:
 
     Result<void> tree(int directory, const std::string& relative, const std::string* path,
                       const IgnoreMatcher::Verdict* above, int depth) {
-        if (depth > deepest) return fail(Code::invalid, "a directory tree deeper than " + std::to_string(deepest));
+        if (depth > deepest_directory)
+            return fail(Code::invalid, "a directory tree deeper than " + std::to_string(deepest_directory));
         GANTRY_CHECK(cancel_.check());
-        GANTRY_TRY(auto names, list_directory(self_path(directory)));
+        GANTRY_TRY(auto names, list_directory(fd_path(directory)));
         for (const std::string& name : names) {
             UniqueFd file(::openat(directory, name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
             struct stat info {};
@@ -89,7 +84,7 @@ private:
             std::optional<std::string> digest;
             if (path) digest = tree_.digest_of(*path);
             if (!digest) {
-                GANTRY_TRY(UniqueFd readable, open_file(self_path(file), O_RDONLY));
+                GANTRY_TRY(UniqueFd readable, open_file(fd_path(file), O_RDONLY));
                 GANTRY_TRY(digest, digest_of_file(readable.get(), cancel_));
             }
             put("content", *digest);

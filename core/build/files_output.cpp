@@ -7,6 +7,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "core/build/paths.hpp"
 #include "core/base/files.hpp"
 #include "core/build/image_output.hpp"
 #include "core/build/trees.hpp"
@@ -15,7 +16,6 @@ namespace gantry::build {
 namespace {
 
 using Write = std::function<Result<void>(std::string_view)>;
-constexpr int deepest = 1024;
 
 class FilesWriter {
 public:
@@ -56,7 +56,8 @@ private:
     }
 
     Result<void> tree(int directory, const std::string& path, int depth) {
-        if (depth > deepest) return fail(Code::invalid, "a directory tree deeper than " + std::to_string(deepest));
+        if (depth > deepest_directory)
+            return fail(Code::invalid, "a directory tree deeper than " + std::to_string(deepest_directory));
         GANTRY_TRY(auto names, list_directory("/proc/self/fd/" + std::to_string(directory)));
         for (const std::string& name : names) {
             GANTRY_CHECK(cancel_.check());

@@ -1,3 +1,4 @@
+#include "core/build/paths.hpp"
 #include "core/build/select.hpp"
 
 #include <fcntl.h>
@@ -19,10 +20,6 @@ namespace {
 constexpr std::size_t most_matches = 100'000;
 
 bool has_meta(std::string_view text) { return text.find_first_of("*?[\\") != std::string_view::npos; }
-
-std::string below(const std::string& directory, std::string_view name) {
-    return directory.empty() ? std::string(name) : directory + "/" + std::string(name);
-}
 
 Result<std::vector<std::string>> names_at(int root, const std::string& path) {
     auto directory = open_in_root(root, path.empty() ? "/" : path, O_RDONLY | O_DIRECTORY | O_NONBLOCK);

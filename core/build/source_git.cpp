@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "core/build/paths.hpp"
 #include "core/base/files.hpp"
 #include "core/base/ids.hpp"
 #include "core/base/safe_path.hpp"
@@ -26,14 +27,8 @@ bool is_commit(std::string_view text) {
            text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
-std::string shown(const std::string& url) {
-    const std::size_t scheme = url.find("://"), at = url.find('@');
-    if (scheme == std::string::npos || at == std::string::npos || at < scheme) return url.substr(0, 300);
-    return (url.substr(0, scheme + 3) + "xxxxx" + url.substr(at)).substr(0, 300);
-}
-
 Result<void> check_source(const GitSource& source) {
-    const std::string name = shown(source.url);
+    const std::string name = shown_url(source.url);
     auto printable = [](std::string_view text) {
         return std::all_of(text.begin(), text.end(), [](unsigned char c) { return c > 0x20 && c != 0x7f; });
     };
@@ -121,7 +116,7 @@ Result<Value> Sources::git(const GitSource& source, const OnProgress& progress, 
     if (!path_exists(git_program))
         return fail(Code::unsupported,
                     "a git repository is needed, and this machine has no " + std::string(git_program));
-    const std::string name = shown(source.url), tree = root_ + "/tmp/" + new_id();
+    const std::string name = shown_url(source.url), tree = root_ + "/tmp/" + new_id();
     GANTRY_CHECK(make_directories(tree, 0755));
     ScopeGuard drop([&] { (void)remove_tree(tree); });
     Git git(spawn_, tree, cancel);

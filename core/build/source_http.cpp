@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/build/paths.hpp"
 #include "core/base/files.hpp"
 #include "core/base/ids.hpp"
 #include "core/base/text.hpp"
@@ -17,7 +18,7 @@
 namespace gantry::build {
 namespace {
 
-constexpr std::int64_t most_bytes = std::int64_t{8} << 30;
+constexpr std::int64_t most_http_bytes = std::int64_t{8} << 30;
 constexpr long connect_seconds = 30, most_redirects = 10, stalled_seconds = 60;
 
 // Addresses that answer for the machine itself, such as a cloud's metadata, and that no file is fetched from. Loopback is
@@ -51,7 +52,7 @@ struct Transfer {
     static std::size_t write(char* data, std::size_t, std::size_t size, void* self) {
         auto& t = *static_cast<Transfer*>(self);
         t.bytes += static_cast<std::int64_t>(size);
-        if (t.bytes > most_bytes) {
+        if (t.bytes > most_http_bytes) {
             t.too_large = true;
             return 0;
         }
@@ -90,13 +91,6 @@ struct Transfer {
 };
 
 // Without what is between "://" and "@": it may be a password.
-std::string shown(const std::string& url) {
-    const std::size_t scheme = url.find("://"), at = url.find('@');
-    const std::size_t path = scheme == std::string::npos ? std::string::npos : url.find('/', scheme + 3);
-    if (scheme == std::string::npos || at == std::string::npos || at > path) return url.substr(0, 300);
-    return (url.substr(0, scheme + 3) + "xxxxx" + url.substr(at)).substr(0, 300);
-}
-
 struct Kept {
     std::string etag, last_modified, digest;
 };
@@ -118,7 +112,7 @@ Kept read_kept(const std::string& directory) {
 }  // namespace
 
 Result<Value> Sources::http(const HttpSource& source, const OnProgress& progress, Cancel& cancel) {
-    const std::string name = shown(source.url);
+    const std::string name = shown_url(source.url);
     const std::string lower = to_lower(source.url.substr(0, 8));
     if (!lower.starts_with("http://") && !lower.starts_with("https://"))
         return fail(Code::invalid, "\"" + name + "\": only http and https URLs can be fetched");
@@ -180,7 +174,7 @@ Result<Value> Sources::http(const HttpSource& source, const OnProgress& progress
             return fail(Code::denied,
                         "\"" + name + "\": it leads to a link-local address, which nothing is fetched from");
         if (transfer.too_large)
-            return fail(Code::exhausted, "\"" + name + "\": larger than " + std::to_string(most_bytes) + " bytes");
+            return fail(Code::exhausted, "\"" + name + "\": larger than " + std::to_string(most_http_bytes) + " bytes");
         if (transfer.failed) return *transfer.failed;
         long status = 0;
         ::curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);

@@ -21,7 +21,7 @@
 namespace gantry::build {
 namespace {
 
-constexpr std::size_t longest_name = 4095, deepest = 512;
+constexpr std::size_t longest_name = 4095, deepest_member = 512;
 constexpr std::size_t block_size = 256u << 10;
 using Archive = std::unique_ptr<struct archive, int (*)(struct archive*)>;
 
@@ -71,7 +71,7 @@ Result<std::string> clean_name(const char* text) {
     std::size_t depth = 0;
     for (std::string_view part : split(name, '/')) {
         if (part.empty() || part == ".") continue;
-        if (part == ".." || part.size() > 255 || ++depth > deepest || name.size() > longest_name)
+        if (part == ".." || part.size() > 255 || ++depth > deepest_member || name.size() > longest_name)
             return fail(Code::invalid, "\"" + shown(name) + "\" cannot be the name of an entry");
         clean += (clean.empty() ? "" : "/") + std::string(part);
     }

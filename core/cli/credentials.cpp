@@ -1,6 +1,6 @@
 #include "core/cli/credentials.hpp"
 
-#include "core/cli/base64.hpp"
+#include "core/base/base64.hpp"
 #include "core/cli/credential_helper.hpp"
 #include "core/cli/registry_host.hpp"
 

@@ -7,7 +7,7 @@
 #include <memory>
 
 #include "core/base/files.hpp"
-#include "core/cli/base64.hpp"
+#include "core/base/base64.hpp"
 #include "core/cli/json_access.hpp"
 #include "core/cli/registry_host.hpp"
 

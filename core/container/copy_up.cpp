@@ -1,3 +1,4 @@
+#include "core/base/fd_path.hpp"
 #include "core/container/copy_up.hpp"
 
 #include <dirent.h>
@@ -23,8 +24,6 @@ namespace {
 constexpr int deepest = 1024;
 using Directory = std::unique_ptr<DIR, int (*)(DIR*)>;
 
-std::string self_path(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
-
 struct Copy {
     std::map<std::pair<dev_t, ino_t>, UniqueFd> linked;  // files with several names: the first copy of each
 };
@@ -41,7 +40,7 @@ Result<void> copy_entry(Copy& copy, int from, int to, const char* name, int dept
     std::pair key{info.st_dev, info.st_ino};
     if (!S_ISDIR(info.st_mode) && info.st_nlink > 1)
         if (auto first = copy.linked.find(key); first != copy.linked.end()) {
-            if (::linkat(AT_FDCWD, self_path(first->second.get()).c_str(), to, name, AT_SYMLINK_FOLLOW) != 0)
+            if (::linkat(AT_FDCWD, fd_path(first->second.get()).c_str(), to, name, AT_SYMLINK_FOLLOW) != 0)
                 return fail_errno(std::string("link \"") + name + "\"");
             return {};
         }

@@ -154,7 +154,7 @@ Result<void> TarReader::push(std::string_view bytes) {
             block_.append(bytes.substr(0, take));
             bytes.remove_prefix(take);
             if (block_.size() < block_size) return {};
-            std::string block = std::move(block_);
+            const std::string block(block_);
             block_.clear();
             GANTRY_CHECK(take_header(block));
             continue;

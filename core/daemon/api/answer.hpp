@@ -12,7 +12,7 @@ inline void answer(const Reply& reply, const Result<Json>& result, int status = 
     if (!result) return reply->error(result.error());
     reply->json(status, *result);
 }
-inline void answer(const Reply& reply, const Result<void>& result, int status) {
+inline void answer(const Reply& reply, const Result<void>& result, int status = 204) {
     if (!result) return reply->error(result.error());
     reply->empty(status);
 }

@@ -11,7 +11,7 @@
 namespace gantry::daemon {
 namespace {
 
-Result<Json> prune(Deps& deps, const http::Request& request) {
+Result<Json> prune_containers(Deps& deps, const http::Request& request) {
     GANTRY_TRY(PruneFilters filters, read_prune_filters(request, {"label", "label!", "until"}));
     container::ContainerService& service = *deps.containers;
     GANTRY_TRY(Json stopped, service.list(true, 0, true, {{"status", {"created", "exited", "dead"}}}));
@@ -40,7 +40,7 @@ Result<Json> prune(Deps& deps, const http::Request& request) {
 
 void register_container_prune(http::Router& router, Deps& deps) {
     router.add("POST", "/containers/prune",
-               [&deps](http::Request request, Reply reply) { answer(reply, prune(deps, request)); });
+               [&deps](http::Request request, Reply reply) { answer(reply, prune_containers(deps, request)); });
 }
 
 }  // namespace gantry::daemon

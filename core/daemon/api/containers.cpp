@@ -1,3 +1,4 @@
+#include "core/daemon/api/answer.hpp"
 #include "core/daemon/api/containers.hpp"
 
 #include <fcntl.h>
@@ -11,17 +12,6 @@ namespace gantry::daemon {
 namespace {
 
 using container::ContainerService;
-using Reply = std::shared_ptr<http::Responder>;
-
-void answer(const Reply& reply, const Result<void>& result, int status = 204) {
-    if (!result) return reply->error(result.error());
-    reply->empty(status);
-}
-
-void answer(const Reply& reply, const Result<Json>& result, int status = 200) {
-    if (!result) return reply->error(result.error());
-    reply->json(status, *result);
-}
 
 // 304: it was so already.
 void answer(const Reply& reply, const Result<container::Done>& result) {

@@ -31,7 +31,7 @@ bool remove_one(Deps& deps, const std::string& name, const std::string& id, Json
     return true;
 }
 
-Result<Json> prune(Deps& deps, const http::Request& request) {
+Result<Json> prune_images(Deps& deps, const http::Request& request) {
     GANTRY_TRY(PruneFilters filters,
                read_prune_filters(request, {"dangling", "label", "label!", "until", "unused-for"}));
     const bool only_dangling = filters.dangling.value_or(true);
@@ -77,7 +77,7 @@ Json remove_unused_images(Deps& deps, const std::vector<std::string>& ids, const
 
 void register_image_prune(http::Router& router, Deps& deps) {
     router.add("POST", "/images/prune",
-               [&deps](http::Request request, Reply reply) { answer(reply, prune(deps, request)); });
+               [&deps](http::Request request, Reply reply) { answer(reply, prune_images(deps, request)); });
 }
 
 }  // namespace gantry::daemon

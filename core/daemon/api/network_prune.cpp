@@ -9,7 +9,7 @@
 namespace gantry::daemon {
 namespace {
 
-Result<Json> prune(Deps& deps, const http::Request& request) {
+Result<Json> prune_networks(Deps& deps, const http::Request& request) {
     GANTRY_TRY(PruneFilters filters, read_prune_filters(request, {"label", "label!", "until"}));
     const std::set<std::string> wanted = deps.networks_wanted();
     Json deleted = Json::array();
@@ -40,7 +40,7 @@ Result<Json> prune(Deps& deps, const http::Request& request) {
 
 void register_network_prune(http::Router& router, Deps& deps) {
     router.add("POST", "/networks/prune",
-               [&deps](http::Request request, Reply reply) { answer(reply, prune(deps, request)); });
+               [&deps](http::Request request, Reply reply) { answer(reply, prune_networks(deps, request)); });
 }
 
 }  // namespace gantry::daemon

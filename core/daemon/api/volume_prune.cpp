@@ -8,7 +8,7 @@
 namespace gantry::daemon {
 namespace {
 
-Result<Json> prune(Deps& deps, const http::Request& request) {
+Result<Json> prune_volumes(Deps& deps, const http::Request& request) {
     GANTRY_TRY(PruneFilters filters, read_prune_filters(request, {"all", "label", "label!"}));
     // Since version 1.42 of the API only anonymous ones go, unless all are asked for.
     const bool all = filters.all.value_or(request.version_number() < 142);
@@ -36,7 +36,7 @@ Result<Json> prune(Deps& deps, const http::Request& request) {
 
 void register_volume_prune(http::Router& router, Deps& deps) {
     router.add("POST", "/volumes/prune",
-               [&deps](http::Request request, Reply reply) { answer(reply, prune(deps, request)); });
+               [&deps](http::Request request, Reply reply) { answer(reply, prune_volumes(deps, request)); });
 }
 
 }  // namespace gantry::daemon

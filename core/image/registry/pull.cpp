@@ -34,7 +34,7 @@ private:
     std::atomic<std::int64_t>& count_;
 };
 
-Error cancelled_error() { return fail(Code::cancelled, "the pull is cancelled"); }
+Error pull_cancelled() { return fail(Code::cancelled, "the pull is cancelled"); }
 
 }  // namespace
 
@@ -81,7 +81,7 @@ Result<void> ImagePull::settle(Layer& layer) {
     while (layer.place) {
         auto done = layer.place->get()->wait(cancelled_);
         if (done) return {};
-        if (cancelled_()) return cancelled_error();
+        if (cancelled_()) return pull_cancelled();
         if (!layer.place->joined()) return done;
         begin_download(layer);
     }
@@ -101,7 +101,7 @@ Result<std::unique_ptr<ByteSource>> ImagePull::open(Layer& layer) {
 }
 
 Result<void> ImagePull::judge(const Error& failed) {
-    if (cancelled_()) return cancelled_error();
+    if (cancelled_()) return pull_cancelled();
     // A driver's patience may end before a slow registry does, and a download may have begun anew.
     bool again = failed.code == Code::deadline || failed.code == Code::retry_later;
     const std::int64_t until = monotonic_ns() + worth_waiting_ns;
@@ -130,7 +130,7 @@ Result<std::vector<LayerOutput>> ImagePull::unpack(ImageStore::Impl::Made& made)
         GANTRY_TRY(bool present, unpacker.has(layer.key));
         if (present) continue;
         locks[i] = service_.layers.lock(layer.key, cancelled_);
-        if (!locks[i]) return cancelled_error();
+        if (!locks[i]) return pull_cancelled();
         GANTRY_TRY(present, unpacker.has(layer.key));
         if (present) locks[i].reset();
     }
@@ -182,7 +182,7 @@ Result<std::string> ImagePull::run(const std::vector<std::string>& tags, const s
     const std::string id = image.id;
     record.image = std::make_shared<const Image>(std::move(image));
     GANTRY_FAILPOINT("registry.pull.before_record");
-    if (cancelled_()) return cancelled_error();
+    if (cancelled_()) return pull_cancelled();
     GANTRY_CHECK(store.catalog.add(std::move(record), tags));
     made.keep();
     for (Layer& layer : layers_)
@@ -207,7 +207,7 @@ Result<Pulled> pull_one(Service::Impl& service, const std::shared_ptr<Sources>& 
         auto remote = sources->get(i);
         auto resolved = remote ? resolve(**remote, wanted, request.platform) : Result<Resolved>(remote.error());
         if (!resolved) {
-            if (cancelled()) return cancelled_error();
+            if (cancelled()) return pull_cancelled();
             if (i + 1 == sources->count()) return std::move(resolved).error();
             log::warn("a mirror does not give an image",
                       {{"mirror", sources->name(i)}, {"image", pulled.reference}, {"reason", resolved.error().text}});
@@ -256,7 +256,7 @@ Result<std::vector<Pulled>> Service::pull(const PullRequest& request, const Prog
     for (const std::string& reference : references) {
         auto pulled = pull_one(*impl_, sources, request, reference, settings.downloads, progress, cancelled);
         if (!pulled) {
-            if (cancelled()) return cancelled_error();
+            if (cancelled()) return pull_cancelled();
             return std::move(pulled).error();
         }
         all.push_back(std::move(*pulled));

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t max_mounts = 3;
 
-Error cancelled_error() { return fail(Code::cancelled, "the push is cancelled"); }
+Error push_cancelled() { return fail(Code::cancelled, "the push is cancelled"); }
 
 std::string short_of(const std::string& digest) { return std::string(hex_of(digest).substr(0, 12)); }
 
@@ -55,7 +55,7 @@ public:
         if (!whole) GANTRY_CHECK(write_manifest(id, parcel));
         GANTRY_CHECK(send_config(parcel.config));
         GANTRY_FAILPOINT("registry.push.before_manifest");
-        if (cancelled_()) return cancelled_error();
+        if (cancelled_()) return push_cancelled();
         GANTRY_CHECK(upload_.manifest(tag, parcel.media_type, parcel.text, parcel.digest));
         GANTRY_CHECK(remember(id, name, parcel));
         return Pushed{tag, parcel.digest, static_cast<std::int64_t>(parcel.text.size())};
@@ -156,7 +156,7 @@ private:
     }
 
     Result<void> send_layer(const std::string& diff_id, const LayerBlob& blob) {
-        if (cancelled_()) return cancelled_error();
+        if (cancelled_()) return push_cancelled();
         GANTRY_TRY(bool there, upload_.has(blob.digest));
         if (there) {
             tell(diff_id, "Layer already exists");
@@ -287,7 +287,7 @@ Result<std::vector<Pushed>> Service::push(const PushRequest& request, const Prog
         ImagePush push(*impl_, upload, location.host, settings.uploads, progress, cancelled);
         auto pushed = push.run(id, request.name, tag);
         if (!pushed) {
-            if (cancelled()) return cancelled_error();
+            if (cancelled()) return push_cancelled();
             return std::move(pushed).error();
         }
         if (progress) {

@@ -17,7 +17,7 @@
 namespace gantry::storage {
 namespace {
 
-constexpr std::size_t max_depth = 2 * max_entry_depth;
+constexpr std::size_t max_compared_depth = 2 * max_entry_depth;
 
 bool later(const timespec& a, const timespec& b) {
     return a.tv_sec != b.tv_sec ? a.tv_sec > b.tv_sec : a.tv_nsec > b.tv_nsec;
@@ -51,7 +51,7 @@ public:
 
     // Gives whether anything below differs. `base` -1: there is nothing to compare with.
     Result<bool> directory(int tree, int base, const std::string& path, std::size_t depth) {
-        if (depth > max_depth) return fail(Code::exhausted, "\"" + shown(path) + "\" lies too deep");
+        if (depth > max_compared_depth) return fail(Code::exhausted, "\"" + shown(path) + "\" lies too deep");
         GANTRY_TRY(auto names, names_in(tree));
         std::vector<std::string> before;
         if (base >= 0) {

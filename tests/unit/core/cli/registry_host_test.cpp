@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include "core/cli/base64.hpp"
 
 namespace gantry::cli {
 namespace {
@@ -43,23 +42,6 @@ TEST(RegistryHost, complete_names_have_a_registry) {
     EXPECT_EQ(complete_name("me/app"), "docker.io/me/app");
     EXPECT_EQ(complete_name("docker.io/me/app"), "docker.io/me/app");
     EXPECT_EQ(complete_name("reg:5000/app:1"), "reg:5000/app:1");
-}
-
-TEST(Base64, is_rfc_4648s) {
-    for (auto [bytes, text] : std::initializer_list<std::pair<const char*, const char*>>{{"", ""},
-                                                                                         {"f", "Zg=="},
-                                                                                         {"fo", "Zm8="},
-                                                                                         {"foo", "Zm9v"},
-                                                                                         {"foob", "Zm9vYg=="},
-                                                                                         {"fooba", "Zm9vYmE="},
-                                                                                         {"foobar", "Zm9vYmFy"}}) {
-        EXPECT_EQ(to_base64(bytes), text);
-        EXPECT_EQ(from_base64(text), bytes);
-    }
-    EXPECT_EQ(to_base64("\xfb\xff\xfe"), "+//+");
-    EXPECT_EQ(to_base64("\xfb\xff\xfe", Base64::url), "-__-");
-    EXPECT_EQ(from_base64("Zg"), "f");
-    for (const char* bad : {"Z", "Zg==Zg==", "Z g=", "-__-", "Zm9vY"}) EXPECT_FALSE(from_base64(bad)) << bad;
 }
 
 }  // namespace
