@@ -11,8 +11,8 @@ namespace gantry::container {
 namespace {
 
 constexpr std::string_view engine_mounts[] = {"/dev",     "/dev/console",  "/dev/mqueue", "/dev/pts",
-                                             "/dev/shm", "/etc/hostname", "/etc/hosts",  "/etc/resolv.conf",
-                                             "/proc",    "/sys"};
+                                              "/dev/shm", "/etc/hostname", "/etc/hosts",  "/etc/resolv.conf",
+                                              "/proc",    "/sys"};
 constexpr std::size_t block = 512, largest_pax = 4u << 20;
 
 std::string_view field(std::string_view header, std::size_t at, std::size_t size) {

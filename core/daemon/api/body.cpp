@@ -186,4 +186,11 @@ const Json& disconnect_shape() {
     return shape;
 }
 
+const Json& auth_shape() {
+    static const Json shape{{"username", "text"},     {"password", "text"},      {"auth", "text"},
+                            {"email", "text"},        {"serveraddress", "text"}, {"identitytoken", "text"},
+                            {"registrytoken", "text"}};
+    return shape;
+}
+
 }  // namespace gantry::daemon

@@ -29,5 +29,6 @@ const Json& exec_start_shape();
 const Json& network_shape();
 const Json& connect_shape();
 const Json& disconnect_shape();
+const Json& auth_shape();
 
 }  // namespace gantry::daemon

@@ -3,6 +3,7 @@
 #include <gantry/driver.hpp>
 
 #include "core/base/text.hpp"
+#include "core/daemon/api/body.hpp"
 #include "core/daemon/api/json_stream.hpp"
 #include "core/daemon/api/parameters.hpp"
 #include "core/image/digest.hpp"
@@ -87,7 +88,7 @@ void push_image(Deps& deps, const http::Request& request, const Reply& reply) {
 }
 
 void login(Deps& deps, const http::Request& request, const Reply& reply) {
-    auto body = request.json();
+    auto body = read_body(request, auth_shape());
     if (!body) return reply->error(body.error());
     auto credentials = registry::read_credentials(*body);
     if (!credentials) return reply->error(credentials.error());

@@ -1,43 +1,16 @@
 #include "core/image/registry/credentials.hpp"
 
+#include "core/base/base64.hpp"
 #include "core/base/text.hpp"
 
 namespace gantry::image::registry {
-namespace {
 
-constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-}  // namespace
-
-std::string encode_base64(std::string_view bytes) {
-    std::string out;
-    for (std::size_t i = 0; i < bytes.size(); i += 3) {
-        std::uint32_t bits = 0;
-        for (std::size_t k = 0; k < 3; ++k)
-            bits = bits << 8 | (i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0u);
-        for (std::size_t k = 0; k < 4; ++k) out += i + k > bytes.size() ? '=' : alphabet[bits >> (18 - 6 * k) & 63u];
-    }
-    return out;
-}
+std::string encode_base64(std::string_view bytes) { return to_base64(bytes); }
 
 Result<std::string> decode_base64(std::string_view text) {
-    while (text.ends_with('=')) text.remove_suffix(1);
-    std::string out;
-    std::uint32_t bits = 0;
-    int filled = 0;
-    for (char c : text) {
-        if (c == '-') c = '+';
-        if (c == '_') c = '/';
-        const std::size_t value = alphabet.find(c);
-        if (value == alphabet.npos) return fail(Code::invalid, "not base64");
-        bits = bits << 6 | static_cast<std::uint32_t>(value);
-        filled += 6;
-        if (filled >= 8) {
-            filled -= 8;
-            out += static_cast<char>(bits >> filled & 0xffu);
-        }
-    }
-    return out;
+    auto bytes = from_base64(text);
+    if (!bytes) return fail(Code::invalid, "not base64");
+    return *bytes;
 }
 
 Result<Credentials> read_credentials(const Json& object) {

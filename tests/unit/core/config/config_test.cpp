@@ -207,11 +207,12 @@ TEST(Config, names_an_engine_after_its_root) {
 }
 
 TEST(Config, knows_registries) {
-    const Registries r = sound(R"({"registries": {"a.example:5000": {"mirrors": ["https://m.example/x"], "insecure": false,
+    const Registries r =
+        sound(R"({"registries": {"a.example:5000": {"mirrors": ["https://m.example/x"], "insecure": false,
                               "ca": "/etc/ca.crt", "realms": ["auth.example"]}, "[::1]:5000": {"http": true}},
                               "proxies": {"http": "http://u:p@proxy.example:3128", "no": ["10.0.0.0/8"]},
                               "max_concurrent_downloads": 7, "certificate_directories": []})")
-                             .registries;
+            .registries;
     ASSERT_EQ(r.hosts.size(), 2u);
     EXPECT_EQ(r.hosts.at("a.example:5000").mirrors, Lines{"https://m.example/x"});
     EXPECT_EQ(r.hosts.at("a.example:5000").insecure, false);
@@ -235,7 +236,7 @@ TEST(Config, tells_of_mistakes_about_registries) {
           R"({"max_download_attempts": 101})", R"({"certificate_directories": ["x"]})"})
         EXPECT_NE(problem(text), "") << text;
     EXPECT_EQ(problem(R"({"registries": {"a": {"insecure": 1}}})"),
-              "1:25: \"registries.a.insecure\": found the number 1, must be true or false");
+              "1:23: \"registries.a.insecure\": found the number 1, must be true or false");
 }
 
 TEST(Config, reads_when_unused_images_go) {
