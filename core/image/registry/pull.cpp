@@ -109,7 +109,10 @@ Result<void> ImagePull::judge(const Error& failed) {
     for (Layer& layer : layers_) {
         if (!layer.place) continue;
         Download& download = *layer.place->get();
+        const bool was_done = download.state() == Download::State::done;
         if (!again && download.state() != Download::State::failed) (void)download.wait(waited_enough);
+        // What was unpacked were bytes that nobody had checked yet: those of a damaged partial file, perhaps.
+        if (!was_done && download.state() == Download::State::done) again = true;
         const bool ended = download.state() == Download::State::failed;
         if (!again && !ended) continue;
         GANTRY_CHECK(settle(layer));
