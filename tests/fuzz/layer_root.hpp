@@ -71,9 +71,8 @@ private:
             require(::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0, "look up an entry");
             into += path + name + " " + std::to_string(info.st_mode) + " " + std::to_string(info.st_uid) + " " +
                     std::to_string(info.st_nlink) + " " + std::to_string(info.st_rdev);
-            // A whiteout is an entry of the kernel's, made when it is made. A directory that was reached through a link
-            // which a later entry replaced keeps the time at which it was made.
-            if (!S_ISDIR(info.st_mode) && (!S_ISCHR(info.st_mode) || info.st_rdev != 0))
+            // A whiteout is an entry of the kernel's, made when it is made.
+            if (!S_ISCHR(info.st_mode) || info.st_rdev != 0)
                 into += " " + std::to_string(info.st_mtim.tv_sec) + "." + std::to_string(info.st_mtim.tv_nsec);
             if (!S_ISDIR(info.st_mode)) {
                 into += " " + std::to_string(info.st_size) + "\n";

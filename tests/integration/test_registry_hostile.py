@@ -234,7 +234,7 @@ def test_nested_indexes(nothing, stub):
         stub.manifests[("test/app", sha256(fan))] = (OCI_INDEX, fan)
     stub.manifests[("test/app", "3")] = (OCI_INDEX, index_of(*[entry(f) for f in fans]))
     assert "would have to be fetched" in pull(nothing, f"{stub.host}/test/app:3")[1]
-    assert time.monotonic() - begun < (20 if "/dev/" in nothing.bin else 2)
+    assert time.monotonic() - begun < 20, "what such an index costs is bounded"
     assert len(stub.seen) < 100
 
 
@@ -709,6 +709,20 @@ def partial_size(engine, digest):
         return 0
 
 
+def opened(engine, digest):
+    """The engine's descriptors of a partial download."""
+    path = os.path.join(engine.root, "images/partial", digest.removeprefix("sha256:"))
+    directory = f"/proc/{engine.pid}/fd"
+    found = []
+    for number in os.listdir(directory):
+        try:
+            if os.readlink(os.path.join(directory, number)) == path:
+                found.append(number)
+        except FileNotFoundError:  # closed meanwhile
+            pass
+    return found
+
+
 def test_a_bad_layer_does_not_wait_for_a_slow_one(nothing, stub):
     image = mib(3, 2)
     document = json.loads(image.config)
@@ -761,6 +775,7 @@ def test_a_cancelled_pull_goes_on_where_it_was(clean, stub):
     client = client_that_leaves(clean, name)
     eventually(lambda: partial_size(clean, digest) == 1 << 20)
     client.close()
+    eventually(lambda: not opened(clean, digest), what="the download has ended")
     eventually(lambda: not [x for x in layers(clean) if "/unpack-" in x], what="the half-unpacked layer is gone")
     assert clean.api("GET", f"/images/{name}/json").status == 404
     assert partial_size(clean, digest) == 1 << 20

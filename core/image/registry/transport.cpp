@@ -139,9 +139,13 @@ std::size_t on_body(char* data, std::size_t size, std::size_t count, void* runni
 std::size_t on_read(char* data, std::size_t size, std::size_t count, void* running) {
     return static_cast<Running*>(running)->read(data, size * count);
 }
-int on_seek(void* running, curl_off_t offset, int origin) {
+// libcurl sends once more by itself where an idle connection turns out to be dead. Part of a blob that may have arrived
+// must not be repeated so: whoever sends it asks first how much is there.
+int on_seek(void* data, curl_off_t offset, int origin) {
+    auto* running = static_cast<Running*>(data);
     if (origin != SEEK_SET) return CURL_SEEKFUNC_CANTSEEK;
-    static_cast<Running*>(running)->sent = offset;
+    if (running->request.file >= 0 && running->sent != offset) return CURL_SEEKFUNC_FAIL;
+    running->sent = offset;
     return CURL_SEEKFUNC_OK;
 }
 int on_progress(void* data, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {

@@ -86,7 +86,7 @@ Result<void> Implied::take_attributes(int root, const std::vector<int>& lowers) 
     if (!root_listed_ && attributes_in_lowers(lowers, "", attributes)) GANTRY_CHECK(set_attributes(root, attributes));
     for (const auto& [path, inode] : directories_) {
         if (!attributes_in_lowers(lowers, path, attributes)) continue;
-        auto fd = open_below(root, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, Links::inside);
+        auto fd = open_below(root, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, Links::refuse);
         if (!fd) continue;  // replaced by a later entry
         struct stat info {};
         if (::fstat(fd->get(), &info) != 0) return fail_errno("look up \"" + shown(path) + "\"");

@@ -21,60 +21,69 @@ Result<void> remove_xattrs(int fd) {
     return {};
 }
 
+constexpr int max_links = 40;  // as the kernel's own limit, path_resolution(7)
+
 std::string path_of(const EntryName& name) {
     return name.directory.empty() ? name.base : name.directory + "/" + name.base;
 }
 
 }  // namespace
 
-Result<UniqueFd> LayerWriter::resolve(std::string path) {
-    auto direct = open_below(root_, path, O_RDONLY | O_DIRECTORY, Links::inside);
-    if (direct || (direct.error().system_errno != ENOENT && direct.error().system_errno != ENOTDIR)) return direct;
-    for (int links = 0; links < 40; ++links) {
-        std::string done, rest = path;
-        bool restarted = false;
-        while (!rest.empty() && !restarted) {
-            std::size_t slash = rest.find('/');
-            std::string part = rest.substr(0, slash);
-            rest = slash == std::string::npos ? std::string() : rest.substr(slash + 1);
-            if (part.empty() || part == ".") continue;
-            std::string next = done.empty() ? part : done + "/" + part;
-            auto opened = open_below(root_, next, O_PATH | O_DIRECTORY, Links::inside);
-            if (opened) {
-                done = std::move(next);
-                continue;
-            }
-            GANTRY_TRY(UniqueFd above, open_below(root_, done, O_RDONLY | O_DIRECTORY, Links::inside));
-            struct stat info {};
-            if (::fstatat(above.get(), part.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
-                if (errno != ENOENT) return fail_errno("look up \"" + shown(next) + "\"");
-                GANTRY_CHECK(make_implicit(above.get(), part, next, lowers_));
-                done = std::move(next);
-            } else if (is_whiteout(info)) {
-                if (::unlinkat(above.get(), part.c_str(), 0) != 0) return fail_errno("replace a whiteout");
-                // What the layers below have there is deleted: nothing of it is taken over.
-                GANTRY_CHECK(make_implicit(above.get(), part, next, {}));
-                GANTRY_TRY(UniqueFd made, open_at(above.get(), part, O_RDONLY | O_DIRECTORY));
-                GANTRY_CHECK(make_opaque(made.get()));
-                done = std::move(next);
-            } else if (S_ISLNK(info.st_mode)) {
-                // A link to what is not there yet: its target is made, inside the root, as a process there would.
-                char target[4096];
-                ssize_t length = ::readlinkat(above.get(), part.c_str(), target, sizeof target);
-                if (length <= 0 || length == sizeof target)
-                    return fail(Code::invalid, "the link \"" + shown(next) + "\" cannot be read");
-                std::string to(target, static_cast<std::size_t>(length));
-                path = (to.front() == '/' ? to : done + "/" + to) + "/" + rest;
-                if (path.size() > max_entry_name)
-                    return fail(Code::invalid, "the links on the way to \"" + shown(next) + "\" are too long");
-                restarted = true;
-            } else {
-                return fail(Code::invalid, "\"" + shown(next) + "\" is not a directory");
-            }
+Result<LayerWriter::Place> LayerWriter::resolve(const std::string& path) {
+    auto direct = open_below(root_, path, O_RDONLY | O_DIRECTORY, Links::refuse);
+    if (direct) return Place{std::move(*direct), path};
+    if (const int why = direct.error().system_errno; why != ENOENT && why != ENOTDIR && why != ELOOP)
+        return std::move(direct).error();
+    // Something on the way is absent, a link or a mark: step by step, as a process whose root this is would go.
+    GANTRY_TRY(Place at, top());
+    std::string rest = path;
+    for (int links = 0; !rest.empty();) {
+        const std::size_t slash = rest.find('/');
+        const std::string part = rest.substr(0, slash);
+        rest = slash == std::string::npos ? std::string() : rest.substr(slash + 1);
+        if (part.empty() || part == ".") continue;
+        if (part == "..") {
+            at.path.erase(at.path.find('/') == std::string::npos ? 0 : at.path.rfind('/'));
+            GANTRY_TRY(at.fd, open_below(root_, at.path, O_RDONLY | O_DIRECTORY, Links::refuse));
+            continue;
         }
-        if (!restarted) return open_below(root_, path, O_RDONLY | O_DIRECTORY, Links::inside);
+        const std::string next = at.path.empty() ? part : at.path + "/" + part;
+        if (next.size() > max_entry_name)
+            return fail(Code::invalid, "the links on the way to \"" + shown(path) + "\" lead too deep");
+        struct stat info {};
+        const bool there = ::fstatat(at.fd.get(), part.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0;
+        if (!there && errno != ENOENT) return fail_errno("look up \"" + shown(next) + "\"");
+        if (there && S_ISLNK(info.st_mode)) {
+            if (++links > max_links) return fail(Code::invalid, "too many links on the way to \"" + shown(path) + "\"");
+            char target[4096];
+            const ssize_t length = ::readlinkat(at.fd.get(), part.c_str(), target, sizeof target);
+            if (length <= 0 || length == sizeof target)
+                return fail(Code::invalid, "the link \"" + shown(next) + "\" cannot be read");
+            rest = std::string(target, static_cast<std::size_t>(length)) + "/" + rest;
+            if (rest.size() > max_entry_name)
+                return fail(Code::invalid, "the links on the way to \"" + shown(path) + "\" are too long");
+            if (rest.front() == '/') {
+                GANTRY_TRY(at, top());
+            }
+            continue;
+        }
+        const bool deleted = there && is_whiteout(info);
+        if (there && !deleted && !S_ISDIR(info.st_mode))
+            return fail(Code::invalid, "\"" + shown(next) + "\" is not a directory");
+        if (deleted && ::unlinkat(at.fd.get(), part.c_str(), 0) != 0) return fail_errno("replace a whiteout");
+        // Of what is deleted nothing is taken over from the layers below.
+        if (!there || deleted)
+            GANTRY_CHECK(make_implicit(at.fd.get(), part, next, deleted ? std::vector<int>() : lowers_));
+        GANTRY_TRY(at.fd, open_at(at.fd.get(), part, O_RDONLY | O_DIRECTORY));
+        if (deleted) GANTRY_CHECK(make_opaque(at.fd.get()));
+        at.path = next;
     }
-    return fail(Code::invalid, "too many links on the way to \"" + shown(path) + "\"");
+    return at;
+}
+
+Result<LayerWriter::Place> LayerWriter::top() {
+    GANTRY_TRY(UniqueFd fd, open_at(root_, ".", O_RDONLY | O_DIRECTORY));
+    return Place{std::move(fd), ""};
 }
 
 Result<void> LayerWriter::make_implicit(int directory, const std::string& name, const std::string& path,
@@ -133,15 +142,15 @@ Result<void> LayerWriter::remove_older_in(int directory, std::size_t depth) {
 }
 
 Result<int> LayerWriter::parent(const std::string& path) {
-    if (!cached_ || cached_path_ != path) {
+    if (!cached_.fd || cached_path_ != path) {
         GANTRY_TRY(cached_, resolve(path));
         cached_path_ = path;
         // What is made in a directory that the archive does not list leaves its time as the layers below had it.
         struct stat info {};
-        if (form_ == Form::whole && !directory_times_.contains(path) && ::fstat(cached_.get(), &info) == 0)
-            directory_times_[path] = info.st_mtim;
+        if (form_ == Form::whole && !directory_times_.contains(cached_.path) && ::fstat(cached_.fd.get(), &info) == 0)
+            directory_times_[cached_.path] = info.st_mtim;
     }
-    return cached_.get();
+    return cached_.fd.get();
 }
 
 Result<LayerWriter::Before> LayerWriter::make_room(int directory, const std::string& name, bool keep_directory) {
@@ -159,8 +168,7 @@ Result<LayerWriter::Before> LayerWriter::make_room(int directory, const std::str
     return whiteout ? Before::whiteout : Before::absent;
 }
 
-void LayerWriter::remember(const EntryName& name, const timespec& mtime) {
-    const std::string path = path_of(name);
+void LayerWriter::remember(const std::string& path, const timespec& mtime) {
     implied_.listed(path);
     directory_times_[path] = mtime;
 }
@@ -168,10 +176,11 @@ void LayerWriter::remember(const EntryName& name, const timespec& mtime) {
 Result<void> LayerWriter::directory(const EntryName& name, const Attributes& attributes) {
     if (name.base.empty()) {
         GANTRY_CHECK(set_attributes(root_, attributes));
-        remember(name, attributes.mtime);
+        remember("", attributes.mtime);
         return {};
     }
     GANTRY_TRY(int above, parent(name.directory));
+    const std::string path = path_of({cached_.path, name.base});
     GANTRY_TRY(Before before, make_room(above, name.base, true));
     if (before != Before::directory && ::mkdirat(above, name.base.c_str(), 0700) != 0)
         return fail_errno("make a directory");
@@ -179,7 +188,7 @@ Result<void> LayerWriter::directory(const EntryName& name, const Attributes& att
     if (before == Before::whiteout) GANTRY_CHECK(make_opaque(made.get()));
     if (form_ == Form::whole && before == Before::directory) GANTRY_CHECK(remove_xattrs(made.get()));
     GANTRY_CHECK(set_attributes(made.get(), attributes));
-    remember(name, attributes.mtime);
+    remember(path, attributes.mtime);
     return this->made(above, name.base);
 }
 
@@ -268,7 +277,7 @@ Result<void> LayerWriter::opaque(const std::string& directory) {
 
 Result<void> LayerWriter::finish() {
     for (const auto& [path, mtime] : directory_times_) {
-        auto fd = open_below(root_, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, Links::inside);
+        auto fd = open_below(root_, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, Links::refuse);
         if (!fd) continue;  // replaced by a later entry
         const timespec times[2] = {mtime, mtime};
         if (::futimens(fd->get(), times) != 0) return fail_errno("set the time of \"" + shown(path) + "\"");

@@ -53,16 +53,22 @@ public:
     Result<void> finish();
 
 private:
+    // A directory and its path below the root, on which no link lies.
+    struct Place {
+        UniqueFd fd;
+        std::string path;
+    };
     // The directory at `path`, made with its parents where absent. The descriptor is the cache's.
     Result<int> parent(const std::string& path);
-    Result<UniqueFd> resolve(std::string path);
+    Result<Place> resolve(const std::string& path);
+    Result<Place> top();
     // A directory that no entry lists, as the first of `lowers` that has one shows it.
     Result<void> make_implicit(int directory, const std::string& name, const std::string& path,
                                const std::vector<int>& lowers);
     enum class Before { absent, whiteout, directory };
     // Frees `name`; tells what was there where that matters for what comes next.
     Result<Before> make_room(int directory, const std::string& name, bool keep_directory);
-    void remember(const EntryName& name, const timespec& mtime);
+    void remember(const std::string& path, const timespec& mtime);
     // Form::whole: what this layer has made is told from what was there before.
     Result<void> made(int directory, const std::string& name);
     // Deletes what was there before, below `directory` and (where nothing is left in it) itself; gives whether all is gone.
@@ -73,8 +79,10 @@ private:
     std::vector<int> lowers_;
     Form form_;
     std::unordered_set<ino_t> made_;  // Form::whole
-    std::string cached_path_;
-    UniqueFd cached_;
+    std::string cached_path_;  // as the archive names it
+    Place cached_;
+    // By the path on which no link lies: what is set at the end is set on this directory, or, where a later entry has
+    // replaced part of the way, on none.
     std::unordered_map<std::string, timespec> directory_times_;
     Implied implied_;
 };

@@ -202,6 +202,36 @@ TEST_F(TarApply, follows_links_inside_the_layer_as_a_process_there_would) {
     EXPECT_EQ(content_of(at("late/deep/file")), "2");
 }
 
+// Directories' times are set at the end, when a link on the way to them may lead elsewhere or be gone.
+TEST_F(TarApply, a_directory_reached_through_a_link_has_its_time_whatever_becomes_of_the_link) {
+    TarEntry below{"way/below/", '5'}, other{"other/below/", '5'};
+    below.mtime = 987'654'321;
+    other.mtime = 123'456'789;
+    ASSERT_TRUE(apply(TarMaker()
+                          .directory("first")
+                          .directory("other")
+                          .add(other)
+                          .symlink("way", "other/../first")
+                          .add(below)
+                          .file("way/below/file")
+                          .file("other/below/file")
+                          .symlink("way", "other")
+                          .done()))
+        << error;
+    EXPECT_EQ(info_of(at("first/below")).st_mtim.tv_sec, 987'654'321);
+    EXPECT_EQ(info_of(at("other/below")).st_mtim.tv_sec, 123'456'789);
+}
+
+TEST_F(TarApply, links_that_lead_in_a_circle_or_too_far_are_an_error) {
+    EXPECT_FALSE(apply(TarMaker().symlink("a", "b").symlink("b", "a").file("a/file").done()));
+    EXPECT_NE(error.find("too many links"), std::string::npos) << error;
+    EXPECT_FALSE(apply(TarMaker().file("plain").symlink("to", "plain/../..").file("to/file").done()));
+    EXPECT_NE(error.find("is not a directory"), std::string::npos) << error;
+    // What leads above the top ends there.
+    ASSERT_TRUE(apply(TarMaker().symlink("up", "../../top").file("up/file", "3").done())) << error;
+    EXPECT_EQ(content_of(at("top/file")), "3");
+}
+
 TEST_F(TarApply, an_empty_archive_is_an_empty_layer) {
     EXPECT_TRUE(apply(std::string(1024, '\0'))) << error;
     EXPECT_TRUE(std::filesystem::is_empty(root));
