@@ -57,13 +57,19 @@ Result<std::string> ContainerService::commit(const std::string& ref, const Commi
 
     // A container that runs on while it is copied gives files from different moments.
     bool paused = false;
+    std::int64_t intent = 0;
     if (wish.pause && c.state.status == Status::running) {
+        // Recovery lets it go on where this engine does not come to it.
+        GANTRY_TRY(intent, with_.store.begin_intent("container", c.id, "commit", Json::object()));
         auto held = pause(c.id);
-        if (!held && held.error().code != Code::conflict) return std::move(held).error().context("pause the container");
         paused = bool(held);
+        if (!held) (void)with_.store.end_intent(intent);
+        if (!held && held.error().code != Code::conflict) return std::move(held).error().context("pause the container");
     }
     ScopeGuard resume([&] {
-        if (paused) (void)unpause(c.id);
+        if (!paused) return;
+        (void)unpause(c.id);
+        (void)with_.store.end_intent(intent);
     });
     GANTRY_FAILPOINT("container.commit.paused");
     GANTRY_TRY(auto layers, with_.drivers.get(driver::Kind::layer, c.layer_driver));

@@ -11,6 +11,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "core/base/failpoint.hpp"
@@ -39,6 +40,15 @@ Result<UniqueFd> detached(UniqueFd source, bool recursive, bool read_only) {
     return tree;
 }
 
+using Attachments = std::vector<ContainerRoot::Attachment>;
+
+bool lies_in_another(const Attachments& attachments, const ContainerRoot::Attachment& one) {
+    const std::string path = "/" + clean_relative(one.destination);
+    return std::any_of(attachments.begin(), attachments.end(), [&](const auto& other) {
+        return &other != &one && path.starts_with("/" + clean_relative(other.destination) + "/");
+    });
+}
+
 Result<bool> is_directory(int fd) {
     struct stat info {};
     if (::fstat(fd, &info) != 0) return fail_errno("look up a mount's source");
@@ -53,6 +63,21 @@ Result<std::string> shown_path(int fd) {
     return path;
 }
 
+Result<void> make_mount_point(int root, const ContainerRoot::Attachment& attachment) {
+    GANTRY_TRY(bool directory, is_directory(attachment.source.get()));
+    if (directory) {
+        GANTRY_CHECK(make_directories_in_root(root, attachment.destination));
+        return {};
+    }
+    const std::string path = clean_relative(attachment.destination);
+    const std::size_t slash = path.rfind('/');
+    GANTRY_TRY(UniqueFd parent,
+               make_directories_in_root(root, slash == std::string::npos ? "" : path.substr(0, slash)));
+    GANTRY_CHECK(open_in_root(parent.get(), path.substr(slash == std::string::npos ? 0 : slash + 1),
+                              O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644));
+    return {};
+}
+
 // In a thread of its own, which leaves its namespace behind: nothing of this is to touch the engine's own.
 Result<UniqueFd> mount_all(int root, const std::vector<ContainerRoot::Attachment>& attachments,
                            const std::string& anchor) {
@@ -64,6 +89,11 @@ Result<UniqueFd> mount_all(int root, const std::vector<ContainerRoot::Attachment
     for (const auto& attachment : attachments) {
         GANTRY_FAILPOINT("container.root.before_mount");
         auto target = open_in_root(root, attachment.destination, O_PATH);
+        if (!target && target.error().system_errno == ENOENT) {
+            // In what has just been mounted: there the container's start would make it, too.
+            GANTRY_CHECK(make_mount_point(root, attachment));
+            target = open_in_root(root, attachment.destination, O_PATH);
+        }
         if (!target) return std::move(target).error().context("mount point");
         if (::move_mount(attachment.source.get(), "", target->get(), "",
                          MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) != 0)
@@ -122,26 +152,16 @@ Result<std::string> ContainerRoot::path_of(int fd) const {
 }
 
 Result<void> make_mount_points(int root, const std::vector<ContainerRoot::Attachment>& attachments) {
-    for (const auto& attachment : attachments) {
-        if (open_in_root(root, attachment.destination, O_PATH)) continue;
-        GANTRY_TRY(bool directory, is_directory(attachment.source.get()));
-        if (directory) {
-            GANTRY_CHECK(make_directories_in_root(root, attachment.destination));
-            continue;
-        }
-        const std::string path = clean_relative(attachment.destination);
-        const std::size_t slash = path.rfind('/');
-        GANTRY_TRY(UniqueFd parent,
-                   make_directories_in_root(root, slash == std::string::npos ? "" : path.substr(0, slash)));
-        GANTRY_CHECK(open_in_root(parent.get(), path.substr(slash == std::string::npos ? 0 : slash + 1),
-                                  O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644));
-    }
+    for (const auto& attachment : attachments)
+        if (!lies_in_another(attachments, attachment) && !open_in_root(root, attachment.destination, O_PATH))
+            GANTRY_CHECK(make_mount_point(root, attachment));
     return {};
 }
 
 bool has_mount_points(int root, const std::vector<ContainerRoot::Attachment>& attachments) {
     for (const auto& attachment : attachments)
-        if (!open_in_root(root, attachment.destination, O_PATH)) return false;
+        if (!lies_in_another(attachments, attachment) && !open_in_root(root, attachment.destination, O_PATH))
+            return false;
     return true;
 }
 

@@ -35,7 +35,8 @@ private:
     UniqueFd root_, namespace_;
 };
 
-// Makes what is missing of the mount points of `attachments` in `root`: a file for a file, else a directory.
+// Makes what is missing of the mount points of `attachments` in `root`: a file for a file, else a directory. Not those
+// below another attachment: they are in what is mounted there.
 Result<void> make_mount_points(int root, const std::vector<ContainerRoot::Attachment>& attachments);
 // Whether all are there.
 bool has_mount_points(int root, const std::vector<ContainerRoot::Attachment>& attachments);

@@ -72,9 +72,18 @@ void ContainerService::recover(std::unique_ptr<Launcher> launcher) {
     }
     recovered_changed_.notify_all();
     if (intents)
-        for (const auto& intent : *intents)
-            if (intent.kind == "container" && (intent.operation != "sweep" || sweep_again(intent, running)))
+        for (const auto& intent : *intents) {
+            if (intent.kind != "container") continue;
+            if (intent.operation == "commit") {
+                // It was held still for a commit that has gone with the engine.
+                with_.post([this, id = intent.id, seq = intent.seq] {
+                    (void)unpause(id);
+                    (void)with_.store.end_intent(seq);
+                });
+            } else if (intent.operation != "sweep" || sweep_again(intent, running)) {
                 (void)with_.store.end_intent(intent.seq);
+            }
+        }
     if (auto reconciled = with_.networks.reconcile(running); !reconciled)
         log::error("networks could not be brought in order", {{"reason", reconciled.error().text}});
     GANTRY_FAILPOINT_VOID("container.recover.after_networks");

@@ -242,6 +242,17 @@ Result<bool> Catalog::untag(const std::string& id, const std::string& tag) {
     return bare;
 }
 
+Result<void> Catalog::drop_digest(const std::string& id, const std::string& digest) {
+    std::lock_guard lock(mutex_);
+    auto found = records_.find(id);
+    if (found == records_.end()) return no_such_image(id);
+    Image image = *found->second.image;
+    std::erase(image.repo_digests, digest);
+    Record changed = found->second;
+    changed.image = std::make_shared<const Image>(std::move(image));
+    return write({changed});
+}
+
 Result<void> Catalog::erase(const std::string& id) {
     std::lock_guard lock(mutex_);
     GANTRY_CHECK(store_.erase(store_kind, id));

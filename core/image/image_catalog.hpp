@@ -33,6 +33,8 @@ public:
     Result<void> amend(const std::string& id, const std::function<void(Image&, Record&)>& change);
     // Takes the tag off; true when the image has none left.
     Result<bool> untag(const std::string& id, const std::string& tag);
+    // Takes a "name@digest" off.
+    Result<void> drop_digest(const std::string& id, const std::string& digest);
     Result<void> erase(const std::string& id);
 
 private:

@@ -23,6 +23,15 @@ Result<Deleted> ImageStore::remove(std::string_view name_or_id, bool force, bool
     auto reference = parse_reference(name_or_id);
     const std::string tag = reference && reference->digest.empty() ? tag_key(*reference) : std::string();
     const bool by_tag = !tag.empty() && std::find(image->tags.begin(), image->tags.end(), tag) != image->tags.end();
+    const std::string digest =
+        reference && !reference->digest.empty() ? reference->name + "@" + reference->digest : std::string();
+    const bool by_digest = std::find(image->repo_digests.begin(), image->repo_digests.end(), digest) !=
+                           image->repo_digests.end();
+    if (by_digest && image->tags.size() + image->repo_digests.size() > 1) {
+        GANTRY_CHECK(impl_->catalog.drop_digest(id, digest));
+        deleted.untagged.push_back(digest);
+        return deleted;
+    }
     if (by_tag) {
         const bool last = image->tags.size() == 1;
         if (last && !user.empty() && !force)
@@ -40,7 +49,7 @@ Result<Deleted> ImageStore::remove(std::string_view name_or_id, bool force, bool
         if (image->tags.size() > 1 && !force)
             return fail(Code::conflict, "conflict: unable to delete " + shown_id(id) +
                                             " (must be forced) - image is referenced in multiple repositories");
-        deleted.untagged = image->tags;
+        deleted.untagged = by_digest ? std::vector<std::string>{digest} : image->tags;
     }
     GANTRY_FAILPOINT("image.remove.before_erase");
     GANTRY_CHECK(impl_->catalog.erase(id));

@@ -185,6 +185,32 @@ def test_mounts_of_a_stopped_container_are_the_containers_and_the_hosts_stay_as_
     assert not [x for x in held if x.startswith("mnt:")]
 
 
+def test_mounts_within_mounts_of_a_container_that_never_ran(engine, scratch):
+    with open(f"{scratch}/f", "w") as f:
+        f.write("inner")
+    engine.ok("create", "--name", "c", "-v", "vol:/not/there", "-v", f"{scratch}:/not/there/deep/er", "-v",
+              f"{scratch}/f:/not/there/file", IMAGE, "cat", "/not/there/deep/er/f", "/not/there/file")
+    names = tarfile.open(fileobj=io.BytesIO(engine.ok("cp", "c:/not", "-", text=False))).getnames()
+    assert names == ["not", "not/there", "not/there/deep", "not/there/deep/er", "not/there/deep/er/f", "not/there/file"]
+    assert engine.ok("start", "-a", "c") == "innerinner"
+
+
+@pytest.mark.parametrize("link", ["{host}", "../../../../../../..{host}", "/proc/1/root{host}"])
+def test_a_mount_point_that_a_volume_leads_elsewhere(engine, canary, link):
+    """CVE-2026-42306: another container has put a link where a mount is to be made."""
+    host, state = canary
+    os.mkdir(f"{host}/inner")
+    before = state()
+    engine.ok("run", "--rm", "-v", "vol:/w", IMAGE, "ln", "-s", link.replace("{host}", host), "/w/sub")
+    mounts = open("/proc/self/mountinfo").read()
+    engine.ok("create", "--name", "c", "-v", "vol:/w", "-v", f"{host}/inner:/w/sub", IMAGE, "true")
+    engine("cp", f"{host}/canary", "c:/w/sub/copied")
+    engine("cp", "c:/w/sub", "-", text=False)
+    assert open("/proc/self/mountinfo").read() == mounts
+    os.path.exists(f"{host}/inner/copied") and os.unlink(f"{host}/inner/copied")
+    assert state() == before
+
+
 ATTACKS = {
     "dotdot": [("../escaped", b"x")],
     "inner dotdot": [("a/../../escaped", b"x")],

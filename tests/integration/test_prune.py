@@ -172,6 +172,17 @@ def test_images_in_use_are_told_apart(store):
     store.ok("rm", "c")
 
 
+def test_a_digest_is_a_name_of_its_own(store):
+    layers = archives.busybox_layers()
+    store.load(archives.oci_archive(layers, "test/digest:1", config_of(layers, Cmd=["x"])))
+    image = store.api("GET", "/images/test/digest:1/json").json
+    reference, = image["RepoDigests"]
+    assert store.ok("rmi", reference) == f"Untagged: {reference}"
+    assert store.api("GET", "/images/test/digest:1/json").json["RepoDigests"] == []
+    store.fails("rmi", reference, code=1, match="No such image")
+    assert f"Deleted: {image['Id']}" in store.ok("rmi", "test/digest:1")
+
+
 def test_what_was_used_last_survives_a_restart(fresh):
     e = fresh()
     load(e, "test/old:1", b"1")
