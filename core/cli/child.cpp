@@ -3,10 +3,11 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "core/cli/spawn.hpp"
 
 extern char** environ;
 
@@ -32,28 +33,15 @@ Result<Child> Child::start(const std::vector<std::string>& arguments, Streams st
         if (::fcntl(in[1], F_SETFL, O_NONBLOCK) != 0) return fail_errno("fcntl");
         input = in[0];
     }
-    posix_spawn_file_actions_t actions;
-    ::posix_spawn_file_actions_init(&actions);
-    ::posix_spawn_file_actions_adddup2(&actions, input, 0);
-    ::posix_spawn_file_actions_adddup2(&actions, out[1], 1);
-    // What is ignored or blocked here would be so in the program too.
-    posix_spawnattr_t attributes;
-    ::posix_spawnattr_init(&attributes);
-    sigset_t defaults, mask;
-    ::sigemptyset(&defaults);
-    ::sigaddset(&defaults, SIGPIPE);
-    ::sigemptyset(&mask);
-    ::posix_spawnattr_setsigdefault(&attributes, &defaults);
-    ::posix_spawnattr_setsigmask(&attributes, &mask);
-    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    Spawn spawn;
+    ::posix_spawn_file_actions_adddup2(spawn.actions(), input, 0);
+    ::posix_spawn_file_actions_adddup2(spawn.actions(), out[1], 1);
     std::vector<std::string> words = arguments;
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
     Child child;
-    int error = ::posix_spawnp(&child.pid_, argv[0], &actions, &attributes, argv.data(), environ);
-    ::posix_spawn_file_actions_destroy(&actions);
-    ::posix_spawnattr_destroy(&attributes);
+    int error = ::posix_spawnp(&child.pid_, argv[0], spawn.actions(), spawn.attributes(), argv.data(), environ);
     if (error == ENOENT) {
         child.pid_ = 0;
         return fail(Code::not_found, "there is no such program in PATH");

@@ -17,6 +17,19 @@ bool confirmed(std::string_view warning) {
     return to_lower(trim(answer)) == "y" || to_lower(trim(answer)) == "yes";
 }
 
+void show_deleted(std::string_view heading, const Json& deleted) {
+    if (!deleted.is_array() || deleted.empty()) return;
+    std::string text = std::string(heading) + ":\n";
+    for (const Json& entry : deleted) {
+        if (!entry.is_object())
+            text += as_text(entry) + "\n";
+        else
+            text += entry.contains("Deleted") ? "deleted: " + text_at(entry, "Deleted") + "\n"
+                                              : "untagged: " + text_at(entry, "Untagged") + "\n";
+    }
+    print_out(text + "\n");
+}
+
 namespace {
 
 struct Prune {
@@ -41,17 +54,7 @@ Result<int> prune(Call& call, const Prune& what, bool has_all, const char* all_f
     if (!force && !confirmed(what.warning)) return 0;
     GANTRY_TRY(Json answer,
                call.client().post(what.target + (wanted.empty() ? std::string() : query({{"filters", wanted}}))));
-    const Json& deleted = member(answer, what.deleted);
-    std::string text;
-    if (deleted.is_array())
-        for (const Json& entry : deleted) {
-            if (!entry.is_object())
-                text += as_text(entry) + "\n";
-            else
-                text += entry.contains("Deleted") ? "deleted: " + text_at(entry, "Deleted") + "\n"
-                                                  : "untagged: " + text_at(entry, "Untagged") + "\n";
-        }
-    if (!text.empty()) print_out(std::string(what.heading) + ":\n" + text + "\n");
+    show_deleted(what.heading, member(answer, what.deleted));
     if (what.reclaims)
         print_out("Total reclaimed space: " + human_size(as_real(member(answer, "SpaceReclaimed"))) + "\n");
     return 0;

@@ -1,11 +1,10 @@
 #include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/base/files.hpp"
 #include "core/cli/client.hpp"
+#include "core/cli/spawn.hpp"
 
 extern char** environ;
 
@@ -34,27 +33,14 @@ Result<void> start_daemon() {
         return fail(Code::not_found,
                     std::string("Cannot connect to the Gantry daemon at unix://") + default_socket +
                         ". Is the daemon running? (no gantryd beside this program, in /usr/lib/gantry or /usr/bin)");
-    posix_spawn_file_actions_t actions;
-    ::posix_spawn_file_actions_init(&actions);
-    ::posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    Spawn spawn;
+    ::posix_spawn_file_actions_addopen(spawn.actions(), 0, "/dev/null", O_RDONLY, 0);
     // Its log goes where it was configured to; our standard output belongs to the command.
-    ::posix_spawn_file_actions_adddup2(&actions, 2, 1);
-    // SIGPIPE is ignored here and must not be so in the daemon and in all that it starts.
-    posix_spawnattr_t attributes;
-    ::posix_spawnattr_init(&attributes);
-    sigset_t defaults, mask;
-    ::sigemptyset(&defaults);
-    ::sigaddset(&defaults, SIGPIPE);
-    ::sigemptyset(&mask);
-    ::posix_spawnattr_setsigdefault(&attributes, &defaults);
-    ::posix_spawnattr_setsigmask(&attributes, &mask);
-    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    ::posix_spawn_file_actions_adddup2(spawn.actions(), 2, 1);
     char detach[] = "--detach";
     char* arguments[] = {program.data(), detach, nullptr};
     pid_t pid = 0;
-    int error = ::posix_spawn(&pid, program.c_str(), &actions, &attributes, arguments, environ);
-    ::posix_spawn_file_actions_destroy(&actions);
-    ::posix_spawnattr_destroy(&attributes);
+    int error = ::posix_spawn(&pid, program.c_str(), spawn.actions(), spawn.attributes(), arguments, environ);
     if (error != 0) return fail_errno("start \"" + program + "\"", error);
     int status = 0;
     while (::waitpid(pid, &status, 0) < 0)

@@ -13,17 +13,7 @@ Result<double> prune(Client& client, const std::string& target, const std::vecto
                      const char* member_name, const char* heading) {
     GANTRY_TRY(std::string wanted, parse_filters(filters));
     GANTRY_TRY(Json answer, client.post(target + (wanted.empty() ? std::string() : query({{"filters", wanted}}))));
-    std::string text;
-    const Json& deleted = member(answer, member_name);
-    if (deleted.is_array())
-        for (const Json& entry : deleted) {
-            if (!entry.is_object())
-                text += as_text(entry) + "\n";
-            else
-                text += entry.contains("Deleted") ? "deleted: " + text_at(entry, "Deleted") + "\n"
-                                                  : "untagged: " + text_at(entry, "Untagged") + "\n";
-        }
-    if (!text.empty()) print_out(std::string(heading) + ":\n" + text + "\n");
+    show_deleted(heading, member(answer, member_name));
     return as_real(member(answer, "SpaceReclaimed"));
 }
 

@@ -1,4 +1,4 @@
-// What documents and layers call themselves (OCI image-spec, media-types.md).
+// What documents and layers call themselves (OCI image-spec, media-types.md; Docker's image manifest, version 2, schema 2).
 #pragma once
 #include <string_view>
 
@@ -10,5 +10,20 @@ inline constexpr std::string_view config = "application/vnd.oci.image.config.v1+
 inline constexpr std::string_view layer = "application/vnd.oci.image.layer.v1.tar";
 inline constexpr std::string_view layer_gzip = "application/vnd.oci.image.layer.v1.tar+gzip";
 inline constexpr std::string_view layer_zstd = "application/vnd.oci.image.layer.v1.tar+zstd";
+
+inline constexpr std::string_view docker_list = "application/vnd.docker.distribution.manifest.list.v2+json";
+inline constexpr std::string_view docker_manifest = "application/vnd.docker.distribution.manifest.v2+json";
+inline constexpr std::string_view docker_config = "application/vnd.docker.container.image.v1+json";
+inline constexpr std::string_view docker_layer = "application/vnd.docker.image.rootfs.diff.tar";
+inline constexpr std::string_view docker_layer_gzip = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+inline constexpr std::string_view docker_layer_zstd = "application/vnd.docker.image.rootfs.diff.tar.zstd";
+
+constexpr bool is_index(std::string_view type) { return type == index || type == docker_list; }
+constexpr bool is_manifest(std::string_view type) { return type == manifest || type == docker_manifest; }
+constexpr bool is_config(std::string_view type) { return type == config || type == docker_config; }
+constexpr bool is_layer(std::string_view type) {
+    return type == layer || type == layer_gzip || type == layer_zstd || type == docker_layer ||
+           type == docker_layer_gzip || type == docker_layer_zstd;
+}
 
 }  // namespace gantry::image::media

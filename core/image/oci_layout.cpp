@@ -1,8 +1,11 @@
 // OCI image layouts (image-spec, image-layout.md), as `skopeo copy ... oci-archive:` and `docker save` write them.
+#include <set>
+
 #include <gantry/driver.hpp>
 
 #include "core/base/text.hpp"
 #include "core/image/archive_plan.hpp"
+#include "core/image/media_types.hpp"
 #include "core/image/strict_json.hpp"
 
 namespace gantry::image {
@@ -10,15 +13,6 @@ namespace {
 
 constexpr int max_index_depth = 4;
 constexpr std::size_t max_index_nodes = 1000;
-
-bool is_index_type(std::string_view type) {
-    return type == "application/vnd.oci.image.index.v1+json" ||
-           type == "application/vnd.docker.distribution.manifest.list.v2+json";
-}
-bool is_manifest_type(std::string_view type) {
-    return type == "application/vnd.oci.image.manifest.v1+json" ||
-           type == "application/vnd.docker.distribution.manifest.v2+json";
-}
 
 // A reference only where it says a repository: a bare "latest" names nothing that could be found again.
 std::string tag_of(const Json& descriptor) {
@@ -54,7 +48,7 @@ private:
             if (index.contains(foreign))
                 return fail(Code::invalid, what + ": has both \"manifests\" and \"" + foreign + "\"");
         const auto type = member<std::string>(index, "mediaType");
-        if (!type.empty() && !is_index_type(type))
+        if (!type.empty() && !media::is_index(type))
             return fail(Code::invalid, what + ": calls itself " + quote_json(type));
         if (index["manifests"].size() > max_index_nodes)
             return fail(Code::invalid, what + ": more than " + std::to_string(max_index_nodes) + " manifests");
@@ -92,10 +86,10 @@ private:
             return fail(Code::invalid, "index.json: more than " + std::to_string(max_index_nodes) + " manifests");
         if (!descriptor.is_object() || !runs_here(descriptor)) return {};
         const auto type = member<std::string>(descriptor, "mediaType");
-        if (!is_index_type(type) && !is_manifest_type(type)) return {};  // something other than an image
+        if (!media::is_index(type) && !media::is_manifest(type)) return {};  // something other than an image
         GANTRY_TRY(BlobWriter * file, blob_of(descriptor, "index.json"));
         const std::string digest = file->digest();
-        if (is_manifest_type(type)) return manifest(digest, type, tag);
+        if (media::is_manifest(type)) return manifest(digest, type, tag);
         if (!visited_.insert(digest + " " + tag).second) return {};
         GANTRY_TRY(std::string text, spool_.text("blobs/sha256/" + std::string(hex_of(digest))));
         GANTRY_TRY(Json index, parse_document(text, "index " + digest));
@@ -126,8 +120,7 @@ private:
             return fail(Code::invalid,
                         what + ": calls itself " + quote_json(own_type) + ", the index " + quote_json(told_type));
         if (const auto config_type = member<std::string>(manifest["config"], "mediaType");
-            config_type != "application/vnd.oci.image.config.v1+json" &&
-            config_type != "application/vnd.docker.container.image.v1+json")
+            !media::is_config(config_type))
             return {};  // an artifact, not an image
         GANTRY_TRY(BlobWriter * config, blob_of(manifest["config"], what.c_str()));
         image.id = config->digest();

@@ -87,6 +87,16 @@ def engine(shared_engine, request):
         pytest.fail("left behind:\n  " + "\n  ".join(census.difference(before, settled(e))))
 
 
+@pytest.fixture
+def store(engine):
+    """The engine; afterwards it has the test image alone."""
+    yield engine
+    engine.remove_all()
+    for image in engine.ok("images", "-aq", "--no-trunc").split():
+        if image != engine.api("GET", f"/images/{IMAGE}/json").json["Id"]:
+            engine("rmi", "-f", image)
+
+
 def settled(e):
     """The engine's census without what it may keep at its liking: files of its store, spare groups, namespaces
     and monitors."""

@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import os
-import pty
 import re
 import signal
 import socket
@@ -17,6 +16,7 @@ import time
 import pytest
 
 from harness.fake_engine import FakeEngine
+from harness.terminal import Terminal
 from harness.waiting import eventually
 
 
@@ -592,30 +592,14 @@ def test_warnings_stand_at_the_end(fake, context):
 
 def on_terminal(fake, script, *args, rows=24, columns=80, wait=True):
     fake.script, fake.problem = script, None
-    master, slave = pty.openpty()
-    import fcntl
-    import struct
-    import termios
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-    process = subprocess.Popen(fake.program("build", *args), stdin=subprocess.DEVNULL, stdout=slave, stderr=slave,
-                               env=fake.environment(NO_COLOR="1"), start_new_session=True)
-    os.close(slave)
-    shown = []
-
-    def read():
-        try:
-            while data := os.read(master, 65536):
-                shown.append(data)
-        except OSError:
-            pass
-    reader = threading.Thread(target=read)
-    reader.start()
+    terminal = Terminal(rows, columns)
+    process = subprocess.Popen(fake.program("build", *args), stdin=subprocess.DEVNULL, stdout=terminal.slave,
+                               stderr=terminal.slave, env=fake.environment(NO_COLOR="1"), start_new_session=True)
+    terminal.begin()
     if wait:
         process.wait(20)
-        reader.join(5)
-        os.close(master)
-        return process.returncode, b"".join(shown).decode()
-    return process, reader, shown
+        return process.returncode, terminal.end().decode()
+    return process, terminal
 
 
 class Screen:
@@ -694,12 +678,11 @@ def test_a_signal_cancels_the_build(fake, context, number):
         s.step(1, "started", "[1/1] RUN sleep")
         if s.closed():
             gone.set()
-    process, reader, shown = on_terminal(fake, script, context(), wait=False)
-    eventually(lambda: b"RUN sleep" in b"".join(shown), timeout=10)
+    process, terminal = on_terminal(fake, script, context(), wait=False)
+    eventually(lambda: b"RUN sleep" in b"".join(terminal.shown), timeout=10)
     process.send_signal(number)
     assert process.wait(5) == 128 + number and gone.wait(5)
-    reader.join(5)
-    text = b"".join(shown).decode()
+    text = terminal.end().decode()
     assert "CANCELED [1/1] RUN sleep" in text and text.endswith("gantry: the build was cancelled\r\n")
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
 
@@ -712,11 +695,11 @@ def test_a_push_can_be_interrupted(fake, context):
         time.sleep(3)
         return 200, {}
     fake.on("POST", "/images/a/push", hang)
-    process, reader, shown = on_terminal(fake, lambda s: s.done(), "--push", "-t", "a", context(), wait=False)
+    process, terminal = on_terminal(fake, lambda s: s.done(), "--push", "-t", "a", context(), wait=False)
     assert begun.wait(10)
     process.send_signal(signal.SIGINT)
     assert process.wait(2) == -signal.SIGINT
-    reader.join(5)
+    terminal.end()
 
 
 # --- a broken engine ---

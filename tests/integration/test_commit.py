@@ -5,19 +5,8 @@ import os
 import subprocess
 import tarfile
 
-import pytest
-
 from conftest import IMAGE
 from harness.waiting import eventually
-
-
-@pytest.fixture
-def store(engine):
-    yield engine
-    engine.remove_all()
-    for image in engine.ok("images", "-aq", "--no-trunc").split():
-        if image != engine.api("GET", f"/images/{IMAGE}/json").json["Id"]:
-            engine("rmi", "-f", image)
 
 
 def inspect(engine, name):

@@ -12,15 +12,6 @@ from harness.archives import Tar, config_of, digest, docker_archive
 from harness.waiting import eventually
 
 
-@pytest.fixture
-def store(engine):
-    yield engine
-    engine.remove_all()
-    for image in engine.ok("images", "-aq", "--no-trunc").split():
-        if image != engine.api("GET", f"/images/{IMAGE}/json").json["Id"]:
-            engine("rmi", "-f", image)
-
-
 def load(engine, tag, text=b"x", **config):
     """An image of busybox and one layer of its own; gives its id."""
     layers = archives.busybox_layers() + [Tar().add("own", text).bytes()]

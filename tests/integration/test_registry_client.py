@@ -7,12 +7,12 @@ import pty
 import re
 import stat
 import subprocess
-import threading
 import time
 
 import pytest
 
 from harness.fake_engine import FakeEngine
+from harness.terminal import Terminal
 
 KEEPER = """#!/usr/bin/python3
 import json, os, sys
@@ -280,28 +280,12 @@ def test_many_layers_on_a_terminal_have_a_row_each(fake):
               for n in range(1, 4) for i in range(30)]
     lines += [{"status": "Pull \x1b[2Jcomplete", "id": f"layer{i}"} for i in range(30)] + [{"status": "Status: done"}]
     fake.on("POST", "/images/create", (200, b"".join(json.dumps(line).encode() + b"\n" for line in lines)))
-    master, slave = pty.openpty()
-    import fcntl
-    import struct
-    import termios
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 20, 60, 0, 0))
-    process = subprocess.Popen(fake.program("pull", "reg:5000/app:1"), stdin=subprocess.DEVNULL, stdout=slave, stderr=slave,
-                               env=fake.environment())
-    os.close(slave)
-    shown = []
-
-    def read():
-        try:
-            while data := os.read(master, 65536):
-                shown.append(data)
-        except OSError:
-            pass
-    reader = threading.Thread(target=read)
-    reader.start()
+    terminal = Terminal(rows=20, columns=60)
+    process = subprocess.Popen(fake.program("pull", "reg:5000/app:1"), stdin=subprocess.DEVNULL, stdout=terminal.slave,
+                               stderr=terminal.slave, env=fake.environment())
+    terminal.begin()
     assert process.wait(10) == 0
-    reader.join(5)
-    os.close(master)
-    text = b"".join(shown).decode()
+    text = terminal.end().decode()
     assert max(int(n) for n in re.findall(r"\x1b\[(\d+)A", text)) < 20
     assert re.search(r"layer29: Downloading \[=+> +\]  1MB/3MB", text) and "Pull \\x1b[2Jcomplete" in text
     for row in re.split(r"\x1b\[\d*[A-Z]|[\r\n]", text):

@@ -15,16 +15,6 @@ from harness import archives
 from harness.archives import Tar, config_of, digest, docker_archive, oci_archive
 
 
-@pytest.fixture
-def store(engine):
-    """The engine; afterwards it has the test image alone."""
-    yield engine
-    engine.remove_all()
-    for image in engine.ok("images", "-aq", "--no-trunc").split():
-        if image != engine.api("GET", f"/images/{IMAGE}/json").json["Id"]:
-            engine("rmi", "-f", image)
-
-
 DEFAULT = "docker" ".io"  # the registry of names without one
 
 

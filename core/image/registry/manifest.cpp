@@ -13,14 +13,6 @@ namespace {
 
 constexpr std::int64_t largest_blob = std::int64_t{1} << 40;
 
-bool is_layer_type(std::string_view type) {
-    return type == "application/vnd.oci.image.layer.v1.tar" || type == "application/vnd.oci.image.layer.v1.tar+gzip" ||
-           type == "application/vnd.oci.image.layer.v1.tar+zstd" ||
-           type == "application/vnd.docker.image.rootfs.diff.tar" ||
-           type == "application/vnd.docker.image.rootfs.diff.tar.gzip" ||
-           type == "application/vnd.docker.image.rootfs.diff.tar.zstd";
-}
-
 bool is_foreign_type(std::string_view type) {
     return type.find("foreign") != std::string_view::npos || type.find("nondistributable") != std::string_view::npos;
 }
@@ -75,7 +67,7 @@ Result<void> read_image(const Json& json, const std::string& what, Manifest& man
     for (const char* foreign : {"manifests", "fsLayers"})
         if (json.contains(foreign)) return fail(Code::invalid, what + ": has both \"layers\" and \"" + foreign + "\"");
     GANTRY_TRY(manifest.config, read_descriptor(json["config"], what + ": config"));
-    if (manifest.config.media_type != oci_config && manifest.config.media_type != docker_config)
+    if (!media::is_config(manifest.config.media_type))
         return fail(Code::invalid, what + ": is no image, its config is of the type " +
                                        quote_json(manifest.config.media_type.substr(0, 200)));
     if (manifest.config.size > static_cast<std::int64_t>(max_document_bytes))
@@ -87,7 +79,7 @@ Result<void> read_image(const Json& json, const std::string& what, Manifest& man
         GANTRY_TRY(auto layer, read_descriptor((*layers)[i], which));
         if (is_foreign_type(layer.media_type))
             return fail(Code::unsupported, which + ": layers that a registry does not hold itself are not supported");
-        if (!is_layer_type(layer.media_type))
+        if (!media::is_layer(layer.media_type))
             return fail(Code::unsupported,
                         which + ": a layer of the type " + quote_json(layer.media_type.substr(0, 200)));
         manifest.layers.push_back(std::move(layer));
@@ -97,9 +89,6 @@ Result<void> read_image(const Json& json, const std::string& what, Manifest& man
 
 }  // namespace
 
-bool is_index_type(std::string_view type) { return type == oci_index || type == docker_list; }
-bool is_manifest_type(std::string_view type) { return type == oci_manifest || type == docker_manifest; }
-
 Result<Manifest> parse_manifest(std::string text, std::string_view content_type) {
     Manifest manifest;
     manifest.digest = digest_of(text);
@@ -107,7 +96,7 @@ Result<Manifest> parse_manifest(std::string text, std::string_view content_type)
     const std::string type = to_lower(trim(content_type.substr(0, content_type.find(';'))));
     if (type.find("manifest.v1") != std::string::npos && type.find("docker") != std::string::npos)
         return fail(Code::unsupported, what + ": Docker schema 1, which is out of use");
-    if (!is_index_type(type) && !is_manifest_type(type))
+    if (!media::is_index(type) && !media::is_manifest(type))
         return fail(Code::invalid, what + ": the registry calls it " + quote_json(type.substr(0, 200)) +
                                        ", which is neither an image nor an index");
     GANTRY_TRY(Json json, parse_document(text, what));
@@ -119,11 +108,11 @@ Result<Manifest> parse_manifest(std::string text, std::string_view content_type)
         if (!own->is_string() || own->get_ref<const std::string&>() != type)
             return fail(Code::invalid,
                         what + ": calls itself " + own->dump().substr(0, 200) + ", the registry " + quote_json(type));
-    } else if (type == docker_list || type == docker_manifest) {
+    } else if (type == media::docker_list || type == media::docker_manifest) {
         return fail(Code::invalid, what + ": no \"mediaType\"");
     }
     manifest.media_type = type;
-    manifest.is_index = is_index_type(type);
+    manifest.is_index = media::is_index(type);
     if (manifest.is_index)
         GANTRY_CHECK(read_index(json, what, manifest));
     else
@@ -136,7 +125,8 @@ std::vector<Descriptor> choose(const std::vector<Descriptor>& entries, const Pla
     std::vector<std::pair<int, const Descriptor*>> fitting;
     std::vector<Descriptor> chosen;
     for (const Descriptor& entry : entries) {
-        if (entry.attestation || (!is_index_type(entry.media_type) && !is_manifest_type(entry.media_type))) continue;
+        if (entry.attestation || (!media::is_index(entry.media_type) && !media::is_manifest(entry.media_type)))
+            continue;
         const int fit = entry.platform.os.empty() ? 0 : fitness(wanted, entry.platform);
         if (fit > 0) fitting.emplace_back(fit, &entry);
     }
@@ -144,7 +134,7 @@ std::vector<Descriptor> choose(const std::vector<Descriptor>& entries, const Pla
     for (const auto& [fit, entry] : fitting) chosen.push_back(*entry);
     for (const Descriptor& entry : entries)
         if (!entry.attestation && entry.platform.os.empty() &&
-            (is_index_type(entry.media_type) || is_manifest_type(entry.media_type)))
+            (media::is_index(entry.media_type) || media::is_manifest(entry.media_type)))
             chosen.push_back(entry);
     return chosen;
 }

@@ -5,16 +5,10 @@
 #include <string_view>
 #include <vector>
 
+#include "core/image/media_types.hpp"
 #include "core/image/registry/platform.hpp"
 
 namespace gantry::image::registry {
-
-inline constexpr std::string_view oci_index = "application/vnd.oci.image.index.v1+json";
-inline constexpr std::string_view oci_manifest = "application/vnd.oci.image.manifest.v1+json";
-inline constexpr std::string_view docker_list = "application/vnd.docker.distribution.manifest.list.v2+json";
-inline constexpr std::string_view docker_manifest = "application/vnd.docker.distribution.manifest.v2+json";
-inline constexpr std::string_view oci_config = "application/vnd.oci.image.config.v1+json";
-inline constexpr std::string_view docker_config = "application/vnd.docker.container.image.v1+json";
 
 inline constexpr int max_index_depth = 4;
 inline constexpr std::size_t max_index_nodes = 1000;
@@ -40,8 +34,6 @@ struct Manifest {
 // an image and an index, schema 1, an artifact that is no image, descriptors without valid digest and size, too many of
 // them. GANTRY_UNSUPPORTED: layers that are to be fetched from elsewhere.
 Result<Manifest> parse_manifest(std::string text, std::string_view content_type);
-bool is_index_type(std::string_view type);
-bool is_manifest_type(std::string_view type);
 
 // The entries that fit the platform, best first; those that name no platform at the end.
 std::vector<Descriptor> choose(const std::vector<Descriptor>& entries, const Platform& wanted);

@@ -75,7 +75,7 @@ private:
         if (!text) return std::optional<Parcel>();
         const Json json = Json::parse(*text, nullptr, false);
         std::string type = json.is_object() ? member<std::string>(json, "mediaType") : std::string();
-        auto manifest = parse_manifest(std::move(*text), type.empty() ? std::string(oci_manifest) : type);
+        auto manifest = parse_manifest(std::move(*text), type.empty() ? std::string(media::manifest) : type);
         if (!manifest || manifest->is_index || manifest->layers.size() != diff_ids_.size())
             return std::optional<Parcel>();
         Parcel parcel;
@@ -196,19 +196,20 @@ private:
             forms.push_back(form);
         }
         const bool oci = std::find(forms.begin(), forms.end(), Compression::zstd) != forms.end();
-        parcel.media_type = oci ? oci_manifest : docker_manifest;
+        parcel.media_type = oci ? media::manifest : media::docker_manifest;
         Json layers = Json::array();
         for (std::size_t i = 0; i < forms.size(); ++i) {
-            std::string type = oci ? "application/vnd.oci.image.layer.v1.tar+gzip"
-                                   : "application/vnd.docker.image.rootfs.diff.tar.gzip";
-            if (forms[i] == Compression::zstd) type = "application/vnd.oci.image.layer.v1.tar+zstd";
+            const auto type = forms[i] == Compression::zstd ? media::layer_zstd
+                              : oci                         ? media::layer_gzip
+                                                            : media::docker_layer_gzip;
             layers.push_back(
-                {{"mediaType", std::move(type)}, {"digest", parcel.layers[i].digest}, {"size", parcel.layers[i].size}});
+                {{"mediaType", type}, {"digest", parcel.layers[i].digest}, {"size", parcel.layers[i].size}});
         }
         parcel.text = Json{
             {"schemaVersion", 2},
             {"mediaType", parcel.media_type},
-            {"config", {{"mediaType", oci ? oci_config : docker_config}, {"digest", id}, {"size", parcel.config.size}}},
+            {"config",
+             {{"mediaType", oci ? media::config : media::docker_config}, {"digest", id}, {"size", parcel.config.size}}},
             {"layers",
              std::move(
                  layers)}}.dump();

@@ -1,5 +1,7 @@
 #include "core/image/registry/remote.hpp"
 
+#include <set>
+
 #include <gantry/driver.hpp>
 
 #include "core/base/text.hpp"
@@ -17,7 +19,7 @@ constexpr int max_pages = 200;
 
 std::string accepted() {
     std::string all;
-    for (std::string_view type : {docker_manifest, docker_list, oci_manifest, oci_index})
+    for (std::string_view type : {media::docker_manifest, media::docker_list, media::manifest, media::index})
         all += (all.empty() ? "" : ", ") + std::string(type);
     return all;
 }

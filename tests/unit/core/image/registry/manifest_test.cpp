@@ -11,23 +11,23 @@ const std::string a_digest = "sha256:" + std::string(64, 'a');
 
 Json image() {
     return Json{{"schemaVersion", 2},
-                {"mediaType", oci_manifest},
-                {"config", {{"mediaType", oci_config}, {"digest", a_digest}, {"size", 10}}},
+                {"mediaType", media::manifest},
+                {"config", {{"mediaType", media::config}, {"digest", a_digest}, {"size", 10}}},
                 {"layers",
                  {{{"mediaType", "application/vnd.oci.image.layer.v1.tar+gzip"}, {"digest", a_digest}, {"size", 5}}}}};
 }
 
 Json index() {
     return Json{{"schemaVersion", 2},
-                {"mediaType", oci_index},
+                {"mediaType", media::index},
                 {"manifests",
-                 {{{"mediaType", oci_manifest},
+                 {{{"mediaType", media::manifest},
                    {"digest", a_digest},
                    {"size", 5},
                    {"platform", {{"os", "linux"}, {"architecture", "arm64"}, {"variant", "v8"}}}}}}};
 }
 
-bool sound(const Json& json, std::string_view type = oci_manifest) {
+bool sound(const Json& json, std::string_view type = media::manifest) {
     return static_cast<bool>(parse_manifest(json.dump(), type));
 }
 
@@ -41,7 +41,7 @@ TEST(Manifests, AnImage) {
 }
 
 TEST(Manifests, AnIndex) {
-    auto manifest = parse_manifest(index().dump(), oci_index);
+    auto manifest = parse_manifest(index().dump(), media::index);
     ASSERT_TRUE(manifest) << manifest.error().text;
     ASSERT_TRUE(manifest->is_index);
     EXPECT_EQ(manifest->entries[0].platform.text(), "linux/arm64");
@@ -53,27 +53,27 @@ TEST(Manifests, HaveOneMeaningOnly) {
     EXPECT_FALSE(sound(both));
     Json other = index();
     other["layers"] = Json::array();
-    EXPECT_FALSE(sound(other, oci_index));
-    EXPECT_FALSE(sound(image(), oci_index));
-    EXPECT_FALSE(sound(index(), oci_manifest));
-    EXPECT_FALSE(sound(image(), docker_manifest));
+    EXPECT_FALSE(sound(other, media::index));
+    EXPECT_FALSE(sound(image(), media::index));
+    EXPECT_FALSE(sound(index(), media::manifest));
+    EXPECT_FALSE(sound(image(), media::docker_manifest));
     EXPECT_FALSE(sound(image(), "application/json"));
     EXPECT_FALSE(sound(image(), ""));
     Json bare = image();
     bare.erase("mediaType");
     EXPECT_TRUE(sound(bare));  // OCI leaves it out at times
-    EXPECT_FALSE(sound(bare, docker_manifest));
+    EXPECT_FALSE(sound(bare, media::docker_manifest));
     Json typed = image();
     typed["mediaType"] = 7;
     EXPECT_FALSE(sound(typed));
     const std::string text = image().dump();
-    EXPECT_FALSE(parse_manifest("\xEF\xBB\xBF" + text, oci_manifest));
-    EXPECT_FALSE(parse_manifest(text + "{}", oci_manifest));
-    EXPECT_FALSE(parse_manifest(R"({"layers":[],)" + text.substr(1), oci_manifest));
-    EXPECT_FALSE(parse_manifest(R"({"Layers":[],)" + text.substr(1), oci_manifest));
-    EXPECT_FALSE(parse_manifest("[]", oci_manifest));
-    EXPECT_FALSE(parse_manifest("null", oci_manifest));
-    EXPECT_FALSE(parse_manifest("", oci_manifest));
+    EXPECT_FALSE(parse_manifest("\xEF\xBB\xBF" + text, media::manifest));
+    EXPECT_FALSE(parse_manifest(text + "{}", media::manifest));
+    EXPECT_FALSE(parse_manifest(R"({"layers":[],)" + text.substr(1), media::manifest));
+    EXPECT_FALSE(parse_manifest(R"({"Layers":[],)" + text.substr(1), media::manifest));
+    EXPECT_FALSE(parse_manifest("[]", media::manifest));
+    EXPECT_FALSE(parse_manifest("null", media::manifest));
+    EXPECT_FALSE(parse_manifest("", media::manifest));
 }
 
 TEST(Manifests, SchemaOneIsOutOfUse) {
@@ -102,7 +102,7 @@ TEST(Manifests, DescriptorsAreChecked) {
         EXPECT_FALSE(sound(bad)) << digest;
         bad = index();
         bad["manifests"][0]["digest"] = digest;
-        EXPECT_FALSE(sound(bad, oci_index)) << digest;
+        EXPECT_FALSE(sound(bad, media::index)) << digest;
     }
     for (const Json& size : {Json(-1), Json(1.5), Json("5"), Json(nullptr), Json(9223372036854775808u), Json(1e30)}) {
         Json bad = image();
@@ -127,7 +127,7 @@ TEST(Manifests, HaveLimits) {
     EXPECT_FALSE(sound(many));
     Json wide = index();
     for (int i = 0; i < 1000; ++i) wide["manifests"].push_back(wide["manifests"][0]);
-    EXPECT_FALSE(sound(wide, oci_index));
+    EXPECT_FALSE(sound(wide, media::index));
 }
 
 TEST(Manifests, LayersFromElsewhereAndArtifactsAreRefused) {

@@ -35,7 +35,7 @@ TEST(Platforms, LowerVariantsRunOnHigherOnes) {
 }
 
 Descriptor entry(const std::string& name, const char* platform, bool attestation = false) {
-    Descriptor one{std::string(oci_manifest), name, 1, {}, attestation};
+    Descriptor one{std::string(media::manifest), name, 1, {}, attestation};
     if (platform) one.platform = *parse_platform(platform);
     return one;
 }
