@@ -1,6 +1,10 @@
 # gantry_library(NAME sources...), gantry_program(NAME sources...): targets of the engine, which share
-# one precompiled header (core/base/pch.hpp, built once by gantry_base).
+# one precompiled header (core/base/pch.hpp, built once by gantry_base). Tests share one with GoogleTest in it.
 function(gantry_common name)
+  set(pch gantry_base)
+  if(ARGC GREATER 1)
+    set(pch ${ARGV1})
+  endif()
   target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
   target_link_libraries(${name} PUBLIC gantry_sdk PRIVATE gantry_flags)
   if(GANTRY_FAILPOINTS)
@@ -8,8 +12,8 @@ function(gantry_common name)
   endif()
   # Programs too: the precompiled header was made with -fPIC and is refused under -fPIE.
   target_compile_options(${name} PRIVATE -fPIC)
-  if(NOT ${name} STREQUAL gantry_base)
-    target_precompile_headers(${name} REUSE_FROM gantry_base)
+  if(NOT ${name} STREQUAL ${pch})
+    target_precompile_headers(${name} REUSE_FROM ${pch})
   endif()
 endfunction()
 
@@ -29,7 +33,7 @@ endfunction()
 function(gantry_test name)
   cmake_parse_arguments(arg "" "" "LABELS;SOURCES;LIBS" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
-  gantry_common(${name})
+  gantry_common(${name} gantry_test_pch)
   target_link_libraries(${name} PRIVATE ${arg_LIBS} GTest::gmock GTest::gtest_main)
   set(prefix "")
   if(GANTRY_SANITIZE)

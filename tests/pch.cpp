@@ -1,0 +1,1 @@
+// Only there so that tests/pch.hpp is compiled.
