@@ -6,6 +6,7 @@
 
 #include "core/base/files.hpp"
 #include "core/base/unix_socket.hpp"
+#include "core/cli/body_sender.hpp"
 #include "core/cli/json_access.hpp"
 
 namespace gantry::cli {
@@ -145,59 +146,21 @@ Result<void> Connection::send_from(std::string_view method, std::string_view tar
                                    std::string_view content_type, const std::function<void(std::int64_t)>& progress) {
     parser_ = ResponseParser();
     struct stat info {};
-    bool sized = ::fstat(source, &info) == 0 && S_ISREG(info.st_mode) && ::lseek(source, 0, SEEK_CUR) == 0;
-    std::string pending = request_head(method, target) + "Content-Type: " + std::string(content_type) + "\r\n";
-    pending += sized ? "Content-Length: " + std::to_string(info.st_size) + "\r\n\r\n"
-                     : std::string("Transfer-Encoding: chunked\r\n\r\n");
-    std::int64_t left = sized ? info.st_size : -1, sent = 0;
-    bool ended = left == 0;
-    std::string block(1u << 20, '\0');
-    while (!pending.empty() || !ended) {
-        if (pending.empty()) {
-            std::size_t want =
-                left >= 0 ? std::min<std::size_t>(block.size(), static_cast<std::size_t>(left)) : block.size();
-            ssize_t n = ::read(source, block.data(), want);
-            if (n < 0 && errno == EINTR) continue;
-            if (n < 0) return fail_errno("read the file to send");
-            if (n == 0 && left > 0) return fail(Code::corrupt, "the file to send became shorter while it was read");
-            auto got = static_cast<std::size_t>(n);
-            if (left >= 0) {
-                pending.assign(block, 0, got);
-                left -= n;
-                ended = left == 0;
-            } else {
-                char size[32];
-                std::snprintf(size, sizeof size, "%zx\r\n", got);
-                pending = size;
-                pending.append(block, 0, got).append("\r\n");
-                ended = got == 0;
-            }
-            sent += n;
-            if (progress) progress(sent);
-        }
-        std::string_view rest = pending;
-        while (!rest.empty()) {
-            pollfd ready{fd_.get(), POLLIN | POLLOUT, 0};
-            if (::poll(&ready, 1, -1) < 0) {
-                if (errno == EINTR) continue;
-                return fail_errno("poll");
-            }
-            if (ready.revents & POLLIN) {
-                GANTRY_TRY(std::size_t got, read_once(0));
-                // The daemon has answered and closed before the end: the answer says why.
-                if (parser_.done() && (got == 0 || parser_.status() >= 400)) return {};
-            }
-            if (ready.revents & (POLLOUT | POLLERR | POLLHUP)) {
-                ssize_t n = ::send(fd_.get(), rest.data(), rest.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-                if (n < 0 && (errno == EAGAIN || errno == EINTR)) continue;
-                if (n < 0 && errno == EPIPE) return {};  // the answer, if any, is read next
-                if (n < 0) return fail_errno("send to the daemon");
-                rest.remove_prefix(static_cast<std::size_t>(n));
-            }
-        }
-        pending.clear();
-    }
-    return {};
+    const bool sized = ::fstat(source, &info) == 0 && S_ISREG(info.st_mode) && ::lseek(source, 0, SEEK_CUR) == 0;
+    BodySender sender(
+        fd_.get(),
+        [this]() -> Result<bool> {
+            GANTRY_TRY(std::size_t got, read_once(0));
+            // The daemon has answered and closed before the end: the answer says why.
+            return !parser_.done() || (got > 0 && parser_.status() < 400);
+        },
+        progress);
+    std::string head = request_head(method, target) + "Content-Type: " + std::string(content_type) + "\r\n";
+    head += sized ? "Content-Length: " + std::to_string(info.st_size) + "\r\n\r\n"
+                  : std::string("Transfer-Encoding: chunked\r\n\r\n");
+    GANTRY_TRY(bool going, sender.send(head));
+    if (!going) return {};
+    return sized ? sender.send_file(source, info.st_size) : sender.send_chunks(source);
 }
 
 Result<void> Connection::receive_head() {

@@ -8,6 +8,7 @@
 
 #include "core/base/text.hpp"
 #include "core/base/safe_path.hpp"
+#include "core/image/early_layers.hpp"
 #include "core/image/strict_json.hpp"
 
 namespace gantry::image {
@@ -78,7 +79,38 @@ std::optional<std::string> member_name(std::string_view name) {
     return clean_relative(name);
 }
 
-Result<void> store_member(struct archive* archive, std::int64_t size, Reader& reader, BlobWriter& file) {
+// What EarlyLayers are shown of a member.
+class Showing {
+public:
+    Showing(EarlyLayers* early, const std::string& name, const BlobWriter& file)
+        : early_(early), name_(name), file_(file) {}
+    Showing(const Showing&) = delete;
+    Showing& operator=(const Showing&) = delete;
+    ~Showing() { end(false); }
+    // `bytes` are in the file now.
+    void written(std::string_view bytes) {
+        if (member_) return member_->grown(file_.size());
+        if (early_ == nullptr) return;
+        head_.append(bytes.substr(0, head_bytes - head_.size()));
+        if (head_.size() < head_bytes) return;
+        member_ = std::exchange(early_, nullptr)->begin(name_, file_.path(), head_);
+        if (member_) member_->grown(file_.size());
+    }
+    void end(bool good) {
+        if (auto member = std::exchange(member_, nullptr)) member->ended(good);
+    }
+
+private:
+    static constexpr std::size_t head_bytes = 512;
+    EarlyLayers* early_;
+    const std::string& name_;
+    const BlobWriter& file_;
+    std::string head_;
+    std::shared_ptr<EarlyLayers::Member> member_;
+};
+
+Result<void> store_member(struct archive* archive, std::int64_t size, Reader& reader, BlobWriter& file,
+                          Showing& showing) {
     const void* block = nullptr;
     std::size_t length = 0;
     la_int64_t offset = 0;
@@ -90,6 +122,7 @@ Result<void> store_member(struct archive* archive, std::int64_t size, Reader& re
         if (offset != file.size() && length > 0)
             return fail(Code::invalid, "an image archive cannot hold sparse files");
         GANTRY_CHECK(file.write({static_cast<const char*>(block), length}));
+        showing.written({static_cast<const char*>(block), length});
         // libarchive passes over the rest of the last block as soon as it is asked for more of this member.
         reader.may_end_at = file.size() == size ? size % Reader::tar_block : 0;
     }
@@ -97,7 +130,7 @@ Result<void> store_member(struct archive* archive, std::int64_t size, Reader& re
 
 }  // namespace
 
-Result<Spool> Spool::read(ByteSource& from, const BlobStore& blobs) {
+Result<Spool> Spool::read(ByteSource& from, const BlobStore& blobs, EarlyLayers* early) {
     Spool spool;
     Archive archive(archive_read_new(), archive_read_free);
     archive_read_support_format_tar(archive.get());
@@ -139,12 +172,14 @@ Result<Spool> Spool::read(ByteSource& from, const BlobStore& blobs) {
             return fail(Code::invalid,
                         "the image archive has " + quote_json(*name) + ", which is neither a file nor a link");
         GANTRY_TRY(BlobWriter file, blobs.writer());
-        GANTRY_CHECK(store_member(archive.get(), archive_entry_size(entry), reader, file));
+        Showing showing(early, *name, file);
+        GANTRY_CHECK(store_member(archive.get(), archive_entry_size(entry), reader, file, showing));
         file.finish();
         // An archive may have more members than the engine has descriptors.
         file.close();
         if (name->starts_with("blobs/") && "sha256:" + name->substr(name->rfind('/') + 1) != file.digest())
             return fail(Code::invalid, quote_json(*name) + " has the digest \"" + file.digest() + "\"");
+        showing.end(true);
         spool.links_.erase(*name);
         spool.files_.erase(*name);
         spool.files_.emplace(*name, std::move(file));

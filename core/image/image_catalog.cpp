@@ -157,38 +157,70 @@ Result<std::vector<Record>> Catalog::moved(const std::string& id, const std::str
     return changed;
 }
 
-Result<std::vector<std::string>> Catalog::add(Record record, const std::vector<std::string>& tags) {
-    for (const std::string& tag : tags) GANTRY_CHECK(check_tag(tag));
-    std::lock_guard lock(mutex_);
+std::vector<std::string> Catalog::add_to(std::map<std::string, Record>& changed, Addition addition) const {
+    auto [record, tags] = std::move(addition);
     const std::string id = record.image->id;
-    std::map<std::string, Record> changed;
+    auto current = [&](const std::string& of) -> const Record* {
+        if (auto found = changed.find(of); found != changed.end()) return &found->second;
+        auto found = records_.find(of);
+        return found == records_.end() ? nullptr : &found->second;
+    };
+    auto owner_of = [&](const std::string& tag) -> const Record* {
+        for (const auto& [other, one] : changed)
+            if (std::find(one.image->tags.begin(), one.image->tags.end(), tag) != one.image->tags.end()) return &one;
+        auto owner = by_tag_.find(tag);
+        // One that has changed has lost it.
+        return owner == by_tag_.end() || changed.contains(owner->second) ? nullptr : current(owner->second);
+    };
     std::vector<std::string> losers, all_tags = tags;
-    if (auto there = records_.find(id); there != records_.end()) {
-        all_tags.insert(all_tags.end(), there->second.image->tags.begin(), there->second.image->tags.end());
+    if (const Record* there = current(id)) {
+        all_tags.insert(all_tags.end(), there->image->tags.begin(), there->image->tags.end());
         Image image = *record.image;
-        for (const std::string& digest : there->second.image->repo_digests)
+        for (const std::string& digest : there->image->repo_digests)
             if (std::find(image.repo_digests.begin(), image.repo_digests.end(), digest) == image.repo_digests.end())
                 image.repo_digests.push_back(digest);
         record.image = std::make_shared<const Image>(std::move(image));
-        if (record.manifest.empty()) record.manifest = there->second.manifest;
-        record.used_ns = std::max(record.used_ns, there->second.used_ns);
+        if (record.manifest.empty()) record.manifest = there->manifest;
+        record.used_ns = std::max(record.used_ns, there->used_ns);
     }
     for (const std::string& tag : tags) {
-        auto owner = by_tag_.find(tag);
-        if (owner == by_tag_.end() || owner->second == id) continue;
-        auto known = changed.find(owner->second);
-        const Record& loser = known == changed.end() ? records_.find(owner->second)->second : known->second;
-        auto left = loser.image->tags;
+        const Record* owner = owner_of(tag);
+        if (owner == nullptr || owner->image->id == id) continue;
+        const std::string loser = owner->image->id;
+        auto left = owner->image->tags;
         std::erase(left, tag);
-        losers.push_back(owner->second);
-        changed.insert_or_assign(owner->second, with_tags(loser, std::move(left)));
+        losers.push_back(loser);
+        changed.insert_or_assign(loser, with_tags(*owner, std::move(left)));
+    }
+    changed.insert_or_assign(id, tagged_now(with_tags(record, std::move(all_tags))));
+    return losers;
+}
+
+Result<std::vector<std::vector<std::string>>> Catalog::add(std::vector<Addition> additions) {
+    for (const Addition& addition : additions)
+        for (const std::string& tag : addition.tags) GANTRY_CHECK(check_tag(tag));
+    std::lock_guard lock(mutex_);
+    std::map<std::string, Record> changed;
+    std::vector<std::vector<std::string>> losers;
+    std::vector<std::string> ids;
+    for (Addition& addition : additions) {
+        ids.push_back(addition.record.image->id);
+        losers.push_back(add_to(changed, std::move(addition)));
     }
     std::vector<Record> list;
-    for (auto& [other, loser] : changed) list.push_back(std::move(loser));
-    list.push_back(tagged_now(with_tags(record, std::move(all_tags))));
+    for (auto& [id, record] : changed) list.push_back(std::move(record));
     GANTRY_CHECK(write(list));
-    std::erase_if(damage_, [&](const store::Damage& damage) { return damage.id == id; });
+    std::erase_if(damage_, [&](const store::Damage& damage) {
+        return std::find(ids.begin(), ids.end(), damage.id) != ids.end();
+    });
     return losers;
+}
+
+Result<std::vector<std::string>> Catalog::add(Record record, const std::vector<std::string>& tags) {
+    std::vector<Addition> one;
+    one.push_back({std::move(record), tags});
+    GANTRY_TRY(auto losers, add(std::move(one)));
+    return std::move(losers.front());
 }
 
 void Catalog::mark_used(const std::string& id, std::int64_t now_ns) {

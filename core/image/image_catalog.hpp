@@ -26,6 +26,12 @@ public:
     // Adds the image, or adds to the one of that id, and gives it these tags, which other images lose. Gives the
     // ids of images that lost one.
     Result<std::vector<std::string>> add(Record record, const std::vector<std::string>& tags);
+    // The same for several, one after another: all of them, or none. Gives the ids of losers for each.
+    struct Addition {
+        Record record;
+        std::vector<std::string> tags;
+    };
+    Result<std::vector<std::vector<std::string>>> add(std::vector<Addition> additions);
     void mark_used(const std::string& id, std::int64_t now_ns);
     std::int64_t last_used(const std::string& id) const;
     Result<void> tag(const std::string& id, const std::string& tag);
@@ -41,6 +47,8 @@ private:
     using Records = std::map<std::string, Record, std::less<>>;
     // Writes the changed records in one transaction, then makes them visible. mutex_ is held.
     Result<void> write(const std::vector<Record>& changed);
+    // What is to be written when `addition` is added on top of `changed`; gives the losers. mutex_ is held.
+    std::vector<std::string> add_to(std::map<std::string, Record>& changed, Addition addition) const;
     // The records after `tag` went to `id`. mutex_ is held.
     Result<std::vector<Record>> moved(const std::string& id, const std::string& tag) const;
 

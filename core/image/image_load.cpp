@@ -5,6 +5,7 @@
 #include "core/base/files.hpp"
 #include "core/base/text.hpp"
 #include "core/image/archive_plan.hpp"
+#include "core/image/early_layers.hpp"
 #include "core/image/image_store_impl.hpp"
 
 #include <fcntl.h>
@@ -15,14 +16,34 @@ namespace {
 std::string layer_label(const std::string& diff_id) { return std::string(hex_of(diff_id).substr(0, 12)); }
 
 // What decompresses the archive is gone before its layers, which are perhaps compressed too, are read.
-Result<Spool> read_spool(int fd, const BlobStore& blobs) {
+Result<Spool> read_spool(int fd, const BlobStore& blobs, EarlyLayers& early) {
     GANTRY_TRY(auto stream, decompressed(source_of(fd)));
-    return Spool::read(*stream, blobs);
+    return Spool::read(*stream, blobs, &early);
 }
+
+// Whether a layer of that digest, as its blob or unpacked, is here.
+class KnownLayers {
+public:
+    explicit KnownLayers(const ImageStore::Impl& impl) : impl_(impl) {}
+    bool operator()(const std::string& digest) {
+        if (impl_.blobs.has(digest)) return true;
+        if (!diff_ids_) {
+            diff_ids_.emplace();
+            for (const Record& record : impl_.catalog.all())
+                for (std::string& diff_id : diff_ids_of(record.image->config)) diff_ids_->insert(std::move(diff_id));
+        }
+        return diff_ids_->contains(digest);
+    }
+
+private:
+    const ImageStore::Impl& impl_;
+    std::optional<std::set<std::string>> diff_ids_ = std::nullopt;
+};
 
 }  // namespace
 
-Result<std::vector<LayerOutput>> ImageStore::Impl::Made::layers(const PlannedImage& image, const Progress& progress) {
+Result<std::vector<LayerOutput>> ImageStore::Impl::Made::layers(const PlannedImage& image, EarlyLayers& early,
+                                                                const Progress& progress) {
     auto say = [&](std::size_t number, const Json& detail) {
         progress({{"status", "Loading layer"},
                   {"progressDetail", detail},
@@ -31,9 +52,13 @@ Result<std::vector<LayerOutput>> ImageStore::Impl::Made::layers(const PlannedIma
     std::vector<LayerInput> inputs;
     std::vector<Throttle> throttles(image.layers.size());
     for (const PlannedLayer& planned : image.layers)
-        inputs.push_back({planned.diff_id, [file = planned.file]() -> Result<std::unique_ptr<ByteSource>> {
+        inputs.push_back({planned.diff_id,
+                          [file = planned.file]() -> Result<std::unique_ptr<ByteSource>> {
                               GANTRY_TRY(UniqueFd fd, open_file(file->path(), O_RDONLY));
                               return source_of(std::move(fd));
+                          },
+                          [&early, file = planned.file](const LayerInput::Moved& moved) {
+                              return early.take(file->path(), moved);
                           }});
     LayerSet::Told told;
     told.moved = [&](std::size_t number, std::int64_t bytes) {
@@ -43,6 +68,7 @@ Result<std::vector<LayerOutput>> ImageStore::Impl::Made::layers(const PlannedIma
         layer(output.key);
         if (progress) say(number, {{"current", bytes}, {"total", bytes}});
     };
+    told.gave_up = [&early] { early.stop(); };
     return LayerSet(impl_.unpacker(), impl_.pins).unpack(inputs, hold_, told);
 }
 
@@ -50,16 +76,17 @@ Result<std::vector<std::string>> ImageStore::load(int fd, const Progress& progre
     auto say = [&](const Json& message) {
         if (progress) progress(message);
     };
-    GANTRY_TRY(Spool spool, read_spool(fd, impl_->blobs));
+    EarlyLayers early(impl_->unpacker(), impl_->pins, KnownLayers(*impl_));
+    GANTRY_TRY(Spool spool, read_spool(fd, impl_->blobs, early));
     GANTRY_TRY(auto plan, plan_archive(spool));
     GANTRY_FAILPOINT("image.load.checked");
 
     Impl::Made made(*impl_);
-    std::vector<Record> records;
+    std::vector<Catalog::Addition> additions;
     for (PlannedImage& planned : plan) {
         Image image;
         Record record;
-        GANTRY_TRY(auto layers, made.layers(planned, progress));
+        GANTRY_TRY(auto layers, made.layers(planned, early, progress));
         for (std::size_t i = 0; i < layers.size(); ++i) {
             image.layers.push_back(layers[i].key);
             image.size += layers[i].usage_bytes;
@@ -74,7 +101,7 @@ Result<std::vector<std::string>> ImageStore::load(int fd, const Progress& progre
                 image.repo_digests.push_back(tag.substr(0, tag.rfind(':')) + "@" + planned.manifest);
         record.manifest = planned.manifest;
         record.image = std::make_shared<const Image>(std::move(image));
-        records.push_back(std::move(record));
+        additions.push_back({std::move(record), planned.tags});
     }
 
     for (PlannedImage& planned : plan) {
@@ -84,11 +111,11 @@ Result<std::vector<std::string>> ImageStore::load(int fd, const Progress& progre
     }
     GANTRY_FAILPOINT("image.load.before_record");
 
+    GANTRY_TRY(auto losers, impl_->catalog.add(std::move(additions)));
+    made.keep();
     std::vector<std::string> names;
     for (std::size_t i = 0; i < plan.size(); ++i) {
-        GANTRY_TRY(auto losers, impl_->catalog.add(records[i], plan[i].tags));
-        made.keep();
-        for (const std::string& loser : losers)
+        for (const std::string& loser : losers[i])
             say({{"stream", "The image " + join(plan[i].tags, ", ") + " already exists, renaming the old one with ID " +
                                 loser + " to empty string\n"}});
         for (const std::string& tag : plan[i].tags) {

@@ -86,9 +86,10 @@ public:
                                                     std::shared_ptr<driver::Driver> layers);
     ~ImageStore();
 
-    // Reads an archive from `fd` to its end: docker-archive or OCI layout as tar, plain, gzip or zstd. Everything is
-    // checked (digests, sizes, limits) before it is linked; failed: nothing is kept. Gives the images' references
-    // ("name:tag", or the id of an untagged one).
+    // Reads an archive from `fd` to its end: docker-archive or OCI layout as tar, plain, gzip or zstd. Layers are
+    // unpacked while it comes in; everything is checked (digests, sizes, limits) before it is linked. Of several images
+    // all are loaded or none (Docker keeps those before the one that fails): failed, nothing is kept and no tag has
+    // moved. Gives the images' references ("name:tag", or the id of an untagged one).
     Result<std::vector<std::string>> load(int fd, const Progress& progress);
     // A root file system as tar (plain, gzip, zstd, xz) from `fd` becomes a one-layer image. `reference` may be empty.
     // `changes` are Dockerfile instructions (CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, USER, VOLUME, WORKDIR, STOPSIGNAL,

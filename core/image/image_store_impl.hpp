@@ -8,6 +8,7 @@
 
 namespace gantry::image {
 
+class EarlyLayers;
 struct PlannedImage;
 
 struct ImageStore::Impl {
@@ -38,8 +39,9 @@ struct ImageStore::Impl {
         Result<void> blob(const std::string& digest, std::string_view bytes);
         // A file elsewhere, as BlobStore::adopt_file.
         Result<void> file(const std::string& path, int fd, const std::string& digest);
-        // Unpacks the layers of an image from the files of its archive.
-        Result<std::vector<LayerOutput>> layers(const PlannedImage& image, const Progress& progress);
+        // Unpacks the layers of an image from the files of its archive, or takes those that are unpacked already.
+        Result<std::vector<LayerOutput>> layers(const PlannedImage& image, EarlyLayers& early,
+                                                const Progress& progress);
         void keep() { kept_ = true; }
 
     private:

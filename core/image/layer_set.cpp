@@ -1,5 +1,6 @@
 #include "core/image/layer_set.hpp"
 
+#include <condition_variable>
 #include <thread>
 
 #include <gantry/driver.hpp>
@@ -11,8 +12,6 @@ namespace {
 
 constexpr std::size_t max_jobs = 8;
 
-std::size_t processors() { return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, max_jobs); }
-
 }  // namespace
 
 // One call of unpack(), shared by its threads.
@@ -22,32 +21,30 @@ struct LayerSet::Run {
     Pins::Hold& hold;
     const std::vector<LayerInput>& layers;
     const Told& told;
+    const bool can_rebase;
 
     std::vector<LayerOutput> outputs;
     std::vector<bool> there;  // committed before this call
     std::atomic<bool> stop = false;
 
-    std::mutex mutex{};         // the members below
-    std::size_t next = 0;       // to be unpacked
-    std::size_t committed = 0;  // the lowest layer that is not
-    bool committing = false;
-    struct Ready {
-        LayerUnpacker::Working working;
-        std::unique_ptr<Pins::Hold> pinned;
-    };
-    std::vector<std::optional<Ready>> ready{};  // unpacked, waiting for those below
+    std::mutex mutex{};                                 // the members below
+    std::size_t next = 0;                               // to be unpacked
+    std::size_t committed = 0;                          // the lowest layer that is not
+    std::vector<std::optional<UnpackedLayer>> ready{};  // unpacked, waiting for those below
     std::optional<Error> failed{};
+    std::condition_variable changed{};  // of `ready`, `committed` and `failed`
 
     const std::string& below(std::size_t layer) const {
         static const std::string none;
         return layer == 0 ? none : outputs[layer - 1].key;
     }
 
+    // `mutex` is held.
     void give_up(Error error) {
-        std::lock_guard lock(mutex);
         if (!failed) failed = std::move(error);
         stop = true;
         if (told.gave_up) told.gave_up();
+        changed.notify_all();
     }
 
     // One layer after another until there are no more.
@@ -56,56 +53,61 @@ struct LayerSet::Run {
             std::size_t layer = 0;
             std::string parent;
             {
-                std::lock_guard lock(mutex);
+                std::unique_lock lock(mutex);
                 while (next < layers.size() && there[next]) ++next;
                 if (next == layers.size()) return;
                 layer = next++;
+                // Without "rebase" the layer below has to be there first.
+                if (!can_rebase) changed.wait(lock, [&] { return failed || committed >= layer; });
+                if (failed) return;
                 if (committed >= layer) parent = below(layer);
             }
-            auto pinned = std::make_unique<Pins::Hold>(pins);
-            auto working = unpack(layer, parent, *pinned);
-            if (!working) return give_up(std::move(working).error());
-            {
-                std::lock_guard lock(mutex);
-                ready[layer] = Ready{std::move(*working), std::move(pinned)};
-            }
-            commit_ready();
+            auto unpacked = unpack(layer, parent);
+            std::lock_guard lock(mutex);
+            if (!unpacked) return give_up(std::move(unpacked).error());
+            ready[layer] = std::move(*unpacked);
+            changed.notify_all();
         }
     }
 
-    Result<LayerUnpacker::Working> unpack(std::size_t layer, const std::string& parent, Pins::Hold& working_key) {
-        GANTRY_TRY(auto source, layers[layer].open());
-        GANTRY_TRY(auto plain, decompressed(std::move(source)));
-        const std::function<void(std::int64_t)> moved = [&](std::int64_t bytes) {
+    Result<UnpackedLayer> unpack(std::size_t layer, const std::string& parent) {
+        const LayerInput& input = layers[layer];
+        const LayerInput::Moved moved = [&](std::int64_t bytes) {
             if (told.moved) told.moved(layer, bytes);
         };
-        return unpacker.apply(*plain, parent, layers[layer].diff_id, working_key, moved, &stop);
+        if (input.early)
+            if (auto early = input.early(moved)) return as_expected(std::move(*early), input.diff_id);
+        GANTRY_TRY(auto source, input.open());
+        GANTRY_TRY(auto plain, decompressed(std::move(source)));
+        UnpackedLayer unpacked{{}, std::make_unique<Pins::Hold>(pins)};
+        GANTRY_TRY(unpacked.working, unpacker.apply(*plain, parent, input.diff_id, *unpacked.pinned, moved, &stop));
+        return unpacked;
     }
 
-    // Commits what has nothing uncommitted below it any more. One thread does, also for the others, which go on.
-    void commit_ready() {
+    Result<UnpackedLayer> as_expected(Result<UnpackedLayer> early, const std::string& diff_id) {
+        if (!early || early->working.diff_id == diff_id) return early;
+        unpacker.discard(early->working);
+        return LayerUnpacker::wrong_content(early->working.diff_id, diff_id);
+    }
+
+    // Commits each layer that has nothing uncommitted below it any more, until all are there. On a thread of its own,
+    // since a commit waits for the disk: the others go on meanwhile.
+    void commit_all() {
         std::unique_lock lock(mutex);
-        if (committing) return;
-        committing = true;
-        while (!failed && committed < layers.size()) {
+        while (committed < layers.size()) {
             const std::size_t layer = committed;
-            if (!there[layer]) {
-                if (!ready[layer]) break;
-                const LayerUnpacker::Working working = ready[layer]->working;
-                lock.unlock();
-                auto done = commit(layer, working);
-                lock.lock();
-                if (!done) {
-                    if (!failed) failed = std::move(done).error();
-                    stop = true;
-                    if (told.gave_up) told.gave_up();
-                    break;
-                }
-                ready[layer].reset();
-            }
+            changed.wait(lock, [&] { return failed || ready[layer]; });
+            if (failed) return;
+            const LayerUnpacker::Working working = ready[layer]->working;
+            lock.unlock();
+            auto done = commit(layer, working);
+            lock.lock();
+            if (!done) return give_up(std::move(done).error());
+            ready[layer].reset();
             ++committed;
+            while (committed < layers.size() && there[committed]) ++committed;
+            changed.notify_all();
         }
-        committing = false;
     }
 
     Result<void> commit(std::size_t layer, const LayerUnpacker::Working& working) {
@@ -118,7 +120,11 @@ struct LayerSet::Run {
 };
 
 LayerSet::LayerSet(LayerUnpacker unpacker, Pins& pins, std::size_t jobs)
-    : unpacker_(unpacker), pins_(pins), jobs_(jobs == 0 ? processors() : jobs) {}
+    : unpacker_(unpacker), pins_(pins), jobs_(jobs == 0 ? default_jobs() : jobs) {}
+
+std::size_t LayerSet::default_jobs() {
+    return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, max_jobs);
+}
 
 Result<std::vector<LayerOutput>> LayerSet::unpack(const std::vector<LayerInput>& layers, Pins::Hold& hold,
                                                   const Told& told) {
@@ -127,6 +133,7 @@ Result<std::vector<LayerOutput>> LayerSet::unpack(const std::vector<LayerInput>&
             hold,
             layers,
             told,
+            unpacker_.can_rebase(),
             std::vector<LayerOutput>(layers.size()),
             std::vector<bool>(layers.size())};
     run.ready.resize(layers.size());
@@ -145,11 +152,11 @@ Result<std::vector<LayerOutput>> LayerSet::unpack(const std::vector<LayerInput>&
     }
     while (run.committed < layers.size() && run.there[run.committed]) ++run.committed;
 
-    const std::size_t jobs = unpacker_.can_rebase() ? std::min(jobs_, missing) : std::min<std::size_t>(1, missing);
+    const std::size_t jobs = run.can_rebase ? std::min(jobs_, missing) : std::min<std::size_t>(1, missing);
     {
         std::vector<std::jthread> threads;  // joined at the end of the block
-        for (std::size_t i = 1; i < jobs; ++i) threads.emplace_back([&run] { run.work(); });
-        run.work();
+        for (std::size_t i = 0; i < jobs; ++i) threads.emplace_back([&run] { run.work(); });
+        run.commit_all();
     }
     for (const auto& left : run.ready)
         if (left) unpacker_.discard(left->working);

@@ -14,11 +14,21 @@
 
 namespace gantry::image {
 
+// A layer under its working key, not committed yet.
+struct UnpackedLayer {
+    LayerUnpacker::Working working;
+    std::unique_ptr<Pins::Hold> pinned;
+};
+
 struct LayerInput {
     std::string diff_id;  // which its plain tar must have
     // Its bytes, possibly compressed, possibly still arriving; a failure of the source, its last read too, is the
     // layer's. Asked for once, on a thread of the set, and not at all where the layer is there already.
     std::function<Result<std::unique_ptr<ByteSource>>()> open;
+    // Gives the layer where it is being unpacked already, over no parent; nullopt: it is not, so it is opened. May wait,
+    // but not after Told::gave_up; `moved` is told the bytes of plain tar meanwhile.
+    using Moved = std::function<void(std::int64_t)>;
+    std::function<std::optional<Result<UnpackedLayer>>(const Moved& moved)> early = {};
 };
 
 struct LayerOutput {
@@ -40,6 +50,7 @@ public:
 
     // `jobs`: layers unpacked at once at most; 0: as many as the machine has processors, 8 at most.
     LayerSet(LayerUnpacker unpacker, Pins& pins, std::size_t jobs = 0);
+    static std::size_t default_jobs();
 
     // Returns when all are committed or one has failed and the others have stopped. Failed: the committed ones stay,
     // and are the caller's to remove (Told::committed); nothing else is left. All keys are pinned by `hold`.

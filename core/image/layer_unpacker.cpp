@@ -110,8 +110,7 @@ Result<LayerUnpacker::Working> LayerUnpacker::apply(ByteSource& from, const std:
     auto digest = pump.finish();
     if (!digest) return std::move(digest).error();
     if (!applied) return std::move(applied).error();
-    if (!expected.empty() && *digest != expected)
-        return fail(Code::invalid, "a layer's content has the digest \"" + *digest + "\", not \"" + expected + "\"");
+    if (!expected.empty() && *digest != expected) return wrong_content(*digest, expected);
     GANTRY_FAILPOINT("image.layer.applied");
     working.diff_id = *digest;
     working.tar_bytes = pump.bytes();
@@ -143,6 +142,10 @@ Result<LayerUnpacker::Unpacked> LayerUnpacker::unpack(ByteSource& from, const st
 }
 
 void LayerUnpacker::discard(const Working& working) { (void)layers_.call(table, "remove", Json{{"key", working.key}}); }
+
+Error LayerUnpacker::wrong_content(const std::string& diff_id, const std::string& expected) {
+    return fail(Code::invalid, "a layer's content has the digest \"" + diff_id + "\", not \"" + expected + "\"");
+}
 
 bool LayerUnpacker::can_rebase() const {
     const auto abilities = member<std::vector<std::string>>(layers_.description(), "abilities");

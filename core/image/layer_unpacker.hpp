@@ -40,6 +40,7 @@ public:
     // can_rebase() and that was "". Failed: the working layer is still there.
     Result<Unpacked> commit(const Working& working, const std::string& parent, Pins::Hold& hold);
     void discard(const Working& working);
+    static Error wrong_content(const std::string& diff_id, const std::string& expected);
     // The driver can put a layer on its parent when it is committed (ability "rebase", abi/layer.h).
     bool can_rebase() const;
 

@@ -150,6 +150,8 @@ def make(path):
 class BigImage:
     """archive: the file to load. layers: its four layers as .tar.gz files, lowest first. plain_bytes: of the tars together."""
 
+    tag = TAG
+
     def __init__(self, directory="/tmp/gantry-bench-images"):
         os.makedirs(directory, exist_ok=True)
         self.archive = os.path.join(directory, f"big-{VERSION}.tar")
@@ -161,6 +163,10 @@ class BigImage:
     @staticmethod
     def reference(registry):
         return f"{registry}/{TAG}"
+
+    @staticmethod
+    def repository_and_tag():
+        return TAG.split(":")
 
 
 if __name__ == "__main__":

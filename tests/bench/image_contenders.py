@@ -20,8 +20,12 @@ def shell(script, *arguments):
 
 
 class Turn:
-    """load() and pull() are what is timed; a contender without one of them has no part in it."""
-    load = pull = None
+    """load(), pull() and push() are what is timed; a contender without one of them has no part in it. push() sends what load() has
+    brought; name() gives it the name to be pushed under."""
+    load = pull = push = None
+
+    def name(self):
+        pass
 
     def end(self):
         pass
@@ -32,7 +36,7 @@ class Gantry(Turn):
 
     def __init__(self, place, image, registry):
         self.image, self.registry = image, registry
-        self.engine = Engine(config={"registries": {registry: {"insecure": True}}} if registry else None)
+        self.engine = Engine(config={"registries": {registry.address: {"insecure": True}}} if registry else None)
         self.engine.start()
 
     def call(self, *command):
@@ -42,7 +46,19 @@ class Gantry(Turn):
         self.call("load", "-q", "-i", self.image.archive)
 
     def pull(self):
-        self.call("pull", "-q", self.image.reference(self.registry))
+        self.call("pull", "-q", self.image.reference(self.registry.address))
+
+    def name(self):
+        self.call("tag", self.image.tag, self.image.reference(self.registry.address))
+
+    def push(self):
+        self.call("push", "-q", self.image.reference(self.registry.address))
+
+    def cpu(self):
+        """Seconds of processor that gantryd has used."""
+        with open(f"/proc/{self.engine.pid}/stat") as f:
+            fields = f.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def peak(self):
         """MiB of memory that gantryd has had at most."""
@@ -64,7 +80,7 @@ class Docker(Turn):
         self.image, self.registry = image, registry
         self.environment = {**os.environ, "DOCKER_HOST": f"unix://{place}/docker.sock"}
         self.log = open(os.path.join(place, "log"), "wb")
-        options = ["--insecure-registry", registry] if registry else []
+        options = ["--insecure-registry", registry.address] if registry else []
         self.daemon = subprocess.Popen(
             ["dockerd", "--data-root", f"{place}/root", "--exec-root", f"{place}/run", "--pidfile", f"{place}/pid", "--host",
              self.environment["DOCKER_HOST"], "--bridge", "none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", *options],
@@ -81,7 +97,13 @@ class Docker(Turn):
         run(["docker", "load", "-q", "-i", self.image.archive], self.environment)
 
     def pull(self):
-        run(["docker", "pull", "-q", self.image.reference(self.registry)], self.environment)
+        run(["docker", "pull", "-q", self.image.reference(self.registry.address)], self.environment)
+
+    def name(self):
+        run(["docker", "tag", self.image.tag, self.image.reference(self.registry.address)], self.environment)
+
+    def push(self):
+        run(["docker", "push", "-q", self.image.reference(self.registry.address)], self.environment)
 
     def end(self):
         self.daemon.terminate()
@@ -106,7 +128,13 @@ class Podman(Turn):
         run([*self.base, "load", "-q", "-i", self.image.archive])
 
     def pull(self):
-        run([*self.base, "pull", "-q", "--tls-verify=false", self.image.reference(self.registry)])
+        run([*self.base, "pull", "-q", "--tls-verify=false", self.image.reference(self.registry.address)])
+
+    def name(self):
+        run([*self.base, "tag", self.image.tag, self.image.reference(self.registry.address)])
+
+    def push(self):
+        run([*self.base, "push", "-q", "--tls-verify=false", self.image.reference(self.registry.address)])
 
     def end(self):
         subprocess.run([*self.base, "system", "reset", "-f"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -114,7 +142,16 @@ class Podman(Turn):
 
 class Tools(Turn):
     def __init__(self, place, image, registry):
-        self.place, self.image = place, image
+        self.place, self.image, self.registry = place, image, registry
+
+    def fetch(self, side_by_side):
+        """Docker's registry gives layers as gzip."""
+        shell("""wait=$1; cd "$2"; shift 2; n=0
+for url; do
+  n=$((n + 1)); mkdir $n
+  if [ $wait = 0 ]; then curl -sfL "$url" | igzip -dc | tar -x -C $n & else curl -sfL "$url" | igzip -dc | tar -x -C $n; fi
+done
+wait""", "0" if side_by_side else "1", self.place, *self.registry.blob_urls())
 
     def unpack(self, program, side_by_side):
         shell("""program=$1 wait=$2; cd "$3"; shift 3; n=0
@@ -127,18 +164,24 @@ wait""", program, "0" if side_by_side else "1", self.place, *self.image.layers)
 
 class Igzip(Tools):
     label = "igzip | tar, one after another"
-    programs = ("igzip",)
+    programs = ("igzip", "curl")
 
     def load(self):
         self.unpack("igzip", False)
 
+    def pull(self):
+        self.fetch(False)
+
 
 class IgzipSideBySide(Tools):
     label = "igzip | tar, side by side"
-    programs = ("igzip",)
+    programs = ("igzip", "curl")
 
     def load(self):
         self.unpack("igzip", True)
+
+    def pull(self):
+        self.fetch(True)
 
 
 class Gzip(Tools):
