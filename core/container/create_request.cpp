@@ -83,64 +83,6 @@ Result<void> check_cpuset(const std::string& text, const char* what, long count)
     return {};
 }
 
-Result<void> check_resources(const Json& host) {
-    auto number = [&](const char* key) { return host[key].get<std::int64_t>(); };
-    std::int64_t memory = number("Memory"), swap = number("MemorySwap"), reservation = number("MemoryReservation");
-    constexpr std::int64_t least = 6 << 20;
-    if (memory != 0 && memory < least) return fail(Code::invalid, "Minimum memory limit allowed is 6MB");
-    if (memory > 0 && swap > 0 && swap < memory)
-        return fail(Code::invalid, "Minimum memoryswap limit should be larger than memory limit, see usage");
-    if (memory == 0 && swap > 0)
-        return fail(Code::invalid, "You should always set the Memory limit when using Memoryswap limit, see usage");
-    if (reservation != 0 && reservation < least)
-        return fail(Code::invalid, "Minimum memory reservation allowed is 6MB");
-    if (memory > 0 && reservation > memory)
-        return fail(Code::invalid, "Minimum memory limit can not be less than memory reservation limit, see usage");
-    if (host["MemorySwappiness"].is_number() && (host["MemorySwappiness"] < -1 || host["MemorySwappiness"] > 100))
-        return fail(Code::invalid,
-                    "Invalid value: " + host["MemorySwappiness"].dump() + ", valid memory swappiness range is 0-100");
-
-    std::int64_t cpus = number("NanoCpus"), period = number("CpuPeriod"), quota = number("CpuQuota");
-    long processors = ::sysconf(_SC_NPROCESSORS_CONF);
-    if (cpus != 0 && (period != 0 || quota != 0))
-        return fail(Code::invalid, "Conflicting options: Nano CPUs and CPU " +
-                                       std::string(period != 0 ? "Period" : "Quota") + " cannot both be set.");
-    if (cpus < 0 || cpus > processors * 1'000'000'000)
-        return fail(Code::invalid, "range of CPUs is from 0.01 to " + std::to_string(processors) +
-                                       ".00, as there are only " + std::to_string(processors) + " CPUs available");
-    if (cpus != 0 && cpus < 10'000'000)
-        return fail(Code::invalid, "range of CPUs is from 0.01 to " + std::to_string(processors) +
-                                       ".00, as there are only " + std::to_string(processors) + " CPUs available");
-    if (period != 0 && (period < 1000 || period > 1'000'000))
-        return fail(Code::invalid,
-                    "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
-    if (quota > 0 && quota < 1000) return fail(Code::invalid, "CPU cfs quota can not be less than 1ms (i.e. 1000)");
-    if (std::int64_t shares = number("CpuShares"); shares < 0)
-        return fail(Code::invalid,
-                    "invalid CPU shares (" + std::to_string(shares) + "): value must be a positive integer");
-    GANTRY_CHECK(check_cpuset(host["CpusetCpus"], "cpuset cpus", processors));
-    GANTRY_CHECK(check_cpuset(host["CpusetMems"], "cpuset mems", 1024));
-    if (std::int64_t weight = number("BlkioWeight"); weight != 0 && (weight < 10 || weight > 1000))
-        return fail(Code::invalid, "Range of blkio weight is from 10 to 1000");
-    if (std::int64_t adjust = number("OomScoreAdj"); adjust < -1000 || adjust > 1000)
-        return fail(Code::invalid,
-                    "Invalid value " + std::to_string(adjust) + ", range for oom score adj is [-1000, 1000]");
-    if (number("ShmSize") < 0) return fail(Code::invalid, "SHM size can not be less than 0");
-    for (const Json& limit : host["Ulimits"]) {
-        std::string name = limit.value("Name", "");
-        constexpr std::string_view known[] = {"core",    "cpu",      "data",   "fsize",      "locks",
-                                              "memlock", "msgqueue", "nice",   "nofile",     "nproc",
-                                              "rss",     "rtprio",   "rttime", "sigpending", "stack"};
-        if (std::find(std::begin(known), std::end(known), name) == std::end(known))
-            return fail(Code::invalid, "invalid ulimit type: " + name);
-        std::int64_t soft = limit.value("Soft", std::int64_t{0}), hard = limit.value("Hard", std::int64_t{0});
-        if (soft > hard && hard != -1)
-            return fail(Code::invalid, "ulimit soft limit must be less than or equal to hard limit: " +
-                                           std::to_string(soft) + " > " + std::to_string(hard));
-    }
-    return {};
-}
-
 Result<void> check_names(const Json& config) {
     std::string host = config["Hostname"];
     if (host.size() > 63 || host.find_first_of(" /\t\n\\:") != std::string::npos || host.starts_with('-'))
@@ -199,6 +141,64 @@ void merge_image(Json& config, const Json& given, const Json& image) {
 }
 
 }  // namespace
+
+Result<void> check_resources(const Json& host) {
+    auto number = [&](const char* key) { return host[key].get<std::int64_t>(); };
+    std::int64_t memory = number("Memory"), swap = number("MemorySwap"), reservation = number("MemoryReservation");
+    constexpr std::int64_t least = 6 << 20;
+    if (memory != 0 && memory < least) return fail(Code::invalid, "Minimum memory limit allowed is 6MB");
+    if (memory > 0 && swap > 0 && swap < memory)
+        return fail(Code::invalid, "Minimum memoryswap limit should be larger than memory limit, see usage");
+    if (memory == 0 && swap > 0)
+        return fail(Code::invalid, "You should always set the Memory limit when using Memoryswap limit, see usage");
+    if (reservation != 0 && reservation < least)
+        return fail(Code::invalid, "Minimum memory reservation allowed is 6MB");
+    if (memory > 0 && reservation > memory)
+        return fail(Code::invalid, "Minimum memory limit can not be less than memory reservation limit, see usage");
+    if (host["MemorySwappiness"].is_number() && (host["MemorySwappiness"] < -1 || host["MemorySwappiness"] > 100))
+        return fail(Code::invalid,
+                    "Invalid value: " + host["MemorySwappiness"].dump() + ", valid memory swappiness range is 0-100");
+
+    std::int64_t cpus = number("NanoCpus"), period = number("CpuPeriod"), quota = number("CpuQuota");
+    long processors = ::sysconf(_SC_NPROCESSORS_CONF);
+    if (cpus != 0 && (period != 0 || quota != 0))
+        return fail(Code::invalid, "Conflicting options: Nano CPUs and CPU " +
+                                       std::string(period != 0 ? "Period" : "Quota") + " cannot both be set.");
+    if (cpus < 0 || cpus > processors * 1'000'000'000)
+        return fail(Code::invalid, "range of CPUs is from 0.01 to " + std::to_string(processors) +
+                                       ".00, as there are only " + std::to_string(processors) + " CPUs available");
+    if (cpus != 0 && cpus < 10'000'000)
+        return fail(Code::invalid, "range of CPUs is from 0.01 to " + std::to_string(processors) +
+                                       ".00, as there are only " + std::to_string(processors) + " CPUs available");
+    if (period != 0 && (period < 1000 || period > 1'000'000))
+        return fail(Code::invalid,
+                    "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
+    if (quota > 0 && quota < 1000) return fail(Code::invalid, "CPU cfs quota can not be less than 1ms (i.e. 1000)");
+    if (std::int64_t shares = number("CpuShares"); shares < 0)
+        return fail(Code::invalid,
+                    "invalid CPU shares (" + std::to_string(shares) + "): value must be a positive integer");
+    GANTRY_CHECK(check_cpuset(host["CpusetCpus"], "cpuset cpus", processors));
+    GANTRY_CHECK(check_cpuset(host["CpusetMems"], "cpuset mems", 1024));
+    if (std::int64_t weight = number("BlkioWeight"); weight != 0 && (weight < 10 || weight > 1000))
+        return fail(Code::invalid, "Range of blkio weight is from 10 to 1000");
+    if (std::int64_t adjust = number("OomScoreAdj"); adjust < -1000 || adjust > 1000)
+        return fail(Code::invalid,
+                    "Invalid value " + std::to_string(adjust) + ", range for oom score adj is [-1000, 1000]");
+    if (number("ShmSize") < 0) return fail(Code::invalid, "SHM size can not be less than 0");
+    for (const Json& limit : host["Ulimits"]) {
+        std::string name = limit.value("Name", "");
+        constexpr std::string_view known[] = {"core",    "cpu",      "data",   "fsize",      "locks",
+                                              "memlock", "msgqueue", "nice",   "nofile",     "nproc",
+                                              "rss",     "rtprio",   "rttime", "sigpending", "stack"};
+        if (std::find(std::begin(known), std::end(known), name) == std::end(known))
+            return fail(Code::invalid, "invalid ulimit type: " + name);
+        std::int64_t soft = limit.value("Soft", std::int64_t{0}), hard = limit.value("Hard", std::int64_t{0});
+        if (soft > hard && hard != -1)
+            return fail(Code::invalid, "ulimit soft limit must be less than or equal to hard limit: " +
+                                           std::to_string(soft) + " > " + std::to_string(hard));
+    }
+    return {};
+}
 
 Result<Container> read_create_request(const Json& body, const Json& image_config, const CreateDefaults& defaults,
                                       std::vector<std::string>* warnings) {

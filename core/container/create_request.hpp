@@ -21,4 +21,7 @@ struct CreateDefaults {
 Result<Container> read_create_request(const Json& body, const Json& image_config, const CreateDefaults& defaults,
                                       std::vector<std::string>* warnings);
 
+// The limits in a complete HostConfig make sense, by themselves and together; GANTRY_INVALID in Docker's words.
+Result<void> check_resources(const Json& host);
+
 }  // namespace gantry::container

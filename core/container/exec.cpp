@@ -176,6 +176,7 @@ void ContainerService::abandon_attach(const std::string& ref) {
 Result<void> ContainerService::attach(const std::string& ref, Monitor::Attachment attachment) {
     GANTRY_TRY(EntryPtr entry, find(ref));
     std::shared_ptr<Monitor> monitor;
+    publish(*entry, "attach");  // before a start that waits for this one is told of
     {
         std::lock_guard lock(entry->mutex);
         --entry->attaching;
@@ -187,7 +188,6 @@ Result<void> ContainerService::attach(const std::string& ref, Monitor::Attachmen
             return {};
         }
     }
-    publish(*entry, "attach");
     return monitor->attach(std::move(attachment));
 }
 

@@ -232,26 +232,4 @@ Result<void> ContainerService::disconnect_network(const std::string& network, co
     return save(*entry);
 }
 
-Result<Json> ContainerService::update(const std::string& ref, const Json& body) {
-    GANTRY_TRY(EntryPtr entry, find(ref));
-    std::lock_guard operation(entry->operation);
-    for (const auto& [key, value] : body.items())
-        if (key != "RestartPolicy" && !value.is_null() && value != 0 && value != "" && value != Json::array() &&
-            value != false)
-            return fail(Code::unsupported, "update of \"" + key + "\" is not supported yet; RestartPolicy is");
-    if (!body.contains("RestartPolicy")) return Json{{"Warnings", Json::array()}};
-    std::string name = body["RestartPolicy"].value("Name", "");
-    std::int64_t maximum = body["RestartPolicy"].value("MaximumRetryCount", std::int64_t{0});
-    if (name != "no" && name != "always" && name != "on-failure" && name != "unless-stopped")
-        return fail(Code::invalid, "invalid restart policy: unknown policy '" + name + "'");
-    if (maximum != 0 && name != "on-failure")
-        return fail(Code::invalid, "invalid restart policy: maximum retry count can only be used with 'on-failure'");
-    std::lock_guard lock(entry->mutex);
-    if (entry->record.auto_remove() && name != "no")
-        return fail(Code::conflict, "Restart policy cannot be updated because AutoRemove is enabled for the container");
-    entry->record.host_config["RestartPolicy"] = {{"Name", name}, {"MaximumRetryCount", maximum}};
-    GANTRY_CHECK(save(*entry));
-    return Json{{"Warnings", Json::array()}};
-}
-
 }  // namespace gantry::container

@@ -224,6 +224,14 @@ Result<SecurityOptions> read_security_options(const Json& host_config) {
     return result;
 }
 
+Json resource_limits(const Container& container) {
+    Json limits = resources(container, false);
+    limits.erase("devices");
+    // No limit is nothing to write at a start, but one that was there has to go.
+    if (!limits.contains("pids")) limits["pids"] = {{"limit", -1}};
+    return limits;
+}
+
 Spec build_spec(const SpecInput& in) {
     const Container& c = *in.container;
     const Json& host = c.host_config;

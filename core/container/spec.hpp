@@ -38,6 +38,9 @@ struct Spec {
 
 Spec build_spec(const SpecInput& input);
 
+// linux.resources without devices, for a container that runs already.
+Json resource_limits(const Container& container);
+
 // The process of `exec`: `exec_config` is the API's ExecConfig (Cmd, Env, User, WorkingDir, Tty, Privileged).
 Json exec_process(const Container& container, const Json& exec_config, const User& user,
                   const std::vector<std::string>& capabilities);

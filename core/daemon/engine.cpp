@@ -155,11 +155,15 @@ Result<void> Engine::open(TraceStart trace) {
     register_containers(router_, *containers_);
     register_container_streams(router_, *containers_);
     register_build(router_, *deps_, *builds_, registry_pull(*deps_));
+    register_container_attach(router_, *containers_);
     register_container_logs(router_, *containers_);
     register_container_files(router_, *containers_);
     register_container_prune(router_, *deps_);
     register_disk_usage(router_, *deps_);
     register_exec(router_, *containers_);
+    register_image_attestations(router_, *deps_);
+    register_plugins(router_);
+    register_swarm(router_);
     register_missing(router_);
     http::ServerSettings server;
     server.socket_path = paths_.socket;

@@ -209,6 +209,7 @@ bool EventBus::serve(Subscriber& subscriber) {
     }
     auto send = [&](const Event& event) {
         return static_cast<bool>(subscriber.stream->write(
+            (wish.record_separator ? "\x1e" : "") +
             event.to_api(wish.old_fields).dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"));
     };
     while (subscriber.has_backlog() && subscriber.stream->pending() < http::stream_room) {

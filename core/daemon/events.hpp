@@ -51,6 +51,7 @@ public:
         std::int64_t since_ns = 0, until_ns = 0;
         Filters filters = {};
         bool old_fields = true;
+        bool record_separator = false;  // before each event, as RFC 7464 has it
     };
     Result<void> subscribe(std::shared_ptr<http::Stream> stream, Subscription subscription);
     // How many events the store holds from the next one on.

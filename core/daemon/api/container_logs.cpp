@@ -2,6 +2,7 @@
 #include "core/base/clock.hpp"
 #include "core/container/log_reader.hpp"
 #include "core/daemon/api/containers.hpp"
+#include "core/daemon/api/log_frames.hpp"
 #include "core/daemon/api/parameters.hpp"
 
 namespace gantry::daemon {
@@ -28,23 +29,13 @@ Result<container::LogOptions> read_options(const http::Request& request) {
     return options;
 }
 
-void append_frame(std::string& data, const container::LogRecord& record, bool raw) {
-    if (!raw) {
-        std::size_t size = record.text.size();
-        data += record.stream == monitor::LogStream::err ? '\x02' : '\x01';
-        data.append(3, '\0');
-        for (int shift = 24; shift >= 0; shift -= 8) data += static_cast<char>((size >> shift) & 0xff);
-    }
-    data += record.text;
-}
-
 void copy(container::LogReader& reader, http::Stream& stream, bool raw, bool follow) {
     constexpr std::size_t batch = 64 << 10;
     std::string data;
     for (;;) {
         auto record = reader.next();
         bool over = !record || !*record;
-        if (!over) append_frame(data, **record, raw);
+        if (!over) append_frame(&data, (*record)->stream, (*record)->text, raw);
         // With follow each record is sent as it comes: there may be no other for long.
         if ((over || follow || data.size() >= batch) && !data.empty()) {
             if (!stream.write(data)) return;

@@ -1,10 +1,9 @@
-// Routes of a container that answer for long: wait, attach, stats. Logs are in logs.cpp.
+// Routes of a container that answer for long: wait and stats. Logs and attach have files of their own.
 #include <condition_variable>
 #include <optional>
 #include <thread>
 
 #include "core/daemon/api/containers.hpp"
-#include "core/daemon/api/parameters.hpp"
 
 namespace gantry::daemon {
 namespace {
@@ -54,33 +53,6 @@ void wait_for(ContainerService& service, const http::Request& request, const Rep
     std::lock_guard lock(pending->mutex);
     pending->stream = std::move(stream);
     pending->finish();
-}
-
-void attach(ContainerService& service, const http::Request& request, const Reply& reply) {
-    const std::string& ref = request.parameter("id");
-    auto id = service.id_of(ref);
-    auto has_terminal = id ? service.has_terminal(*id) : Result<bool>(id.error());
-    if (!has_terminal) return reply->error(has_terminal.error());
-    if (request.query_flag("logs"))
-        return reply->error(
-            fail(Code::unsupported, "attach with logs=1 is not supported: read the logs first, then attach"));
-    auto keys = read_detach_keys(request.query_value("detachKeys"));
-    if (!keys) return reply->error(keys.error());
-    const bool terminal = *has_terminal;
-    container::Monitor::Attachment attachment;
-    attachment.in = request.query_flag("stdin") && request.query_flag("stream");
-    attachment.out = request.query_flag("stdout");
-    attachment.error = request.query_flag("stderr");
-    if (terminal) attachment.detach_keys = *keys;
-    if (!request.query_flag("stream"))
-        return reply->error(fail(Code::unsupported, "attach without stream=1 is not supported"));
-    if (auto begun = service.begin_attach(*id); !begun) return reply->error(begun.error());
-    auto connection =
-        reply->hijack(terminal ? "application/vnd.docker.raw-stream" : "application/vnd.docker.multiplexed-stream");
-    if (!connection) return service.abandon_attach(*id);
-    attachment.client = std::move(connection->socket);
-    attachment.early = std::move(connection->early);
-    (void)service.attach(*id, std::move(attachment));
 }
 
 // One figure a second until the client or the container goes.
@@ -139,8 +111,6 @@ void stats(ContainerService& service, const http::Request& request, const Reply&
 void register_container_streams(http::Router& router, ContainerService& service) {
     router.add("POST", "/containers/{id}/wait",
                [&](http::Request request, Reply reply) { wait_for(service, request, reply); });
-    router.add("POST", "/containers/{id}/attach",
-               [&](http::Request request, Reply reply) { attach(service, request, reply); });
     router.add(
         "GET", "/containers/{id}/stats", [&](http::Request request, Reply reply) { stats(service, request, reply); },
         http::Body::none);

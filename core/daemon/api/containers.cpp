@@ -19,6 +19,18 @@ void answer(const Reply& reply, const Result<container::Done>& result) {
     reply->empty(*result == container::Done::changed ? 204 : 304);
 }
 
+// A body was a host configuration before 1.24; nobody is attached by a start, so that the keys are only looked at.
+Result<void> check_start(const http::Request& request) {
+    if (request.body.size() > 7)
+        return fail(
+            Code::invalid,
+            "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24");
+    if (!request.query_value("checkpoint").empty() || !request.query_value("checkpoint-dir").empty())
+        return fail(Code::invalid, "checkpoints are not supported, so a container cannot be started from one");
+    GANTRY_CHECK(read_detach_keys(request.query_value("detachKeys")));
+    return {};
+}
+
 }  // namespace
 
 void register_containers(http::Router& router, ContainerService& service) {
@@ -51,8 +63,10 @@ void register_containers(http::Router& router, ContainerService& service) {
         },
         http::Body::none);
 
-    router.add("POST", "/containers/{id}/start",
-               [&](http::Request request, Reply reply) { answer(reply, service.start(request.parameter("id"))); });
+    router.add("POST", "/containers/{id}/start", [&](http::Request request, Reply reply) {
+        if (auto sound = check_start(request); !sound) return reply->error(sound.error());
+        answer(reply, service.start(request.parameter("id")));
+    });
 
     auto timed = [&service](auto operation) {
         return [&service, operation](http::Request request, Reply reply) {
@@ -81,7 +95,7 @@ void register_containers(http::Router& router, ContainerService& service) {
     });
     router.add("DELETE", "/containers/{id}", [&](http::Request request, Reply reply) {
         if (request.query_flag("link"))
-            return reply->error(fail(Code::unsupported, "links are not supported, so there is none to remove"));
+            return reply->error(fail(Code::invalid, "links are not supported, so there is none to remove"));
         answer(reply, service.remove(request.parameter("id"), request.query_flag("v"), request.query_flag("force")));
     });
 

@@ -8,6 +8,7 @@ namespace gantry::daemon {
 // `service` outlives the router.
 void register_containers(http::Router& router, container::ContainerService& service);
 void register_container_streams(http::Router& router, container::ContainerService& service);
+void register_container_attach(http::Router& router, container::ContainerService& service);
 void register_container_logs(http::Router& router, container::ContainerService& service);
 void register_container_files(http::Router& router, container::ContainerService& service);
 void register_exec(http::Router& router, container::ContainerService& service);

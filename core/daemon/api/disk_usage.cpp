@@ -1,4 +1,7 @@
 // GET /system/df.
+#include <algorithm>
+#include <set>
+
 #include <gantry/driver.hpp>
 
 #include "core/container/service.hpp"
@@ -10,6 +13,8 @@
 
 namespace gantry::daemon {
 namespace {
+
+enum class Items { summed = 1, listed };
 
 Json images_of(Deps& deps, const Json& containers, std::int64_t* all_layers) {
     std::map<std::string, std::int64_t> users;
@@ -34,6 +39,81 @@ Json volumes_of(Deps& deps) {
         list.push_back(std::move(shown));
     }
     return list;
+}
+
+struct Sum {
+    std::int64_t active = 0, size = 0, reclaimable = 0;
+    Json to_api(const Json& items, Items shown) const {
+        Json usage{
+            {"ActiveCount", active}, {"TotalCount", items.size()}, {"TotalSize", size}, {"Reclaimable", reclaimable}};
+        if (shown == Items::listed) usage["Items"] = items;
+        return usage;
+    }
+};
+
+// What goes when nothing that is used goes: layers that an image in use shares stay.
+Json image_usage(const Json& images, std::int64_t layers, Items shown) {
+    Sum sum{0, layers, layers};
+    for (const Json& image : images) {
+        if (member<std::int64_t>(image, "Containers") == 0) continue;
+        ++sum.active;
+        sum.reclaimable -= member<std::int64_t>(image, "Size") - member<std::int64_t>(image, "SharedSize");
+    }
+    return sum.to_api(images, shown);
+}
+
+Json container_usage(const Json& containers, Items shown) {
+    Sum sum;
+    for (const Json& container : containers) {
+        const auto size = member<std::int64_t>(container, "SizeRw");
+        const auto state = member<std::string>(container, "State");
+        const bool active = state == "running" || state == "paused" || state == "restarting";
+        sum.size += size;
+        if (active)
+            ++sum.active;
+        else
+            sum.reclaimable += size;
+    }
+    return sum.to_api(containers, shown);
+}
+
+Json volume_usage(const Json& volumes, Items shown) {
+    Sum sum;
+    for (const Json& volume : volumes) {
+        const Json usage = member<Json>(volume, "UsageData", Json::object());
+        const auto size = std::max<std::int64_t>(member<std::int64_t>(usage, "Size"), 0);  // -1: not known
+        sum.size += size;
+        if (member<std::int64_t>(usage, "RefCount") > 0)
+            ++sum.active;
+        else
+            sum.reclaimable += size;
+    }
+    return sum.to_api(volumes, shown);
+}
+
+Json cache_usage(const Json& cache, Items shown) {
+    Sum sum;
+    for (const Json& entry : cache) {
+        const auto size = member<std::int64_t>(entry, "Size");
+        sum.size += size;
+        if (member<bool>(entry, "InUse"))
+            ++sum.active;
+        else
+            sum.reclaimable += size;
+    }
+    return sum.to_api(cache, shown);
+}
+
+// The form of 1.52 and later, beside the older one, which clients still read.
+void add_sums(Json& usage, Items shown) {
+    if (auto images = usage.find("Images"); images != usage.end())
+        usage["ImageUsage"] = image_usage(*images, usage["LayersSize"], shown);
+    if (auto containers = usage.find("Containers"); containers != usage.end())
+        usage["ContainerUsage"] = container_usage(*containers, shown);
+    if (auto volumes = usage.find("Volumes"); volumes != usage.end())
+        usage["VolumeUsage"] = volume_usage(*volumes, shown);
+    if (auto cache = usage.find("BuildCache"); cache != usage.end())
+        usage["BuildCacheUsage"] = cache_usage(*cache, shown);
 }
 
 Result<Json> disk_usage(Deps& deps, const http::Request& request) {
@@ -64,6 +144,7 @@ Result<Json> disk_usage(Deps& deps, const http::Request& request) {
         for (const Json& entry : usage["BuildCache"]) size += member<std::int64_t>(entry, "Size");
         usage["BuilderSize"] = size;
     }
+    if (request.version_number() >= 152) add_sums(usage, request.query_flag("verbose") ? Items::listed : Items::summed);
     return usage;
 }
 

@@ -87,6 +87,12 @@ void push_image(Deps& deps, const http::Request& request, const Reply& reply) {
     stream.end();
 }
 
+// The places where the client asks about its own right to be there: 401 rather than 403.
+void refuse(const Reply& reply, const Error& error) {
+    if (error.code == Code::denied) return reply->json(401, {{"message", error.text}});
+    reply->error(error);
+}
+
 void login(Deps& deps, const http::Request& request, const Reply& reply) {
     auto body = read_body(request, auth_shape());
     if (!body) return reply->error(body.error());
@@ -94,9 +100,7 @@ void login(Deps& deps, const http::Request& request, const Reply& reply) {
     if (!credentials) return reply->error(credentials.error());
     auto token = deps.registries->login(member<std::string>(*body, "serveraddress"), *credentials, watch(reply));
     if (token) return reply->json(200, {{"Status", "Login Succeeded"}, {"IdentityToken", *token}});
-    // The one place where the client asks about its own right to be there.
-    if (token.error().code == Code::denied) return reply->json(401, {{"message", token.error().text}});
-    reply->error(token.error());
+    refuse(reply, token.error());
 }
 
 Result<std::optional<bool>> truth_of(const std::map<std::string, std::vector<std::string>>& filters,
@@ -131,9 +135,12 @@ Result<Json> search(Deps& deps, const http::Request& request, const registry::Ca
     return deps.registries->search(wanted, gone);
 }
 
-Result<Json> inspect(Deps& deps, const http::Request& request, const registry::Cancelled& gone) {
-    GANTRY_TRY(auto credentials, credentials_of(request));
-    return deps.registries->inspect(request.parameter("name"), credentials, gone);
+void inspect(Deps& deps, const http::Request& request, const Reply& reply) {
+    auto credentials = credentials_of(request);
+    if (!credentials) return reply->error(credentials.error());
+    auto found = deps.registries->inspect(request.parameter("name"), *credentials, watch(reply));
+    if (!found) return refuse(reply, found.error());
+    reply->json(200, *found);
 }
 
 // The document as the registry has it. Whether a registry may be reached without TLS is the engine's configuration to say,
@@ -177,8 +184,7 @@ void register_registries(http::Router& router, Deps& deps) {
         [&deps](http::Request request, Reply reply) { manifest(deps, request, reply); }, http::Body::none);
     router.add(
         "GET", "/distribution/{name:*}/json",
-        [&deps](http::Request request, Reply reply) { answer(reply, inspect(deps, request, watch(reply))); },
-        http::Body::none);
+        [&deps](http::Request request, Reply reply) { inspect(deps, request, reply); }, http::Body::none);
 }
 
 }  // namespace gantry::daemon

@@ -5,15 +5,28 @@
 #include "core/daemon/api/image_streams.hpp"
 #include "core/daemon/api/parameters.hpp"
 #include "core/image/api.hpp"
+#include "core/image/registry/platform.hpp"
 #include "core/image/shared_sizes.hpp"
 
 namespace gantry::daemon {
 namespace {
 
+// An image is of one platform here: the one of the request, or it is not here. "manifests" and "identity" add to an answer what a
+// store has that keeps whole indexes; of one that does not, as this, Docker leaves "Manifests" and "Identity" out.
+Result<std::shared_ptr<const image::Image>> find_for_platform(Deps& deps, const http::Request& request,
+                                                              const char* parameter = "platform") {
+    GANTRY_TRY(auto image, deps.images.find(request.parameter("name")));
+    GANTRY_TRY(std::vector<Json> platforms, read_platforms(request, parameter));
+    const image::registry::Platform offered = image::registry::platform_of(image->config);
+    for (const Json& platform : platforms)
+        if (const auto wanted = image::registry::platform_of(platform); image::registry::fitness(wanted, offered) == 0)
+            return fail(Code::not_found, "image with reference " + request.parameter("name") +
+                                             " was found but does not provide the specified platform (" +
+                                             wanted.text() + "): it is for " + offered.text());
+    return image;
+}
+
 Result<Json> list(Deps& deps, const http::Request& request) {
-    for (const char* name : {"manifests", "identity"})
-        if (request.query_flag(name))
-            return fail(Code::unsupported, "\"" + std::string(name) + "\" in a list of images is not supported yet");
     GANTRY_TRY(auto filters, read_filters(request));
     GANTRY_TRY(ImageList images, filter_images(deps.images, filters));
     Json all = Json::array();
@@ -26,23 +39,19 @@ Result<Json> list(Deps& deps, const http::Request& request) {
 }
 
 Result<Json> inspect(Deps& deps, const http::Request& request) {
-    if (request.query_flag("manifests"))
-        return fail(Code::unsupported, "\"manifests\" of an image is not supported yet");
-    GANTRY_TRY(auto image, deps.images.find(request.parameter("name")));
+    GANTRY_TRY(auto image, find_for_platform(deps, request));
     Json json = image::to_inspect(*image);
     json["GraphDriver"] = {{"Name", deps.config.get()->defaults.layer}, {"Data", nullptr}};
     return json;
 }
 
 Result<Json> history(Deps& deps, const http::Request& request) {
-    GANTRY_TRY(auto image, deps.images.find(request.parameter("name")));
+    GANTRY_TRY(auto image, find_for_platform(deps, request));
     return image::history(*image);
 }
 
 Result<Json> remove(Deps& deps, const http::Request& request) {
-    if (!request.query_value("platforms").empty())
-        return fail(Code::unsupported, "removing one platform of an image is not supported yet");
-    GANTRY_TRY(auto image, deps.images.find(request.parameter("name")));
+    GANTRY_TRY(auto image, find_for_platform(deps, request, "platforms"));
     GANTRY_TRY(image::Deleted gone, deps.images.remove(request.parameter("name"), request.query_flag("force"),
                                                        !request.query_flag("noprune"), deps.user_of_image));
     Json all = Json::array();

@@ -80,9 +80,9 @@ Result<std::int64_t> read_time(const std::string& text) {
     return fail(Code::invalid, "invalid time \"" + text + "\": unix seconds, RFC 3339 or a duration such as 10m");
 }
 
-Result<std::vector<Json>> read_platforms(const http::Request& request) {
+Result<std::vector<Json>> read_platforms(const http::Request& request, std::string_view name) {
     std::vector<Json> platforms;
-    for (auto [at, end] = request.query.equal_range("platform"); at != end; ++at) {
+    for (auto [at, end] = request.query.equal_range(std::string(name)); at != end; ++at) {
         if (at->second.empty()) continue;
         Json platform = Json::parse(at->second, nullptr, false);
         const std::string shown = quote_json(std::string_view(at->second).substr(0, 200));

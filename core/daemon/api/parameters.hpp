@@ -20,6 +20,6 @@ Result<std::string> read_detach_keys(const std::string& text);
 Result<std::int64_t> read_time(const std::string& text);
 
 // Every "platform": {"os", "architecture", "variant"} as JSON, each member a text. GANTRY_INVALID otherwise.
-Result<std::vector<Json>> read_platforms(const http::Request& request);
+Result<std::vector<Json>> read_platforms(const http::Request& request, std::string_view name = "platform");
 
 }  // namespace gantry::daemon

@@ -39,7 +39,7 @@ Result<EventBus::Subscription> read_subscription(const http::Request& request) {
 std::string events_type(const http::Request& request) {
     auto accept = request.headers.find("accept");
     if (accept != request.headers.end())
-        for (const char* type : {"application/jsonl", "application/x-ndjson"})
+        for (const char* type : {"application/jsonl", "application/x-ndjson", "application/json-seq"})
             if (accept->second.find(type) != std::string::npos) return type;
     return "application/json";
 }
@@ -60,7 +60,9 @@ void register_system(http::Router& router, Deps& deps) {
         [&deps](http::Request request, Reply reply) {
             auto wish = read_subscription(request);
             if (!wish) return reply->error(wish.error());
-            (void)deps.events.subscribe(reply->stream(200, events_type(request)), std::move(*wish));
+            const std::string type = events_type(request);
+            wish->record_separator = type == "application/json-seq";
+            (void)deps.events.subscribe(reply->stream(200, type), std::move(*wish));
         },
         http::Body::none);
 }

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "core/base/text.hpp"
 #include "core/daemon/api/answer.hpp"
 #include "core/daemon/api/api.hpp"
 #include "core/daemon/api/parameters.hpp"
@@ -92,6 +93,16 @@ Result<void> remove_volume(Deps& deps, const http::Request& request) {
     return {};
 }
 
+// Only a swarm's volumes can be changed, and there is none here.
+Result<void> update_volume(Deps& deps, const http::Request& request) {
+    if (auto version = parse_int(request.query_value("version")); !version || *version < 0)
+        return fail(Code::invalid,
+                    "invalid swarm object version " + quote_json(request.query_value("version")) + ": a whole number");
+    GANTRY_CHECK(request.json());
+    GANTRY_CHECK(deps.volumes.inspect(request.parameter("name")));
+    return fail(Code::retry_later, "volume update only valid for cluster volumes, but swarm is unavailable");
+}
+
 }  // namespace
 
 void register_volumes(http::Router& router, Deps& deps) {
@@ -104,6 +115,8 @@ void register_volumes(http::Router& router, Deps& deps) {
         "GET", "/volumes/{name}",
         [&deps](http::Request request, Reply reply) { answer(reply, inspect_volume(deps, request)); },
         http::Body::none);
+    router.add("PUT", "/volumes/{name}",
+               [&deps](http::Request request, Reply reply) { answer(reply, update_volume(deps, request), 200); });
     router.add(
         "DELETE", "/volumes/{name}",
         [&deps](http::Request request, Reply reply) { answer(reply, remove_volume(deps, request), 204); },

@@ -1,8 +1,11 @@
 #include "core/daemon/http/connection.hpp"
 
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
@@ -19,6 +22,19 @@ using boost::system::error_code;
 namespace {
 constexpr std::size_t read_bytes = 16u << 10, pump_read_bytes = 128u << 10;
 constexpr int slow_answer_ms = 60'000, closing_ms = 5'000;
+constexpr int head_read_us = 20'000, first_pause_us = 20, longest_pause_us = 320;
+
+// docker-py reads the head through a buffer and what follows without it: bytes that come right behind the head are lost to it.
+// Docker is slow enough for that not to happen; so the head is given a moment to be read by itself. The kernel has no event for
+// that, and a client that waits for its answer takes some 50 microseconds.
+void wait_until_read(int socket) {
+    int pause = first_pause_us;
+    for (int waited = 0; waited < head_read_us; waited += pause, pause = std::min(pause * 2, longest_pause_us)) {
+        int unread = 0;
+        if (::ioctl(socket, SIOCOUTQ, &unread) != 0 || unread == 0) return;
+        ::usleep(static_cast<useconds_t>(pause));
+    }
+}
 }  // namespace
 
 Connection::Connection(std::shared_ptr<Core> core, Socket socket, unsigned peer_uid)
@@ -338,6 +354,7 @@ Result<Hijacked> Connection::give_away(std::string_view head) {
         if (::poll(&writable, 1, slow_answer_ms) <= 0) break;
         sent = output_.flush();
     }
+    if (!head.empty() && sent == Output::State::clear) wait_until_read(fd_);
     Hijacked given;
     given.socket.reset(::fcntl(fd_, F_DUPFD_CLOEXEC, 3));
     const int error = errno;

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdio>
 
+#include "core/base/failpoint.hpp"
 #include "core/base/log.hpp"
 #include "core/base/text.hpp"
 
@@ -132,9 +133,22 @@ Result<Hijacked> Exchange::hijack(std::string_view content_type) {
     return connection_->give_away(make_hijack_head(about_.upgrade, content_type));
 }
 
+Result<Hijacked> Exchange::take_over() {
+    if (!claim()) return fail(Code::internal, "the request was answered before");
+    return connection_->give_away({});
+}
+
 void Exchange::on_client_gone(std::function<void()> gone) { connection_->watch(number_, std::move(gone)); }
 
+namespace {
+Result<void> before_handler() {
+    GANTRY_FAILPOINT("http.handle");
+    return {};
+}
+}  // namespace
+
 void run_handler(const Handler& handler, Request request, const std::shared_ptr<Exchange>& exchange) {
+    if (auto fit = before_handler(); !fit) return exchange->error(fit.error());
     try {
         handler(std::move(request), exchange);
     } catch (const Json::type_error& e) {

@@ -28,8 +28,8 @@ std::string begin_head(int status) {
     std::string text;
     text.reserve(320);
     text.append("HTTP/1.1 ").append(std::to_string(status)).append(" ").append(reason_of(status));
-    text.append("\r\nApi-Version: ").append(newest_version);
-    text.append("\r\nDocker-Experimental: false\r\nOstype: linux\r\nServer: Gantry/0.1.0 (linux)\r\n");
+    text += "\r\n";
+    for (const auto& [name, value] : standing_headers()) text.append(name).append(": ").append(value).append("\r\n");
     return text;
 }
 
@@ -41,6 +41,15 @@ void add(std::string& head, std::string_view name, std::string_view value) {
 }
 
 }  // namespace
+
+const std::vector<std::pair<std::string, std::string>>& standing_headers() {
+    static const std::vector<std::pair<std::string, std::string>> headers = {
+        {"Api-Version", std::string(newest_version)},
+        {"Docker-Experimental", "false"},
+        {"Ostype", "linux"},
+        {"Server", "Gantry/0.1.0 (linux)"}};
+    return headers;
+}
 
 std::string make_head(const Head& head) {
     std::string text = begin_head(head.status);

@@ -4,6 +4,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace gantry::http {
 
@@ -18,6 +20,8 @@ struct Head {
     const std::map<std::string, std::string>* more = nullptr;
 };
 
+// The headers that every reply has, whatever it says.
+const std::vector<std::pair<std::string, std::string>>& standing_headers();
 // Status line, the headers that every reply has, and the empty line.
 std::string make_head(const Head& head);
 // The reply that gives the connection away: 101 where the client asked for an upgrade, 200 otherwise.

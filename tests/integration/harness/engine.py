@@ -243,7 +243,7 @@ def force_away(name, base):
             os.rmdir(directory)
         except OSError:
             pass
-    # Not shutil's: a tree that a test of deep trees has left is deeper than Python recurses.
+    # Trees of hostile archives are deeper than shutil.rmtree can go.
     subprocess.run(["rm", "-rf", "--one-file-system", base], stderr=subprocess.DEVNULL)
 
 
