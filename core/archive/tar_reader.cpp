@@ -17,6 +17,7 @@ struct TarReader::Impl {
     std::unique_ptr<struct archive, int (*)(struct archive*)> archive{nullptr, archive_read_free};
     std::int64_t at = 0;    // within the member's content
     std::int64_t hole = 0;  // zeros before what waits
+    bool in_hole = false;   // what was given last was such
     std::string zeros;      // of a hole
     std::string_view waiting;
 
@@ -106,7 +107,8 @@ Result<std::string_view> TarReader::data() {
         impl_->waiting = {static_cast<const char*>(bytes), size};
         impl_->hole = offset - impl_->at;
     }
-    if (impl_->hole > 0) {
+    impl_->in_hole = impl_->hole > 0;
+    if (impl_->in_hole) {
         // A piece at a time; what is behind it waits.
         const std::int64_t length = std::min<std::int64_t>(impl_->hole, 256 << 10);
         impl_->zeros.resize(static_cast<std::size_t>(length), '\0');
@@ -118,5 +120,7 @@ Result<std::string_view> TarReader::data() {
     impl_->at += static_cast<std::int64_t>(piece.size());
     return piece;
 }
+
+bool TarReader::hole() const { return impl_->in_hole; }
 
 }  // namespace gantry::archive

@@ -24,6 +24,8 @@ public:
     Result<std::optional<Member>> next();
     // The next piece of the member's content, "" at its end. Valid until the next call.
     Result<std::string_view> data();
+    // Whether what data() gave last are the zeros of a hole of a sparse file, which need not be written.
+    bool hole() const;
 
 private:
     struct Impl;

@@ -19,7 +19,7 @@
 namespace gantry::archive {
 namespace {
 
-constexpr std::size_t longest_name = 4095, longest_part = 255;
+constexpr std::size_t longest_name = 4095, longest_part = 255, deepest_member = 1024;  // what pack() can take
 
 // The member's place below the base. GANTRY_INVALID for one that is none.
 Result<std::string> place_of(const std::string& name, const char* what) {
@@ -29,8 +29,11 @@ Result<std::string> place_of(const std::string& name, const char* what) {
     };
     if (name.empty()) return bad("which is empty");
     if (name.size() > longest_name) return bad("which is longer than any path");
+    std::size_t depth = 0;
     for (std::string_view part : split(name, '/')) {
         if (part == "..") return bad("which leads out of its directory");
+        if (!part.empty() && ++depth > deepest_member)
+            return bad(("which lies deeper than " + std::to_string(deepest_member) + " directories").c_str());
         if (part.size() > longest_part) return bad("which has a part longer than any name");
     }
     return clean_relative(name);
@@ -110,6 +113,12 @@ private:
             if (!S_ISDIR(member.mode)) return fail(Code::invalid, "the archive has a root that is not a directory");
             return {};  // the base itself stays as it is
         }
+        // No file has such an owner, and the lower half of the number would be another's.
+        if (options_.owner == UnpackOptions::Owner::archive &&
+            (member.uid < 0 || member.uid >= UINT32_MAX || member.gid < 0 || member.gid >= UINT32_MAX))
+            return fail(Code::invalid, "the archive has " + quote_json(path) + " of the owner " +
+                                           std::to_string(member.uid) + ":" + std::to_string(member.gid) +
+                                           ", which is out of range");
         GANTRY_FAILPOINT("archive.unpack.before_open");
         GANTRY_TRY(UniqueFd parent, make_parents(above));
         if (!member.hard_link.empty()) return hard_link(parent.get(), name, path, member);
@@ -181,17 +190,28 @@ private:
     }
 
     Result<void> file(int parent, const std::string& name, const std::string& path, const Member& member) {
+        // What it says of its size counts, holes and all.
+        if (member.size < 0 || member.size > options_.most_bytes - bytes_)
+            return fail(Code::exhausted,
+                        "the archive holds more than " + std::to_string(options_.most_bytes) + " bytes");
+        bytes_ += member.size;
         UniqueFd fd(::openat(parent, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
         if (!fd) return fail_errno("make " + quote_json(path));
+        std::int64_t size = 0;
         for (;;) {
             GANTRY_TRY(std::string_view piece, reader_.data());
             if (piece.empty()) break;
-            bytes_ += static_cast<std::int64_t>(piece.size());
-            if (bytes_ > options_.most_bytes)
-                return fail(Code::exhausted,
-                            "the archive holds more than " + std::to_string(options_.most_bytes) + " bytes");
+            size += static_cast<std::int64_t>(piece.size());
+            // A few bytes of a sparse file can stand for more than any disk has: its holes stay holes.
+            if (reader_.hole()) {
+                if (::lseek(fd.get(), static_cast<off_t>(piece.size()), SEEK_CUR) < 0)
+                    return fail_errno("write " + quote_json(path));
+                continue;
+            }
             GANTRY_CHECK(write_all(fd.get(), piece).context("write " + quote_json(path)));
         }
+        if (size < member.size) size = member.size;  // it ends with a hole
+        if (size > 0 && ::ftruncate(fd.get(), size) != 0) return fail_errno("write " + quote_json(path));
         return attributes_of(fd.get(), path, member);
     }
 

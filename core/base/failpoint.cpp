@@ -1,5 +1,6 @@
 #include "core/base/failpoint.hpp"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -38,8 +39,11 @@ Result<void> hit(std::string_view name) {
         if (action == "enospc") return fail_errno("failpoint \"" + std::string(name) + "\"", ENOSPC);
         if (action.starts_with("delay:"))
             ::usleep(static_cast<useconds_t>(parse_int(action.substr(6)).value_or(0) * 1000));
-        if (action.starts_with("pause:"))
-            while (!path_exists(std::string(action.substr(6)))) ::usleep(1000);
+        if (action.starts_with("pause:")) {
+            const std::string gate(action.substr(6));
+            UniqueFd reached(::open((gate + ".reached").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+            while (!path_exists(gate)) ::usleep(1000);
+        }
     }
     return {};
 }

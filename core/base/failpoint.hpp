@@ -1,7 +1,7 @@
 // Failpoints: named places at which a test makes a fault happen. Compiled in only with GANTRY_FAILPOINTS; elsewhere
 // the macros are nothing. Turned on by the environment: GANTRY_FAILPOINT="name=action[;name=action]", action:
 // kill (SIGKILL to this process), error (the call fails with code internal), enospc (fails with ENOSPC),
-// delay:MS, pause:PATH (waits until the file PATH exists).
+// delay:MS, pause:PATH (makes the file PATH.reached, and waits until the file PATH exists).
 #pragma once
 #include <string_view>
 #include <vector>

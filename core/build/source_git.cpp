@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "core/build/git_address.hpp"
 #include "core/build/paths.hpp"
 #include "core/base/files.hpp"
 #include "core/base/ids.hpp"
@@ -51,8 +52,9 @@ Result<void> check_source(const GitSource& source) {
 
 class Git {
 public:
-    Git(const image::Spawner& spawn, std::string directory, Cancel& cancel)
-        : spawn_(spawn), directory_(std::move(directory)), cancel_(cancel) {}
+    // `configuration`: "key=value", besides what is always said.
+    Git(const image::Spawner& spawn, std::string directory, std::vector<std::string> configuration, Cancel& cancel)
+        : spawn_(spawn), directory_(std::move(directory)), configuration_(std::move(configuration)), cancel_(cancel) {}
 
     // Gives what it wrote to stdout, 16 KiB of it.
     Result<std::string> run(const std::vector<std::string>& words) {
@@ -72,6 +74,7 @@ public:
                                          "protocol.ext.allow=never",
                                          "-c",
                                          "credential.helper="};
+        for (const std::string& setting : configuration_) argv.insert(argv.end(), {"-c", setting});
         argv.insert(argv.end(), words.begin(), words.end());
         static const std::vector<std::string> environment = {
             "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -106,6 +109,7 @@ public:
 private:
     const image::Spawner& spawn_;
     const std::string directory_;
+    const std::vector<std::string> configuration_;
     Cancel& cancel_;
 };
 
@@ -116,19 +120,20 @@ Result<Value> Sources::git(const GitSource& source, const OnProgress& progress, 
     if (!path_exists(git_program))
         return fail(Code::unsupported,
                     "a git repository is needed, and this machine has no " + std::string(git_program));
+    GANTRY_TRY(const GitAddress address, settle_git_address(source.url, cancel));
     const std::string name = shown_url(source.url), tree = root_ + "/tmp/" + new_id();
     GANTRY_CHECK(make_directories(tree, 0755));
     ScopeGuard drop([&] { (void)remove_tree(tree); });
-    Git git(spawn_, tree, cancel);
+    Git git(spawn_, tree, address.configuration, cancel);
     if (progress) progress("fetching", 0, 0);
     const std::string ref = source.ref.empty() ? "HEAD" : source.ref;
     auto fetched = [&]() -> Result<std::string> {
         GANTRY_CHECK(git.run({"init", "-q"}));
         auto shallow =
-            git.run({"fetch", "-q", "--depth=1", "--no-tags", "--no-recurse-submodules", "--", source.url, ref});
+            git.run({"fetch", "-q", "--depth=1", "--no-tags", "--no-recurse-submodules", "--", address.url, ref});
         // Some servers give a commit only with the branch that it is on.
         if (!shallow && ref.find_first_not_of("0123456789abcdef") == std::string::npos && ref.size() >= 7) {
-            GANTRY_CHECK(git.run({"fetch", "-q", "--no-recurse-submodules", "--", source.url,
+            GANTRY_CHECK(git.run({"fetch", "-q", "--no-recurse-submodules", "--", address.url,
                                   "+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"}));
             GANTRY_CHECK(git.run({"checkout", "-q", "--detach", ref, "--"}));
         } else {

@@ -1,13 +1,12 @@
 // ADD of an URL: fetched by libcurl, kept with its validators, and asked for again only as "has it changed?".
-#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/build/paths.hpp"
+#include "core/build/remote_address.hpp"
 #include "core/base/files.hpp"
 #include "core/base/ids.hpp"
 #include "core/base/text.hpp"
@@ -21,29 +20,13 @@ namespace {
 constexpr std::int64_t most_http_bytes = std::int64_t{8} << 30;
 constexpr long connect_seconds = 30, most_redirects = 10, stalled_seconds = 60;
 
-// Addresses that answer for the machine itself, such as a cloud's metadata, and that no file is fetched from. Loopback is
-// the user's own.
-bool forbidden(const sockaddr* address) {
-    if (address->sa_family == AF_INET) {
-        const std::uint32_t ip = ntohl(reinterpret_cast<const sockaddr_in*>(address)->sin_addr.s_addr);
-        return (ip >> 16) == 0xa9fe || (ip >> 28) == 0xe || ip == 0 || ip == 0xffffffff;
-    }
-    if (address->sa_family != AF_INET6) return true;
-    const in6_addr& ip = reinterpret_cast<const sockaddr_in6*>(address)->sin6_addr;
-    if (IN6_IS_ADDR_V4MAPPED(&ip)) {
-        sockaddr_in mapped{};
-        mapped.sin_family = AF_INET;
-        std::copy(ip.s6_addr + 12, ip.s6_addr + 16, reinterpret_cast<std::uint8_t*>(&mapped.sin_addr));
-        return forbidden(reinterpret_cast<const sockaddr*>(&mapped));
-    }
-    return IN6_IS_ADDR_LINKLOCAL(&ip) || IN6_IS_ADDR_MULTICAST(&ip) || IN6_IS_ADDR_UNSPECIFIED(&ip);
-}
-
 struct Transfer {
     int fd = -1;
     image::Sha256 hash;
     std::int64_t bytes = 0;
-    bool too_large = false, refused = false;
+    bool too_large = false;
+    const RemoteAddresses* addresses = nullptr;
+    std::string refused;
     std::optional<Error> failed;
     std::string etag, last_modified;
     const OnProgress* progress = nullptr;
@@ -82,8 +65,9 @@ struct Transfer {
     }
     static curl_socket_t open(void* self, curlsocktype, curl_sockaddr* address) {
         // The address as it was resolved for this very connection: a name that changes its mind does not get round it.
-        if (forbidden(&address->addr)) {
-            static_cast<Transfer*>(self)->refused = true;
+        auto& t = *static_cast<Transfer*>(self);
+        if (std::string why = t.addresses->refusal(address->addr); !why.empty()) {
+            t.refused = std::move(why);
             return CURL_SOCKET_BAD;
         }
         return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
@@ -136,6 +120,8 @@ Result<Value> Sources::http(const HttpSource& source, const OnProgress& progress
         transfer.fd = file.get();
         transfer.progress = &progress;
         transfer.cancel = &cancel;
+        const RemoteAddresses addresses(source.url);
+        transfer.addresses = &addresses;
         std::unique_ptr<CURL, void (*)(CURL*)> curl(::curl_easy_init(), ::curl_easy_cleanup);
         if (!curl) return fail(Code::internal, "libcurl does not start");
         curl_slist* list = nullptr;
@@ -151,6 +137,8 @@ Result<Value> Sources::http(const HttpSource& source, const OnProgress& progress
         ::curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
         ::curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L);
         ::curl_easy_setopt(c, CURLOPT_MAXREDIRS, most_redirects);
+        ::curl_easy_setopt(c, CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(most_http_bytes));
+        ::curl_easy_setopt(c, CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
         ::curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
         ::curl_easy_setopt(c, CURLOPT_FAILONERROR, 1L);
         ::curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, connect_seconds);
@@ -170,10 +158,10 @@ Result<Value> Sources::http(const HttpSource& source, const OnProgress& progress
         ::curl_easy_setopt(c, CURLOPT_OPENSOCKETDATA, &transfer);
         const CURLcode code = ::curl_easy_perform(c);
         GANTRY_CHECK(cancel.check());
-        if (transfer.refused)
-            return fail(Code::denied,
-                        "\"" + name + "\": it leads to a link-local address, which nothing is fetched from");
-        if (transfer.too_large)
+        if (code != CURLE_OK && !transfer.refused.empty())
+            return fail(Code::denied, "\"" + name + "\": " + transfer.refused);
+        // Told at once, where the server says how large it is.
+        if (transfer.too_large || code == CURLE_FILESIZE_EXCEEDED)
             return fail(Code::exhausted, "\"" + name + "\": larger than " + std::to_string(most_http_bytes) + " bytes");
         if (transfer.failed) return *transfer.failed;
         long status = 0;

@@ -18,7 +18,8 @@ public:
     static Result<std::unique_ptr<Sources>> open(std::string root, image::Spawner spawn);
 
     // A directory with the one file. Its Value::digest is that of the file. GANTRY_INVALID: the checksum is another, the
-    // URL is not http or https; GANTRY_DENIED: it leads to an address that no build may fetch from (link-local).
+    // URL is not http or https; GANTRY_DENIED: it leads to an address that no build may fetch from
+    // (remote_address.hpp).
     Result<Value> http(const HttpSource& source, const OnProgress& progress, Cancel& cancel);
     // The tree of the commit that the ref is now.
     Result<Value> git(const GitSource& source, const OnProgress& progress, Cancel& cancel);

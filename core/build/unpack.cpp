@@ -22,7 +22,7 @@ namespace gantry::build {
 namespace {
 
 constexpr std::size_t longest_name = 4095, deepest_member = 512;
-constexpr std::size_t block_size = 256u << 10;
+constexpr std::size_t block_size = 256u << 10, most_attributes = 64u << 10;
 using Archive = std::unique_ptr<struct archive, int (*)(struct archive*)>;
 
 // libarchive converts names by the thread's locale, and in "C" loses those outside ASCII.
@@ -93,8 +93,9 @@ public:
             if (status < ARCHIVE_WARN) return archive_error(archive_);
             if (++entries > options_.most_entries)
                 return fail(Code::exhausted, "more than " + std::to_string(options_.most_entries) + " entries");
-            GANTRY_TRY(std::string name, clean_name(::archive_entry_pathname(entry)));
-            GANTRY_CHECK(one(entry, name).context("entry \"" + shown(name) + "\""));
+            const char* text = ::archive_entry_pathname(entry);
+            GANTRY_TRY(std::string name, clean_name(text));
+            GANTRY_CHECK(one(entry, name).context("entry \"" + shown(text) + "\""));
         }
         // Times of directories last: what was made in them has changed them.
         for (const auto& [name, time] : directories_) {
@@ -111,7 +112,12 @@ private:
         const std::string base = name.substr(slash == std::string::npos ? 0 : slash + 1);
         const std::string above = slash == std::string::npos ? "/" : name.substr(0, slash);
         const mode_t type = ::archive_entry_filetype(entry);
-        if (name.empty()) return {};
+        if (name.empty()) {
+            // The directory that is unpacked into stays as it is.
+            if (type == AE_IFDIR && ::archive_entry_hardlink(entry) == nullptr) return {};
+            return fail(Code::invalid, "the root can only be a directory");
+        }
+        GANTRY_CHECK(check(entry));
         GANTRY_TRY(UniqueFd parent, make_directories_in_root(root_, above, 0755));
         if (const char* target = ::archive_entry_hardlink(entry)) return hard_link(parent.get(), base, target);
         switch (type) {
@@ -125,12 +131,25 @@ private:
         }
     }
 
+    // What no file can have is refused, not turned into something else.
+    static Result<void> check(struct archive_entry* entry) {
+        const auto uid = ::archive_entry_uid(entry), gid = ::archive_entry_gid(entry);
+        if (uid < 0 || uid >= UINT32_MAX || gid < 0 || gid >= UINT32_MAX)
+            return fail(Code::invalid, "owner " + std::to_string(uid) + ":" + std::to_string(gid) + " is out of range");
+        const char* key = nullptr;
+        const void* value = nullptr;
+        std::size_t size = 0, total = 0;
+        ::archive_entry_xattr_reset(entry);
+        while (::archive_entry_xattr_next(entry, &key, &value, &size) == ARCHIVE_OK) total += size;
+        if (total > most_attributes)
+            return fail(Code::exhausted, "more than " + std::to_string(most_attributes) + " bytes of attributes");
+        return {};
+    }
+
     std::pair<uid_t, gid_t> owner(struct archive_entry* entry) const {
         if (options_.owner) return *options_.owner;
         if (!options_.keep_owner) return {0, 0};
-        const auto uid = ::archive_entry_uid(entry), gid = ::archive_entry_gid(entry);
-        const bool sound = uid >= 0 && uid < UINT32_MAX && gid >= 0 && gid < UINT32_MAX;
-        return sound ? std::pair{static_cast<uid_t>(uid), static_cast<gid_t>(gid)} : std::pair<uid_t, gid_t>{0, 0};
+        return {static_cast<uid_t>(::archive_entry_uid(entry)), static_cast<gid_t>(::archive_entry_gid(entry))};
     }
     mode_t mode(struct archive_entry* entry) const {
         const mode_t said = ::archive_entry_filetype(entry) | (::archive_entry_perm(entry) & 07777);
@@ -149,11 +168,12 @@ private:
     Result<void> directory(struct archive_entry* entry, int parent, const std::string& base, const std::string& name) {
         if (::mkdirat(parent, base.c_str(), 0700) != 0) {
             struct stat info {};
-            if (errno != EEXIST || ::fstatat(parent, base.c_str(), &info, 0) != 0)
+            if (errno != EEXIST || ::fstatat(parent, base.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
                 return fail_errno("make a directory");
-            if (!S_ISDIR(info.st_mode) || ::fstatat(parent, base.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
-                return fail(Code::invalid, "a directory where there is something else");
-            if (S_ISLNK(info.st_mode)) return {};  // to a directory, inside: what comes goes there
+            // Where a link leads is asked within the root alone: what the host has there is nobody's to learn.
+            const bool link = S_ISLNK(info.st_mode) && open_in_root(root_, name, O_PATH | O_DIRECTORY);
+            if (link) return {};  // to a directory, inside: what comes goes there
+            if (!S_ISDIR(info.st_mode)) return fail(Code::invalid, "a directory where there is something else");
         }
         UniqueFd made(::openat(parent, base.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
         if (!made) return fail_errno("open a directory");
@@ -197,7 +217,7 @@ private:
         while (options_.keep_owner && ::archive_entry_xattr_next(entry, &key, &value, &size) == ARCHIVE_OK) {
             const std::string_view text = key ? key : "";
             if (text != "security.capability" && !text.starts_with("user.")) continue;
-            if (text.starts_with("user.overlay.") || size > 65536) continue;
+            if (text.starts_with("user.overlay.")) continue;
             if (::fsetxattr(out.get(), key, value, size, 0) != 0 && errno != EOPNOTSUPP)
                 return fail_errno("set an attribute of a file");
         }
@@ -222,8 +242,16 @@ private:
         const std::size_t slash = clean.rfind('/');
         GANTRY_TRY(UniqueFd from, open_in_root(root_, slash == std::string::npos ? "/" : clean.substr(0, slash),
                                                O_PATH | O_DIRECTORY));
-        GANTRY_CHECK(make_room(parent, base));
         const std::string name = clean.substr(slash == std::string::npos ? 0 : slash + 1);
+        struct stat source {
+        }, there{};
+        if (::fstatat(from.get(), name.c_str(), &source, AT_SYMLINK_NOFOLLOW) != 0)
+            return fail_errno("make a hard link to \"" + shown(clean) + "\"");
+        if (S_ISDIR(source.st_mode)) return fail(Code::invalid, "a hard link to a directory");
+        if (::fstatat(parent, base.c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0 && there.st_dev == source.st_dev &&
+            there.st_ino == source.st_ino)
+            return {};  // that very file already
+        GANTRY_CHECK(make_room(parent, base));
         if (::linkat(from.get(), name.c_str(), parent, base.c_str(), 0) != 0) return fail_errno("make a hard link");
         return {};
     }

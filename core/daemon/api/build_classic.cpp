@@ -126,6 +126,9 @@ Result<void> refuse_unsupported(const http::Request& request) {
     for (const char* name : {"cpusetcpus", "cpusetmems", "isolation", "outputs", "session"})
         if (const std::string value = request.query_value(name); !value.empty() && value != "default" && value != "[]")
             return fail(Code::unsupported, "\"" + std::string(name) + "\" of a build is not supported");
+    GANTRY_TRY(Json security, read_json(request, "securityopt"));
+    if (!security.is_null() && security != Json::array())
+        return fail(Code::unsupported, "\"securityopt\" of a build is not supported");
     if (request.query_flag("squash")) return fail(Code::unsupported, "\"squash\" of a build is not supported");
     GANTRY_TRY(Json cache_from, read_json(request, "cachefrom"));
     if (cache_from.is_array() && !cache_from.empty())

@@ -14,7 +14,9 @@ using Clock = std::chrono::steady_clock;
 constexpr auto idle_time = std::chrono::seconds(10);
 constexpr auto patience = std::chrono::milliseconds(40);
 constexpr int most_threads = 256;
-constexpr std::size_t stack_bytes = 1u << 20;
+// What jobs walk through may be as deep as 1,024 directories, and whoever fills a container decides how deep. Only what
+// is used of it takes memory.
+constexpr std::size_t stack_bytes = 8u << 20;
 
 struct Job {
     std::function<void()> work;

@@ -1,9 +1,14 @@
 #include "core/image/registry/pull.hpp"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <gantry/driver.hpp>
 
 #include "core/base/clock.hpp"
 #include "core/base/failpoint.hpp"
+#include "core/base/fd_path.hpp"
+#include "core/base/files.hpp"
 #include "core/base/log.hpp"
 #include "core/image/archive_plan.hpp"
 #include "core/image/registry/names.hpp"
@@ -142,6 +147,7 @@ Result<std::vector<LayerOutput>> ImagePull::unpack(ImageStore::Impl::Made& made)
         made.layer(output.key);
         locks[number].reset();
         layers_[number].row->complete = true;
+        layers_[number].proven = true;
     };
     told.gave_up = [this] { gave_up_ = true; };
     for (int tries = 1;; ++tries) {
@@ -153,6 +159,39 @@ Result<std::vector<LayerOutput>> ImagePull::unpack(ImageStore::Impl::Made& made)
     }
 }
 
+Result<void> ImagePull::prove(const Layer& layer) {
+    if (layer.proven) return {};
+    auto& store = service_.store();
+    UniqueFd file;
+    if (layer.place) {
+        // With a place of its own to read at.
+        GANTRY_TRY(file, open_file(fd_path(layer.place->get()->fd()), O_RDONLY));
+    } else {
+        GANTRY_TRY(file, store.blobs.open_blob(layer.blob.digest));
+    }
+    struct stat info {};
+    if (::fstat(file.get(), &info) != 0) return fail_errno("look up the blob " + layer.blob.digest);
+    if (info.st_size != layer.blob.size)
+        return fail(Code::invalid, "layer " + layer.blob.digest + ": its size is " + std::to_string(info.st_size) +
+                                       ", but the manifest says " + std::to_string(layer.blob.size));
+    for (const Record& record : store.catalog.all())
+        for (std::size_t i = 0; i < std::min(record.blobs.size(), record.image->layers.size()); ++i)
+            if (record.blobs[i].digest == layer.blob.digest && record.image->layers[i] == layer.key) return {};
+    GANTRY_TRY(auto plain, decompressed(source_of(std::move(file))));
+    Sha256 hash;
+    std::vector<char> piece(256u << 10);
+    for (;;) {
+        if (cancelled_()) return pull_cancelled();
+        GANTRY_TRY(std::size_t n, plain->read(piece.data(), piece.size()));
+        if (n == 0) break;
+        hash.update({piece.data(), n});
+    }
+    if (const std::string digest = hash.finish(); digest != layer.diff_id)
+        return fail(Code::invalid, "layer " + layer.blob.digest + " unpacks to the digest " + digest +
+                                       ", but the image's configuration says " + layer.diff_id);
+    return {};
+}
+
 Result<std::string> ImagePull::run(const std::vector<std::string>& tags, const std::string& repo_digest) {
     auto& store = service_.store();
     ImageStore::Impl::Made made(store);
@@ -162,6 +201,7 @@ Result<std::string> ImagePull::run(const std::vector<std::string>& tags, const s
     GANTRY_TRY(auto outputs, unpack(made));
     for (std::size_t i = 0; i < layers_.size(); ++i) {
         GANTRY_CHECK(settle(layers_[i]));
+        GANTRY_CHECK(prove(layers_[i]));
         layers_[i].row->complete = true;
         image.layers.push_back(outputs[i].key);
         image.layer_sizes.push_back(outputs[i].usage_bytes);

@@ -20,6 +20,7 @@ private:
         Descriptor blob;
         std::string diff_id, key;
         LayerProgress::Row* row = nullptr;
+        bool proven = false;  // unpacked here and now
         std::optional<Downloads::Place> place = {};
     };
     Result<void> plan(ImageStore::Impl::Made& made);
@@ -27,6 +28,8 @@ private:
     Result<void> settle(Layer& layer);
     Result<std::unique_ptr<ByteSource>> open(Layer& layer);
     Result<std::vector<LayerOutput>> unpack(ImageStore::Impl::Made& made);
+    // That the blob of a layer that was there already is what this layer is packed: an image's manifest may name any.
+    Result<void> prove(const Layer& layer);
     // What to do about an unpacking that failed: nothing for "again".
     Result<void> judge(const Error& failed);
 

@@ -71,6 +71,7 @@ Result<LayerWriter::Place> LayerWriter::resolve(const std::string& path) {
         if (there && !deleted && !S_ISDIR(info.st_mode))
             return fail(Code::invalid, "\"" + shown(next) + "\" is not a directory");
         if (deleted && ::unlinkat(at.fd.get(), part.c_str(), 0) != 0) return fail_errno("replace a whiteout");
+        if (!there || deleted) GANTRY_CHECK(keep_time(at));
         // Of what is deleted nothing is taken over from the layers below.
         if (!there || deleted)
             GANTRY_CHECK(make_implicit(at.fd.get(), part, next, deleted ? std::vector<int>() : lowers_));
@@ -79,6 +80,14 @@ Result<LayerWriter::Place> LayerWriter::resolve(const std::string& path) {
         at.path = next;
     }
     return at;
+}
+
+Result<void> LayerWriter::keep_time(const Place& directory) {
+    if (form_ != Form::whole || directory_times_.contains(directory.path)) return {};
+    struct stat info {};
+    if (::fstat(directory.fd.get(), &info) != 0) return fail_errno("look up \"" + shown(directory.path) + "\"");
+    directory_times_[directory.path] = info.st_mtim;
+    return {};
 }
 
 Result<LayerWriter::Place> LayerWriter::top() {
@@ -145,10 +154,7 @@ Result<int> LayerWriter::parent(const std::string& path) {
     if (!cached_.fd || cached_path_ != path) {
         GANTRY_TRY(cached_, resolve(path));
         cached_path_ = path;
-        // What is made in a directory that the archive does not list leaves its time as the layers below had it.
-        struct stat info {};
-        if (form_ == Form::whole && !directory_times_.contains(cached_.path) && ::fstat(cached_.fd.get(), &info) == 0)
-            directory_times_[cached_.path] = info.st_mtim;
+        GANTRY_CHECK(keep_time(cached_));
     }
     return cached_.fd.get();
 }

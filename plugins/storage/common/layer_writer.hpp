@@ -62,6 +62,8 @@ private:
     Result<int> parent(const std::string& path);
     Result<Place> resolve(const std::string& path);
     Result<Place> top();
+    // Form::whole: what is made in a directory that the archive does not list leaves its time as the layers below had it.
+    Result<void> keep_time(const Place& directory);
     // A directory that no entry lists, as the first of `lowers` that has one shows it.
     Result<void> make_implicit(int directory, const std::string& name, const std::string& path,
                                const std::vector<int>& lowers);
@@ -79,7 +81,7 @@ private:
     std::vector<int> lowers_;
     Form form_;
     std::unordered_set<ino_t> made_;  // Form::whole
-    std::string cached_path_;  // as the archive names it
+    std::string cached_path_;         // as the archive names it
     Place cached_;
     // By the path on which no link lies: what is set at the end is set on this directory, or, where a later entry has
     // replaced part of the way, on none.

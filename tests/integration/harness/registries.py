@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import os
+import random
 import shutil
 import socket
 import ssl
@@ -102,15 +103,15 @@ class DockerRegistry:
 
 
 class RegistryImage:
-    """An image as a registry holds it: layers as plain tars, packed with gzip."""
+    """An image as a registry holds it: layers as plain tars, packed with gzip (level 0: as they are, which is quick)."""
 
-    def __init__(self, layers, media_type=OCI_MANIFEST, architecture="amd64", **config):
+    def __init__(self, layers, media_type=OCI_MANIFEST, architecture="amd64", level=1, **config):
         docker = media_type == DOCKER_MANIFEST
         document = json.loads(archives.config_of(layers, **config))
         document["architecture"] = architecture
         self.config = json.dumps(document).encode()
         self.id = sha256(self.config)
-        self.packed = [gzip.compress(x, 1, mtime=0) for x in layers]
+        self.packed = [gzip.compress(x, level, mtime=0) for x in layers]
         self.media_type = media_type
         layer_type = "application/vnd.docker.image.rootfs.diff.tar.gzip" if docker else "application/vnd.oci.image.layer.v1.tar+gzip"
         config_type = "application/vnd.docker.container.image.v1+json" if docker else "application/vnd.oci.image.config.v1+json"
@@ -133,11 +134,7 @@ class RegistryImage:
 
 def noise(size, seed=0):
     """Bytes that do not compress, always the same."""
-    out, n = bytearray(), 0
-    while len(out) < size:
-        out += hashlib.sha512(f"{seed}:{n}".encode()).digest()
-        n += 1
-    return bytes(out[:size])
+    return random.Random(seed).randbytes(size)
 
 
 class Stub:
@@ -281,6 +278,51 @@ def pull(engine, reference, headers=None, timeout=60, **query):
 def push(engine, reference, headers=None, timeout=60):
     name, _, tag = reference.rpartition(":")
     return _stream(engine.api("POST", f"/images/{name}/push?tag={tag}", headers={"X-Registry-Auth": "", **(headers or {})}, timeout=timeout))
+
+
+class Pulling:
+    """A pull whose messages are looked at as they come, and whose client may go away."""
+
+    def __init__(self, engine, reference):
+        repository, _, tag = reference.rpartition(":")
+        self.text = b""
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(engine.socket)
+        self.socket.sendall(f"POST /images/create?fromImage={repository}&tag={tag} HTTP/1.1\r\nHost: d\r\nContent-Length: 0\r\n"
+                            "Connection: close\r\n\r\n".encode())
+
+    def until(self, words):
+        """Reads on until these words have come; to the end for None. Gives all that has come."""
+        self.socket.settimeout(60)
+        while words is None or words not in self.text:
+            piece = self.socket.recv(65536)
+            if not piece:
+                assert words is None, self.text
+                break
+            self.text += piece
+        return self.text
+
+    def begun(self):
+        """Waits until each of its layers has its place in a download."""
+        self.until(b"Pulling fs layer")
+        return self
+
+    def error(self):
+        """Waits for the end: "" for none."""
+        found = [m for m in self.until(None).splitlines() if m.startswith(b"{") and b'"error"' in m]
+        return json.loads(found[0])["error"] if found else ""
+
+    def leave(self, engine):
+        """Closes the connection, and waits until the engine has closed its side."""
+        before = connections(engine)
+        self.socket.close()
+        eventually(lambda: connections(engine) < before, what="the engine has noticed that the client is gone")
+
+
+def connections(engine):
+    """How many clients the engine has at its socket."""
+    with open("/proc/net/unix") as f:
+        return sum(1 for line in f if line.rstrip().endswith(engine.socket) and line.split()[5] == "03")
 
 
 def _stream(answer):

@@ -201,6 +201,100 @@ TEST_F(Tree, tells_what_climbs_out_and_what_stands_in_the_way) {
     EXPECT_EQ(unpack_into(out, "this is no archive" + std::string(1000, '!')).error().code, Code::invalid);
 }
 
+TEST_F(Tree, takes_no_owner_that_no_file_can_have) {
+    for (std::int64_t id : {std::int64_t{1} << 32, std::int64_t{UINT32_MAX}})
+        for (bool group : {false, true}) {
+            Member member = file("f");
+            (group ? member.gid : member.uid) = id;
+            const std::string stream = stream_of({{member, "x"}});
+            auto reader = TarReader::create(source_of(stream));
+            ASSERT_TRUE(reader);
+            auto done = unpack(**reader, directory(out).get(), "", {});
+            ASSERT_FALSE(done) << id;
+            EXPECT_EQ(done.error().code, Code::invalid);
+            EXPECT_FALSE(fs::exists(out + "/f"));
+            // Where the files become someone else's it is of no matter.
+            EXPECT_TRUE(unpack_into(out, stream));
+            fs::remove(out + "/f");
+        }
+}
+
+TEST_F(Tree, takes_and_gives_the_same_depth) {
+    auto deep = [](int depth) {
+        std::string name;
+        for (int i = 1; i < depth; ++i) name += "d/";
+        return name + "f";
+    };
+    auto refused = unpack_into(out, stream_of({{file(deep(1025)), ""}}));
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Code::invalid);
+    ASSERT_TRUE(unpack_into(out, stream_of({{file(deep(1024)), "x"}})));
+    std::string stream;
+    auto writer = TarWriter::create([&](std::string_view bytes) -> Result<void> {
+        stream += bytes;
+        return {};
+    });
+    ASSERT_TRUE(pack(**writer, directory(out).get(), "", {}));
+    ASSERT_TRUE((*writer)->finish());
+    EXPECT_TRUE(remove_node(directory(out).get(), "d"));
+}
+
+// GNU's format of sparse files, 1.0, as tar writes it.
+std::string sparse_file(const std::string& name, std::int64_t size, std::int64_t at, const std::string& content) {
+    std::string records, map = "1\n" + std::to_string(at) + "\n" + std::to_string(content.size()) + "\n";
+    for (auto [key, value] : std::map<std::string, std::string>{{"GNU.sparse.major", "1"},
+                                                                {"GNU.sparse.minor", "0"},
+                                                                {"GNU.sparse.name", name},
+                                                                {"GNU.sparse.realsize", std::to_string(size)}}) {
+        const std::string rest = " " + key + "=" + value + "\n";
+        const std::size_t length = rest.size() + 2;
+        records += std::to_string(length > 99 ? length + 1 : length) + rest;
+    }
+    auto block = [](std::string text) {
+        text.resize((text.size() + 511) / 512 * 512, '\0');
+        return text;
+    };
+    auto head = [&](char type, std::size_t bytes) {
+        std::string header(512, '\0');
+        auto put = [&](std::size_t offset, const std::string& text) { header.replace(offset, text.size(), text); };
+        char octal[16];
+        std::snprintf(octal, sizeof octal, "%011zo", bytes);
+        put(0, "GNUSparseFile.0/f");
+        put(100, "0000644");
+        put(108, "0000000");
+        put(116, "0000000");
+        put(124, octal);
+        put(136, "00000000000");
+        put(148, "        ");
+        header[156] = type;
+        put(257, std::string("ustar\00000", 8));
+        unsigned sum = 0;
+        for (char c : header) sum += static_cast<unsigned char>(c);
+        std::snprintf(octal, sizeof octal, "%06o", sum);
+        put(148, std::string(octal) + '\0' + ' ');
+        return header;
+    };
+    const std::string data = block(map) + content;
+    return head('x', records.size()) + block(records) + head('0', data.size()) + block(data) + std::string(1024, '\0');
+}
+
+TEST_F(Tree, a_sparse_file_takes_no_more_room_than_its_content) {
+    ASSERT_TRUE(unpack_into(out, sparse_file("s", 10'000'000'000, 5'000'000'000, "middle")));
+    struct stat info {};
+    ASSERT_EQ(::stat((out + "/s").c_str(), &info), 0);
+    EXPECT_EQ(info.st_size, 10'000'000'000);
+    EXPECT_LT(info.st_blocks, 1000);
+    auto fd = open_file(out + "/s", O_RDONLY);
+    std::string content(8, 'x');
+    ASSERT_EQ(::pread(fd->get(), content.data(), 8, 4'999'999'999), 8);
+    EXPECT_EQ(content, std::string("\0middle\0", 8));
+    // One that is larger than all that may come is refused before it is made.
+    auto refused = unpack_into(out, sparse_file("t", std::int64_t{1} << 62, (std::int64_t{1} << 62) - 1, "x"));
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Code::exhausted);
+    EXPECT_FALSE(fs::exists(out + "/t"));
+}
+
 TEST_F(Tree, follows_links_within_its_root_where_it_may) {
     fs::create_directories(out + "/run");
     fs::create_directories(out + "/var");

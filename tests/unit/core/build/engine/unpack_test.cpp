@@ -17,13 +17,14 @@ public:
         ::archive_write_open_fd(archive_, fd_.get());
     }
     TarFile& add(const std::string& name, const std::string& content, mode_t type = AE_IFREG,
-                 const std::string& link = "") {
+                 const std::string& link = "", std::int64_t uid = 0) {
         archive_entry* entry = ::archive_entry_new();
         ::archive_entry_set_pathname(entry, name.c_str());
         ::archive_entry_set_filetype(entry, type);
         ::archive_entry_set_perm(entry, type == AE_IFDIR ? 0755 : 0644);
         ::archive_entry_set_size(entry, static_cast<la_int64_t>(content.size()));
         ::archive_entry_set_mtime(entry, 1'700'000'000, 0);
+        ::archive_entry_set_uid(entry, uid);
         if (type == AE_IFLNK) ::archive_entry_set_symlink(entry, link.c_str());
         if (type == 0) {
             ::archive_entry_set_filetype(entry, AE_IFREG);
@@ -93,6 +94,43 @@ TEST(Unpack, nothing_outside_is_touched) {
     EXPECT_NE(run(hard.add("h", "", 0, "../../../../.." + (outside / "canary"))), "");
     TarFile hard_by_link;
     EXPECT_NE(run(hard_by_link.add("l", "", AE_IFLNK, outside.path()).add("h", "", 0, "l/canary").add("h", "bad")), "");
+}
+
+// Whether the host has a directory where a link leads makes no difference.
+TEST(Unpack, links_tell_nothing_of_the_host) {
+    Scratch outside;
+    std::string errors[2];
+    for (int there = 0; there < 2; ++there) {
+        Scratch to;
+        UniqueFd root = to.open();
+        TarFile tar;
+        tar.add("l", "", AE_IFLNK, there != 0 ? outside.path() : outside / "absent").add("l", "", AE_IFDIR);
+        auto done = unpack_tar(tar.done(), root.get(), {});
+        errors[there] = done ? "taken" : done.error().text;
+    }
+    EXPECT_EQ(errors[0], errors[1]);
+    Scratch to;
+    UniqueFd root = to.open();
+    TarFile inside;
+    inside.add("d", "", AE_IFDIR).add("l", "", AE_IFLNK, "/d").add("l", "", AE_IFDIR).add("l/f", "content");
+    ASSERT_TRUE(unpack_tar(inside.done(), root.get(), {}));
+    EXPECT_EQ(to.read("d/f"), "content");
+}
+
+TEST(Unpack, what_no_file_can_have_or_be_is_refused) {
+    auto run = [](TarFile& tar) {
+        Scratch to;
+        UniqueFd root = to.open();
+        auto done = unpack_tar(tar.done(), root.get(), {});
+        return done ? std::string() : done.error().text;
+    };
+    TarFile owner, link, file, hard, itself;
+    EXPECT_EQ(run(owner.add("f", "x", AE_IFREG, "", std::int64_t{1} << 32)),
+              "entry \"f\": owner 4294967296:0 is out of range");
+    EXPECT_EQ(run(link.add(".", "", AE_IFLNK, "/etc")), "entry \".\": the root can only be a directory");
+    EXPECT_EQ(run(file.add(".", "x")), "entry \".\": the root can only be a directory");
+    EXPECT_EQ(run(hard.add("f", "").add("./", "", 0, "f")), "entry \"./\": the root can only be a directory");
+    EXPECT_EQ(run(itself.add("f", "x").add("f", "", 0, "f")), "");
 }
 
 TEST(Unpack, limits_hold) {

@@ -160,6 +160,23 @@ TEST_F(TarApply, directories_that_no_entry_lists_look_as_in_the_layers_below) {
     EXPECT_EQ(info_of(at("other")).st_mode & 07777u, 0755u);
 }
 
+TEST_F(TarApply, a_whole_tree_keeps_the_times_of_directories_that_no_entry_lists) {
+    scratch.make("root/there/deeper");
+    const timespec times[2] = {{1'000'000'000, 0}, {1'000'000'000, 0}};
+    for (const char* name : {"there/deeper", "there", "."}) ::utimensat(AT_FDCWD, at(name).c_str(), times, 0);
+    UniqueFd directory = test::open_directory(root);
+    UniqueFd stream =
+        test::stream_of(TarMaker().file("there/deeper/made/way/x").symlink("l", "/there/other").file("l/y").done());
+    ApplyTarget target;
+    target.root = directory.get();
+    target.form = Form::whole;
+    auto result = apply_tar(stream.get(), target, {}, nullptr);
+    ASSERT_TRUE(result) << result.error().text;
+    for (const char* name : {"there/deeper", "there", "."})
+        EXPECT_EQ(info_of(at(name)).st_mtim.tv_sec, 1'000'000'000) << name;
+    EXPECT_EQ(content_of(at("there/other/y")), "x");
+}
+
 TEST_F(TarApply, a_directory_made_in_place_of_a_deleted_one_takes_nothing_over) {
     const std::string lower = scratch.make("lower/d");
     ::chmod(lower.c_str(), 0700);
