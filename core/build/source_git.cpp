@@ -12,6 +12,7 @@
 #include "core/base/safe_path.hpp"
 #include "core/base/text.hpp"
 #include "core/build/process_output.hpp"
+#include "core/build/source_auth.hpp"
 #include "core/build/sources.hpp"
 #include "core/build/trees.hpp"
 
@@ -54,6 +55,13 @@ public:
     Git(const image::Spawner& spawn, std::string directory, Cancel& cancel)
         : spawn_(spawn), directory_(std::move(directory)), cancel_(cancel) {}
 
+    // From now on `origin` alone is shown this. In the environment, which other users cannot read as they can arguments; git
+    // hands it on to what it does in submodules.
+    void authorize(const std::string& origin, const std::string& authorization) {
+        more_environment_ = {"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=http." + origin + "/.extraHeader",
+                             "GIT_CONFIG_VALUE_0=Authorization: " + authorization};
+    }
+
     // Gives what it wrote to stdout, 16 KiB of it.
     Result<std::string> run(const std::vector<std::string>& words) {
         GANTRY_CHECK(cancel_.check());
@@ -73,17 +81,17 @@ public:
                                          "-c",
                                          "credential.helper="};
         argv.insert(argv.end(), words.begin(), words.end());
-        static const std::vector<std::string> environment = {
-            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            "HOME=/nonexistent",
-            "GIT_CONFIG_NOSYSTEM=1",
-            "GIT_CONFIG_GLOBAL=/dev/null",
-            "GIT_TERMINAL_PROMPT=0",
-            "GIT_ASKPASS=/bin/false",
-            "GIT_ALLOW_PROTOCOL=https:http:ssh:git",
-            "GIT_SSH_COMMAND=ssh -o BatchMode=yes",
-            "GIT_LFS_SKIP_SMUDGE=1",
-            "LC_ALL=C.UTF-8"};
+        std::vector<std::string> environment = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                                                "HOME=/nonexistent",
+                                                "GIT_CONFIG_NOSYSTEM=1",
+                                                "GIT_CONFIG_GLOBAL=/dev/null",
+                                                "GIT_TERMINAL_PROMPT=0",
+                                                "GIT_ASKPASS=/bin/false",
+                                                "GIT_ALLOW_PROTOCOL=https:http:ssh:git",
+                                                "GIT_SSH_COMMAND=ssh -o BatchMode=yes",
+                                                "GIT_LFS_SKIP_SMUDGE=1",
+                                                "LC_ALL=C.UTF-8"};
+        environment.insert(environment.end(), more_environment_.begin(), more_environment_.end());
         std::string texts[2];
         GANTRY_TRY(ProcessOutput output, ProcessOutput::open([&](int stream, std::string_view bytes) {
                        std::string& text = texts[stream - 1];
@@ -107,11 +115,48 @@ private:
     const image::Spawner& spawn_;
     const std::string directory_;
     Cancel& cancel_;
+    std::vector<std::string> more_environment_;
 };
+
+// Submodules are other repositories: theirs are the same rules, and a relative URL is one beside this repository's.
+Result<void> fetch_submodules(Git& git, const std::string& url) {
+    GANTRY_CHECK(git.run({"remote", "add", "origin", url}));
+    const std::vector<std::string> update = {"submodule", "--quiet", "update", "--init", "--recursive"};
+    std::vector<std::string> shallow = update;
+    shallow.push_back("--depth=1");
+    // Some servers give a commit only with the branch that it is on.
+    if (git.run(shallow)) return {};
+    GANTRY_CHECK(git.run(update));
+    return {};
+}
+
+// What git keeps of itself, in submodules too: of a commit no file has that name.
+Result<void> remove_git_data(int directory, int depth) {
+    if (depth > deepest_directory)
+        return fail(Code::invalid, "a directory tree deeper than " + std::to_string(deepest_directory));
+    const std::string path = "/proc/self/fd/" + std::to_string(directory);
+    GANTRY_TRY(auto names, list_directory(path));
+    for (const std::string& name : names) {
+        struct stat info {};
+        if (::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
+            return fail_errno("stat \"" + name + "\"");
+        if (name == ".git" && S_ISDIR(info.st_mode)) {
+            GANTRY_CHECK(remove_tree(path + "/" + name));
+        } else if (name == ".git") {
+            if (::unlinkat(directory, name.c_str(), 0) != 0) return fail_errno("remove \".git\"");
+        } else if (S_ISDIR(info.st_mode)) {
+            UniqueFd below(::openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+            if (!below) return fail_errno("open \"" + name + "\"");
+            GANTRY_CHECK(remove_git_data(below.get(), depth + 1));
+        }
+    }
+    return {};
+}
 
 }  // namespace
 
-Result<Value> Sources::git(const GitSource& source, const OnProgress& progress, Cancel& cancel) {
+Result<Value> Sources::git(const GitSource& source, const OnProgress& progress, Cancel& cancel,
+                           const AskSecret& secret) {
     GANTRY_CHECK(check_source(source));
     if (!path_exists(git_program))
         return fail(Code::unsupported,
@@ -120,6 +165,8 @@ Result<Value> Sources::git(const GitSource& source, const OnProgress& progress, 
     GANTRY_CHECK(make_directories(tree, 0755));
     ScopeGuard drop([&] { (void)remove_tree(tree); });
     Git git(spawn_, tree, cancel);
+    GANTRY_TRY(std::string authorization, git_authorization(source.url, secret));
+    if (!authorization.empty()) git.authorize(origin_of(source.url), authorization);
     if (progress) progress("fetching", 0, 0);
     const std::string ref = source.ref.empty() ? "HEAD" : source.ref;
     auto fetched = [&]() -> Result<std::string> {
@@ -141,10 +188,13 @@ Result<Value> Sources::git(const GitSource& source, const OnProgress& progress, 
     if (!is_commit(*fetched)) return fail(Code::internal, "git gave no commit for " + quote_json(name));
     if (!source.checksum.empty() && !fetched->starts_with(source.checksum))
         return fail(Code::invalid, quote_json(name) + ": its commit is " + *fetched + ", not " + source.checksum);
-    GANTRY_TRY(UniqueFd root, open_file(tree, O_PATH | O_DIRECTORY));
-    if (open_in_root(root.get(), ".gitmodules", O_PATH | O_NOFOLLOW))
-        return fail(Code::unsupported, quote_json(name) + " has submodules, which are not supported");
-    if (!source.keep_git_dir) GANTRY_CHECK(remove_tree(tree + "/.git"));
+    GANTRY_TRY(UniqueFd root, open_file(tree, O_RDONLY | O_DIRECTORY));
+    const bool modules = static_cast<bool>(open_in_root(root.get(), ".gitmodules", O_PATH | O_NOFOLLOW));
+    if (modules) GANTRY_CHECK(fetch_submodules(git, source.url).context("fetch the submodules of " + quote_json(name)));
+    if (!source.keep_git_dir && modules)
+        GANTRY_CHECK(remove_git_data(root.get(), 0));
+    else if (!source.keep_git_dir)
+        GANTRY_CHECK(remove_tree(tree + "/.git"));
     Value value;
     value.digest = "git:" + *fetched + ":" + clean_relative(source.subdir) + (source.keep_git_dir ? ":git" : "");
     UniqueFd part;
