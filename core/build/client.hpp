@@ -2,6 +2,7 @@
 // may come from several threads at a time, block, and fail with GANTRY_CANCELLED once the client has gone.
 #pragma once
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -36,6 +37,25 @@ public:
     virtual Result<RegistryLogin> login(const std::string& registry) = 0;
     // The bytes of a tar or file for outputs[index]; `last` ends it and waits until the client has it.
     virtual Result<void> output(std::size_t index, std::string_view bytes, bool last) = 0;
+    // A file of the directory of cache_from[index], to its end; an error of `data` ends it.
+    virtual Result<void> read_cache(std::size_t index, const std::string& path,
+                                    const std::function<Result<void>(std::string_view)>& data) {
+        (void)index, (void)path, (void)data;
+        return no_caches();
+    }
+    // Sizes of the files below `path` in the directory of cache_to[index], by their paths in it; none where it is not there.
+    virtual Result<std::map<std::string, std::int64_t>> list_cache(std::size_t index, const std::string& path) {
+        (void)index, (void)path;
+        return no_caches();
+    }
+    // A tar that is unpacked into the directory of cache_to[index]; `last` as of output().
+    virtual Result<void> write_cache(std::size_t index, std::string_view bytes, bool last) {
+        (void)index, (void)bytes, (void)last;
+        return no_caches();
+    }
+
+private:
+    static Error no_caches() { return fail(Code::unsupported, "this client keeps no build caches"); }
 };
 
 }  // namespace gantry::build

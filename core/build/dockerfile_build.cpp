@@ -69,14 +69,27 @@ Result<Built> build_dockerfile(BuildService& service, image::ImageStore& images,
     }
     if (watch.planned) watch.planned(*graph);
     if (build.check) return Built{};
-    for (const std::string& reference : build.cache_from) {
-        auto found = images.find(reference);
-        // A cache that is not there is no reason not to build.
-        if (!found && pull && pull(reference, build.plan.platform, client, cancel)) found = images.find(reference);
-        if (found) GANTRY_CHECK(service.import_cache(**found).context("cache from " + quote_json(reference)));
+    auto warn = [&](const std::string& text) {
+        if (watch.warn) watch.warn(text);
+    };
+    auto from_image = [&](const CachePlace& place) -> Result<bool> {
+        auto found = images.find(place.reference);
+        if (!found && place.pull && pull) {
+            GANTRY_CHECK(pull(place.reference, build.plan.platform, client, cancel));
+            found = images.find(place.reference);
+        }
+        if (!found) return false;
+        GANTRY_CHECK(service.import_cache(**found));
+        return true;
+    };
+    CacheUse caches{nullptr, warn};
+    std::unique_ptr<CacheImport> imported;
+    if (!build.cache_from.empty()) {
+        GANTRY_TRY(imported, service.import_caches(build.cache_from, from_image, client, warn, cancel));
+        caches.imported = imported.get();
     }
     BuildFailure failure;
-    auto built = service.build(*graph, build.request, client, watch.listener, cancel, &failure);
+    auto built = service.build(*graph, build.request, client, watch.listener, cancel, &failure, caches);
     if (!built && failure.step) {
         problem->step = failure.step;
         problem->lines = graph->steps[*failure.step].lines;

@@ -16,9 +16,9 @@ using PullImage =
 struct DockerfileBuild {
     std::string text;
     dockerfile::PlanOptions plan;
-    bool pull = false;   // images are asked for anew though they are there
-    bool check = false;  // only the rules
-    std::vector<std::string> cache_from;  // images whose inline cache is taken over; one that is nowhere is passed over
+    bool pull = false;                   // images are asked for anew though they are there
+    bool check = false;                  // only the rules
+    std::vector<CachePlace> cache_from;  // caches, and images whose inline cache is taken over
     BuildRequest request;
 };
 
@@ -33,6 +33,8 @@ struct BuildWatch {
     Listener& listener;
     // The plan is made: its steps and warnings; once, before the first step.
     std::function<void(const Graph&)> planned;
+    // What is wrong and no reason to end the build.
+    std::function<void(const std::string&)> warn = {};
 };
 
 Result<Built> build_dockerfile(BuildService& service, image::ImageStore& images, const PullImage& pull,

@@ -19,7 +19,8 @@ Result<std::string> read_in_tree(const Tree& tree, const std::string& path) {
 }
 
 Result<std::shared_ptr<const Tree>> remote_context(Sources& sources, const std::string& kind, const std::string& url,
-                                                   const OnProgress& progress, Cancel& cancel) {
+                                                   const OnProgress& progress, Cancel& cancel,
+                                                   const AskSecret& secret) {
     if (kind == "git") {
         GitSource git;
         const std::size_t hash = url.find('#');
@@ -30,10 +31,10 @@ Result<std::shared_ptr<const Tree>> remote_context(Sources& sources, const std::
             git.ref = fragment.substr(0, colon);
             if (colon != std::string::npos) git.subdir = fragment.substr(colon + 1);
         }
-        GANTRY_TRY(Value value, sources.git(git, progress, cancel));
+        GANTRY_TRY(Value value, sources.git(git, progress, cancel, secret));
         return value.tree;
     }
-    GANTRY_TRY(Value value, sources.http({url, "", "Dockerfile"}, progress, cancel));
+    GANTRY_TRY(Value value, sources.http({url, "", "Dockerfile"}, progress, cancel, secret));
     GANTRY_TRY(UniqueFd file, open_in_root(value.tree->root(), "Dockerfile", O_RDONLY));
     GANTRY_TRY(bool archive, is_archive(file.get()));
     if (!archive) return value.tree;

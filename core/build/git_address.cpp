@@ -46,8 +46,9 @@ std::string text_of(CURL* curl, CURLINFO info) {
     return ::curl_easy_getinfo(curl, info, &text) == CURLE_OK && text != nullptr ? text : "";
 }
 
-Result<GitAddress> settle_http(const std::string& url, const std::string& name, Cancel& cancel) {
-    const RemoteAddresses addresses(url);
+Result<GitAddress> settle_http(const std::string& url, const std::string& written, const std::string& name,
+                               Cancel& cancel) {
+    const RemoteAddresses addresses(written);
     Asked asked{addresses, cancel};
     std::string base = url;
     while (base.ends_with('/')) base.pop_back();
@@ -117,16 +118,17 @@ std::string host_of(const std::string& url) {
 
 }  // namespace
 
-Result<GitAddress> settle_git_address(const std::string& url, Cancel& cancel) {
+Result<GitAddress> settle_git_address(const std::string& url, const std::string& written, Cancel& cancel) {
     const std::string name = shown_url(url);
-    if (url.starts_with("http://") || url.starts_with("https://")) return settle_http(url, name, cancel);
+    if (url.starts_with("http://") || url.starts_with("https://")) return settle_http(url, written, name, cancel);
     const std::string host = host_of(url);
     addrinfo hints{}, *found = nullptr;
     hints.ai_socktype = SOCK_STREAM;
     if (const int error = ::getaddrinfo(host.c_str(), nullptr, &hints, &found); error != 0)
         return fail(Code::invalid, quote_json(name) + ": " + ::gai_strerror(error));
     std::unique_ptr<addrinfo, void (*)(addrinfo*)> all(found, ::freeaddrinfo);
-    const RemoteAddresses addresses("ssh://" + (host.find(':') == std::string::npos ? host : "[" + host + "]"));
+    const std::string said = host_of(written);
+    const RemoteAddresses addresses("ssh://" + (said.find(':') == std::string::npos ? said : "[" + said + "]"));
     // Of several addresses git may take any.
     for (const addrinfo* one = found; one != nullptr; one = one->ai_next)
         if (const std::string why = addresses.refusal(*one->ai_addr); !why.empty())

@@ -50,6 +50,7 @@ Layers::Work::~Work() {
 }
 
 Result<Layers::Work> Layers::begin(const char* operation, const std::string& parent) {
+    GANTRY_CHECK(need(parent));
     const std::string key = std::string(work_prefix) + new_id();
     Json request{{"key", key}, {"parent", parent}};
     if (std::string_view(operation) == "prepare") request["labels"] = Json::object();
@@ -140,6 +141,7 @@ Result<LayerRef> Layers::place(const LayerRef& independent, const std::string& p
     hold_->add(layer.key);
     GANTRY_TRY(driver::Reply stat, driver_->call(table, "stat", Json{{"key", layer.key}}));
     if (member<std::string>(stat.result, "state") == "committed") return layer;
+    GANTRY_CHECK(need(independent.key));
     GANTRY_TRY(Work work, prepare(parent));
     GANTRY_TRY(Pipe pipe, make_pipe());
     std::optional<Error> failed;

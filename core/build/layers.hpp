@@ -44,6 +44,10 @@ public:
         std::string key_, parent_;  // key "": nothing to remove
         Json mounts_;
     };
+    // Told before a committed layer is worked with: it may have to be fetched first. Once, before anything else.
+    void on_need(std::function<Result<void>(const std::string& key)> need) { need_ = std::move(need); }
+    // A layer and all below it are there afterwards.
+    Result<void> need(const std::string& key) { return need_ && !key.empty() ? need_(key) : Result<void>(); }
     // `parent`: chain id, "" for none.
     Result<Work> prepare(const std::string& parent);
     Result<Work> view(const std::string& parent);
@@ -64,6 +68,7 @@ private:
 
     std::shared_ptr<driver::Driver> driver_;
     std::shared_ptr<image::LayerHold> hold_;
+    std::function<Result<void>(const std::string&)> need_;
 };
 
 // Removes what builds of an engine that was killed left being worked in.

@@ -10,6 +10,7 @@
 #include "core/base/ids.hpp"
 #include "core/base/log.hpp"
 #include "core/base/text.hpp"
+#include "core/build/cache_export.hpp"
 #include "core/build/solver.hpp"
 #include "core/build/worker.hpp"
 #include "core/image/archive_plan.hpp"
@@ -21,6 +22,24 @@ namespace {
 constexpr const char* known_entitlements[] = {"network.host", "security.insecure"};
 
 constexpr const char* inline_cache_key = "gantry.cache.v1";
+
+// A step that fails for want of an imported layer is done once more: its failure is not the build's.
+class ImportListener final : public Listener {
+public:
+    ImportListener(Listener& to, CacheImport* imported) : to_(to), imported_(imported) {}
+    void step(StepId step, StepState state, std::int64_t ms, const std::string& error) override {
+        const bool failed = state == StepState::error || state == StepState::canceled;
+        if (!failed || !imported_ || !imported_->broken()) to_.step(step, state, ms, error);
+    }
+    void log(StepId step, int stream, std::string_view bytes) override { to_.log(step, stream, bytes); }
+    void progress(StepId step, std::string_view what, std::int64_t current, std::int64_t total) override {
+        to_.progress(step, what, current, total);
+    }
+
+private:
+    Listener& to_;
+    CacheImport* const imported_;
+};
 
 // Whatever an earlier engine left of steps that it did not end.
 Result<void> make_empty(const std::string& path) {
@@ -115,17 +134,35 @@ Result<std::string> BuildService::scratch_directory() {
 }
 
 Result<Built> BuildService::build(const Graph& graph, const BuildRequest& request, Client& client, Listener& listener,
-                                  Cancel& cancel, BuildFailure* failure) {
+                                  Cancel& cancel, BuildFailure* failure, const CacheUse& caches) {
     GANTRY_CHECK(check_graph(graph));
     for (const std::string& tag : request.tags) GANTRY_CHECK(image::parse_reference(tag));
     GANTRY_CHECK(ready());
     int parallel = settings().parallel;
     if (parallel <= 0) parallel = std::max(2, static_cast<int>(std::thread::hardware_concurrency()));
     Guest guest(*this, [&cancel] { cancel.cancel(); });
-    BuildWorker worker(graph, *facilities_, request.steps, *sources_, client, listener, cancel);
+    auto built = attempt(graph, request, client, listener, cancel, failure, caches, parallel);
+    if (auto reason = built || !caches.imported ? std::nullopt : caches.imported->broken();
+        reason && !cancel.cancelled()) {
+        // What was done is in the cache of this engine by now.
+        caches.warn("an imported cache is not used: " + *reason);
+        caches.imported->drop();
+        *failure = {};
+        built = attempt(graph, request, client, listener, cancel, failure, caches, parallel);
+    }
+    return built;
+}
+
+Result<Built> BuildService::attempt(const Graph& graph, const BuildRequest& request, Client& client, Listener& listener,
+                                    Cancel& whole, BuildFailure* failure, const CacheUse& caches, int parallel) {
+    // A step that fails cancels the others, and the build may yet begin anew.
+    Cancel cancel;
+    Cancel::Watch watch(whole, [&cancel] { cancel.cancel(); });
+    ImportListener told(listener, caches.imported);
+    BuildWorker worker(graph, *facilities_, request.steps, *sources_, client, told, cancel, caches.imported);
     std::vector<StepId> wanted;
     if (graph.target.result) wanted.push_back(*graph.target.result);
-    Solved solved = solve(graph, wanted, worker, listener, cancel, parallel);
+    Solved solved = solve(graph, wanted, worker, told, cancel, parallel);
     ScopeGuard flush([&] { cache_->flush(); });
     if (solved.error) {
         *failure = {*solved.error, solved.failed, worker.exit_code()};
@@ -134,8 +171,44 @@ Result<Built> BuildService::build(const Graph& graph, const BuildRequest& reques
     Value result;
     if (graph.target.result) result = std::move(*solved.values[*graph.target.result]);
     GANTRY_TRY(Built built, write_outputs(graph, result, request, worker, client, cancel));
+    GANTRY_CHECK(export_caches(request, result, worker, client, caches, cancel));
     prune_by_policy();
     return built;
+}
+
+Result<std::unique_ptr<CacheImport>> BuildService::import_caches(
+    const std::vector<CachePlace>& from, const std::function<Result<bool>(const CachePlace&)>& image, Client& client,
+    const CacheWarning& warn, Cancel& cancel) {
+    auto imported = std::make_unique<CacheImport>(with_.images, *cache_);
+    GANTRY_CHECK(build::import_caches({with_.images, with_.caches, root_ + "/scratch", image}, from, *imported, client,
+                                      warn, cancel));
+    return imported;
+}
+
+Result<void> BuildService::export_caches(const BuildRequest& request, const Value& result, BuildWorker& worker,
+                                         Client& client, const CacheUse& caches, Cancel& cancel) {
+    std::set<std::string> of_result;
+    for (const LayerRef& layer : result.layers) of_result.insert(layer.diff_id);
+    for (const CachePlace& place : request.cache_to) {
+        std::vector<CachedResult> results = worker.results();
+        if (!place.whole)
+            std::erase_if(results, [&](const CachedResult& one) { return !of_result.contains(one.layer.diff_id); });
+        auto done = [&]() -> Result<void> {
+            std::unique_ptr<CacheTarget> target;
+            if (place.kind == CachePlace::Kind::local) {
+                target = local_cache_target(client, place.index, caches.imported && caches.imported->dropped());
+            } else {
+                if (!with_.caches.target) return fail(Code::unsupported, "this engine asks no registry");
+                GANTRY_TRY(target, with_.caches.target(place.reference, client, cancel));
+            }
+            return export_cache(with_.images, caches.imported, results, *target, cancel);
+        }();
+        GANTRY_CHECK(cancel.check());
+        if (done) continue;
+        if (!place.ignore_error) return std::move(done).error().context("cache-to " + place.shown);
+        if (caches.warn) caches.warn("cache-to " + place.shown + " was not written: " + done.error().text);
+    }
+    return {};
 }
 
 // Which steps made which layers, for who builds on this image elsewhere.
@@ -199,7 +272,8 @@ Result<Built> BuildService::write_outputs(const Graph& graph, const Value& resul
         }
         if (output.type == "image") {
             image::NewImage image{config, {}, tags};
-            for (const LayerRef& layer : result.layers) image.layer_sizes.push_back(layer.size);
+            GANTRY_CHECK(layers.need(result.top()));
+            for (const LayerRef& layer : result.layers) image.layer_sizes.push_back(worker.size_of(layer));
             GANTRY_TRY(built.id, with_.images.add(image));
             built.tags = tags;
             continue;
@@ -209,6 +283,7 @@ Result<Built> BuildService::write_outputs(const Graph& graph, const Value& resul
             GANTRY_CHECK(write_files(layers, result.layers, epoch, write, cancel));
         } else if (output.type == "oci" || output.type == "docker") {
             ArchiveImage image{config, result.layers, tags, request.annotations};
+            GANTRY_CHECK(layers.need(result.top()));
             GANTRY_TRY(built.digest, write_archive(layers, with_.images,
                                                    output.type == "oci" ? ArchiveForm::oci : ArchiveForm::docker, image,
                                                    write, cancel));

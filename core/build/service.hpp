@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "core/build/cache_from.hpp"
 #include "core/build/context_store.hpp"
 #include "core/build/facilities.hpp"
 #include "core/build/image_output.hpp"
@@ -36,6 +37,7 @@ struct Collaborators {
     image::Spawner spawn;
     // Deletes the layers that nothing names any more; gives the bytes freed.
     std::function<Result<std::int64_t>()> collect_garbage;
+    CacheRegistries caches = {};
 };
 
 struct BuildRequest {
@@ -43,7 +45,14 @@ struct BuildRequest {
     std::vector<Output> outputs;                     // none: an image
     std::map<std::string, std::string> annotations;  // of the manifest
     bool inline_cache = false;                       // the image's configuration tells which steps made its layers
+    std::vector<CachePlace> cache_to;
     StepSettings steps;
+};
+
+// What a build has from caches elsewhere, and who hears of what is wrong with them.
+struct CacheUse {
+    CacheImport* imported = nullptr;
+    CacheWarning warn = {};
 };
 
 struct Built {
@@ -80,7 +89,11 @@ public:
 
     // The failure goes to *failure where it is of a step.
     Result<Built> build(const Graph& graph, const BuildRequest& request, Client& client, Listener& listener,
-                        Cancel& cancel, BuildFailure* failure);
+                        Cancel& cancel, BuildFailure* failure, const CacheUse& caches = {});
+    // Takes over what these places have of caches, for one build. GANTRY_CANCELLED alone: the others are warned of.
+    Result<std::unique_ptr<CacheImport>> import_caches(const std::vector<CachePlace>& from,
+                                                       const std::function<Result<bool>(const CachePlace&)>& image,
+                                                       Client& client, const CacheWarning& warn, Cancel& cancel);
     // What a client asks for, less what the engine does not allow: GANTRY_DENIED names it, GANTRY_INVALID an unknown one.
     Result<void> allow(const std::vector<std::string>& wanted, StepSettings* steps) const;
     // Takes over what an image's configuration tells of the steps that made its layers (BuildRequest::inline_cache). An image
@@ -108,6 +121,11 @@ private:
     Result<Built> write_outputs(const Graph& graph, const Value& result, const BuildRequest& request,
                                 class BuildWorker& worker, Client& client, Cancel& cancel);
     static Json inline_cache_of(const Graph& graph, const Value& result, class BuildWorker& worker);
+    // All steps once, and what comes out.
+    Result<Built> attempt(const Graph& graph, const BuildRequest& request, Client& client, Listener& listener,
+                          Cancel& cancel, BuildFailure* failure, const CacheUse& caches, int parallel);
+    Result<void> export_caches(const BuildRequest& request, const Value& result, class BuildWorker& worker,
+                               Client& client, const CacheUse& caches, Cancel& cancel);
     BuildSettings settings() const;
     void prune_by_policy();
 

@@ -1,6 +1,7 @@
 #include "core/build/session.hpp"
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/clock.hpp"
@@ -15,6 +16,7 @@ namespace {
 // What a client sends faster than it is taken waits in the socket beyond this.
 constexpr std::size_t most_waiting = 8u << 20;
 constexpr std::size_t secret_bytes = 500u << 10;
+constexpr std::size_t most_cached_files = 100'000;
 constexpr std::size_t fetch_header = 256u << 10;
 constexpr std::int64_t progress_every_ns = 100'000'000;
 
@@ -70,15 +72,18 @@ private:
     Result<void> sent_;
 };
 
-// A directory of the client.
+// A directory of the client: a context, or where it keeps a cache.
 class Session::Peer final : public ContextPeer {
 public:
-    Peer(Session& session, const ContextSource& source) : session_(session), source_(source) {}
+    Peer(Session& session, const ContextSource& source) : Peer(session, source, {{"context", source.name}}) {}
+    // `where`: the member of a request that names the directory.
+    Peer(Session& session, const ContextSource& source, Json where)
+        : session_(session), source_(source), where_(std::move(where)) {}
 
     Result<void> walk(const std::function<Result<void>(ContextEntry)>& entry) override {
-        Request request(
-            session_,
-            {{"type", "walk"}, {"context", source_.name}, {"paths", source_.paths}, {"exclude", source_.exclude}});
+        Json wanted{{"type", "walk"}, {"paths", source_.paths}, {"exclude", source_.exclude}};
+        wanted.update(where_);
+        Request request(session_, std::move(wanted));
         for (;;) {
             GANTRY_TRY(Frame frame, request.next());
             if (frame.type() == "end") return {};
@@ -122,7 +127,9 @@ private:
     Result<void> fetch_some(const std::vector<std::string>& paths,
                             const std::function<Result<void>(std::string_view)>& data,
                             const std::function<Result<void>()>& end) {
-        Request request(session_, {{"type", "fetch"}, {"context", source_.name}, {"paths", paths}});
+        Json wanted{{"type", "fetch"}, {"paths", paths}};
+        wanted.update(where_);
+        Request request(session_, std::move(wanted));
         std::size_t at = 0;
         for (;;) {
             GANTRY_TRY(Frame frame, request.next());
@@ -142,6 +149,7 @@ private:
 
     Session& session_;
     const ContextSource& source_;
+    const Json where_;
 };
 
 Session::Session(UniqueFd socket, std::string early, ContextStore& contexts, Sources& sources, Cancel& cancel)
@@ -237,7 +245,8 @@ Result<std::shared_ptr<const Tree>> Session::remote(const Json& where, const Con
     if (kind != "git" && kind != "http")
         return fail(Code::invalid, "a build context of the kind " + quote_json(kind.substr(0, 50)) +
                                        ", allowed: local, git, http, image");
-    GANTRY_TRY(auto tree, remote_context(sources_, kind, url, progress, cancel));
+    GANTRY_TRY(auto tree, remote_context(sources_, kind, url, progress, cancel,
+                                         [this](const std::string& id) { return secret(id); }));
     return filtered(sources_, std::move(tree), source.exclude, cancel);
 }
 
@@ -300,16 +309,42 @@ void Session::agent_loop(std::shared_ptr<Request> request, UniqueFd socket) {
 }
 
 Result<void> Session::output(std::size_t index, std::string_view bytes, bool last) {
+    return send_output("output", index, bytes, last);
+}
+
+Result<void> Session::write_cache(std::size_t index, std::string_view bytes, bool last) {
+    return send_output("cache_to", index, bytes, last);
+}
+
+Result<void> Session::read_cache(std::size_t index, const std::string& path,
+                                 const std::function<Result<void>(std::string_view)>& data) {
+    const ContextSource none;
+    return Peer(*this, none, {{"cache_from", index}}).fetch({path}, data, [] { return Result<void>(); });
+}
+
+Result<std::map<std::string, std::int64_t>> Session::list_cache(std::size_t index, const std::string& path) {
+    const ContextSource source{"", {path}, {}};
+    std::map<std::string, std::int64_t> sizes;
+    GANTRY_CHECK(Peer(*this, source, {{"cache_to", index}}).walk([&](ContextEntry entry) -> Result<void> {
+        if (sizes.size() > most_cached_files) return fail(Code::exhausted, "the cache's directory has too many files");
+        if ((entry.mode & S_IFMT) == S_IFREG) sizes[entry.path] = entry.size;
+        return {};
+    }));
+    return sizes;
+}
+
+Result<void> Session::send_output(const char* member, std::size_t index, std::string_view bytes, bool last) {
+    const std::pair slot{std::string(member), index};
     std::shared_ptr<Request> request;
     {
         std::lock_guard lock(mutex_);
-        request = outputs_[index];
+        request = outputs_[slot];
     }
     if (!request) {
-        request = std::make_shared<Request>(*this, Json{{"type", "output"}, {"output", index}});
+        request = std::make_shared<Request>(*this, Json{{"type", "output"}, {member, index}});
         GANTRY_CHECK(request->sent());
         std::lock_guard lock(mutex_);
-        outputs_[index] = request;
+        outputs_[slot] = request;
     }
     // A client that cannot write says so at once.
     bool spoken = false;
@@ -325,9 +360,9 @@ Result<void> Session::output(std::size_t index, std::string_view bytes, bool las
     auto end = request->next();
     {
         std::lock_guard lock(mutex_);
-        outputs_.erase(index);
+        outputs_.erase(slot);
     }
-    if (!end) return std::move(end).error().context("output " + std::to_string(index));
+    if (!end) return std::move(end).error().context(std::string(member) + " " + std::to_string(index));
     return {};
 }
 

@@ -46,6 +46,10 @@ public:
     Result<std::optional<UniqueFd>> ssh(const std::string& id) override;
     Result<RegistryLogin> login(const std::string& registry) override;
     Result<void> output(std::size_t index, std::string_view bytes, bool last) override;
+    Result<void> read_cache(std::size_t index, const std::string& path,
+                            const std::function<Result<void>(std::string_view)>& data) override;
+    Result<std::map<std::string, std::int64_t>> list_cache(std::size_t index, const std::string& path) override;
+    Result<void> write_cache(std::size_t index, std::string_view bytes, bool last) override;
     // Listener
     void step(StepId step, StepState state, std::int64_t ms, const std::string& error) override;
     void log(StepId step, int stream, std::string_view bytes) override;
@@ -62,6 +66,8 @@ private:
     void read();
     Result<std::shared_ptr<const Tree>> remote(const Json& where, const ContextSource& source,
                                                const OnProgress& progress, Cancel& cancel);
+    // `member`, `index`: which output it is, in the request's words.
+    Result<void> send_output(const char* member, std::size_t index, std::string_view bytes, bool last);
     void agent_loop(std::shared_ptr<Request> request, UniqueFd socket);
 
     FrameSocket socket_;
@@ -75,7 +81,7 @@ private:
     std::map<std::uint64_t, Inbox> inboxes_;
     std::uint64_t next_id_ = 1;
     bool gone_ = false;
-    std::map<std::size_t, std::shared_ptr<Request>> outputs_;
+    std::map<std::pair<std::string, std::size_t>, std::shared_ptr<Request>> outputs_;
     std::vector<std::thread> agents_;
     std::map<StepId, std::int64_t> told_ns_;  // when progress was sent last
 };

@@ -56,27 +56,6 @@ Result<void> read_outputs(const Json& frame, BuildRequest& request) {
     return {};
 }
 
-// Of all the ways to keep a cache elsewhere there is the one within the image itself.
-Result<void> read_caches(const std::vector<Json>& from, const std::vector<Json>& to, DockerfileBuild& build) {
-    auto text = [](const Json& object, const char* key) {
-        const Json value = object.is_object() ? object.value(key, Json()) : Json();
-        return value.is_string() ? value.get<std::string>() : std::string();
-    };
-    for (const Json& one : to) {
-        if (text(one, "type") != "inline")
-            return fail(Code::unsupported, "cache-to of the type " + quote_json(text(one, "type").substr(0, 50)) +
-                                               " is not supported, allowed: inline");
-        build.request.inline_cache = true;
-    }
-    for (const Json& one : from) {
-        if (text(one, "type") != "registry" || text(one, "ref").empty())
-            return fail(Code::unsupported, "cache-from of the type " + quote_json(text(one, "type").substr(0, 50)) +
-                                               " is not supported, allowed: registry, with the \"ref\" of an image");
-        build.cache_from.push_back(text(one, "ref"));
-    }
-    return {};
-}
-
 Result<Wanted> read_build(const Json& frame, const BuildService& service) {
     Wanted wanted;
     DockerfileBuild& build = wanted.build;
@@ -116,7 +95,10 @@ Result<Wanted> read_build(const Json& frame, const BuildService& service) {
     GANTRY_CHECK(read(frame, "annotations", build.request.annotations));
     GANTRY_CHECK(read(frame, "cgroup_parent", build.request.steps.cgroup_parent));
     GANTRY_CHECK(read(frame, "metadata", metadata));
-    GANTRY_CHECK(read_caches(cache_from, cache_to, build));
+    GANTRY_TRY(CacheWishes caches, read_cache_wishes(cache_from, cache_to));
+    build.request.inline_cache = caches.in_image;
+    build.request.cache_to = std::move(caches.to);
+    build.cache_from = std::move(caches.from);
     if (network == "none")
         plan.network = Exec::Network::none;
     else if (network == "host")
@@ -128,6 +110,15 @@ Result<Wanted> read_build(const Json& frame, const BuildService& service) {
     plan.build_platform = plan.platform = own_platform();
     if (!platforms.empty()) {
         GANTRY_TRY(plan.platform, parse_platform(platforms[0]));
+    }
+    // A client may give it as an argument alone; an empty one is none.
+    if (auto given = plan.args.find("SOURCE_DATE_EPOCH");
+        epoch < 0 && given != plan.args.end() && !given->second.empty()) {
+        auto seconds = parse_int(given->second);
+        if (!seconds || *seconds < 0)
+            return fail(Code::invalid, "SOURCE_DATE_EPOCH " + quote_json(given->second.substr(0, 100)) +
+                                           " is not a number of seconds since 1970");
+        epoch = *seconds;
     }
     if (epoch >= 0) plan.source_date_epoch = epoch;
     if (epoch > 253'402'300'799) return fail(Code::invalid, "\"source_date_epoch\" is beyond the year 9999");
@@ -193,10 +184,14 @@ void serve_session(UniqueFd socket, std::string early, const SessionEngine& engi
                        {},
                        {}});
         if (!wanted.has_text) GANTRY_CHECK(read_remote(wanted, session, cancel));
-        BuildWatch watch{session, [&](const Graph& graph) {
+        BuildWatch watch{session,
+                         [&](const Graph& graph) {
                              usage = false;
                              session.set_steps(graph);
                              for (const Warning& warning : graph.warnings) session.warning(warning);
+                         },
+                         [&](const std::string& text) {
+                             session.warning({"", text, {}});
                          }};
         return build_dockerfile(engine.service, engine.images, engine.pull, wanted.build, session, watch, cancel,
                                 &problem);

@@ -10,6 +10,7 @@
 #include "core/base/files.hpp"
 #include "core/base/ids.hpp"
 #include "core/base/text.hpp"
+#include "core/build/source_auth.hpp"
 #include "core/build/sources.hpp"
 #include "core/build/trees.hpp"
 #include "core/image/digest.hpp"
@@ -95,7 +96,8 @@ Kept read_kept(const std::string& directory) {
 
 }  // namespace
 
-Result<Value> Sources::http(const HttpSource& source, const OnProgress& progress, Cancel& cancel) {
+Result<Value> Sources::http(const HttpSource& source, const OnProgress& progress, Cancel& cancel,
+                            const AskSecret& secret) {
     const std::string name = shown_url(source.url);
     const std::string lower = to_lower(source.url.substr(0, 8));
     if (!lower.starts_with("http://") && !lower.starts_with("https://"))
@@ -113,6 +115,10 @@ Result<Value> Sources::http(const HttpSource& source, const OnProgress& progress
     const std::string path = tree + "/" + source.file_name;
     const bool known = !source.checksum.empty() && kept.digest == source.checksum;
     bool fresh = false;
+    std::string authorization;
+    if (!known) {
+        GANTRY_TRY(authorization, http_authorization(source.url, secret));
+    }
     if (!known) {
         UniqueFd file(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
         if (!file) return fail_errno("make \"" + path + "\"");
@@ -129,6 +135,8 @@ Result<Value> Sources::http(const HttpSource& source, const OnProgress& progress
             list = ::curl_slist_append(list, ("If-None-Match: " + kept.etag).c_str());
         else if (!kept.last_modified.empty())
             list = ::curl_slist_append(list, ("If-Modified-Since: " + kept.last_modified).c_str());
+        // libcurl shows it to this host alone, wherever it is redirected to.
+        if (!authorization.empty()) list = ::curl_slist_append(list, ("Authorization: " + authorization).c_str());
         std::unique_ptr<curl_slist, void (*)(curl_slist*)> headers(list, ::curl_slist_free_all);
         char reason[CURL_ERROR_SIZE] = {};
         CURL* c = curl.get();

@@ -77,38 +77,62 @@ Result<Outcome> BuildWorker::source(StepId step, const ContextSource& source) {
     return outcome;
 }
 
+AskSecret BuildWorker::asked_secret() {
+    return [this](const std::string& id) { return client_.secret(id); };
+}
+
 Result<Outcome> BuildWorker::source(StepId step, const HttpSource& source) {
     Outcome outcome;
-    GANTRY_TRY(outcome.value, sources_.http(source, progress_of(step), cancel_));
+    GANTRY_TRY(outcome.value, sources_.http(source, progress_of(step), cancel_, asked_secret()));
     return outcome;
 }
 
 Result<Outcome> BuildWorker::source(StepId step, const GitSource& source) {
     Outcome outcome;
-    GANTRY_TRY(outcome.value, sources_.git(source, progress_of(step), cancel_));
+    GANTRY_TRY(outcome.value, sources_.git(source, progress_of(step), cancel_, asked_secret()));
     return outcome;
 }
 
-void BuildWorker::note_key(StepId step, const std::string& key) {
-    std::lock_guard lock(keys_mutex_);
-    keys_[step].push_back(key);
+void BuildWorker::note(StepId step, const CachedResult& result) {
+    std::lock_guard lock(results_mutex_);
+    results_[step].push_back(result);
 }
 
 std::vector<std::string> BuildWorker::keys_of(StepId step) {
-    std::lock_guard lock(keys_mutex_);
-    auto found = keys_.find(step);
-    return found == keys_.end() ? std::vector<std::string>() : found->second;
+    std::lock_guard lock(results_mutex_);
+    std::vector<std::string> keys;
+    if (auto found = results_.find(step); found != results_.end())
+        for (const CachedResult& result : found->second) keys.push_back(result.key);
+    return keys;
 }
 
-std::optional<CachedResult> BuildWorker::find(StepId step, const std::string& key) {
+std::vector<CachedResult> BuildWorker::results() {
+    std::lock_guard lock(results_mutex_);
+    std::vector<CachedResult> all;
+    for (const auto& [step, results] : results_) all.insert(all.end(), results.begin(), results.end());
+    return all;
+}
+
+std::optional<BuildWorker::Hit> BuildWorker::find(StepId step, const std::string& key, const std::string& parent) {
     if (graph_.steps[step].ignore_cache) return std::nullopt;
     auto found = with_.cache.find(key);
-    if (!found) return std::nullopt;
+    if (!found) return find_imported(key, parent);
     layers_.hold(found->layer.key);
     // Pruned between the look and the hold: the layer may be going.
     if (!with_.cache.find(key)) return std::nullopt;
     seen(found->created_ns);
-    return found;
+    return Hit{std::move(*found), false};
+}
+
+std::optional<BuildWorker::Hit> BuildWorker::find_imported(const std::string& key, const std::string& parent) {
+    auto found = imported_ ? imported_->find(key, parent) : std::nullopt;
+    if (!found) return std::nullopt;
+    layers_.hold(found->layer.key);
+    auto here = with_.images.has_layer(found->layer.key);
+    if (!here || (*here && !imported_->need(found->layer.key, cancel_))) return std::nullopt;
+    imported_->use(*found);
+    seen(found->created_ns);
+    return Hit{std::move(*found), true};
 }
 
 void BuildWorker::seen(std::int64_t created_ns) {
@@ -125,21 +149,31 @@ Result<void> BuildWorker::record(StepId step, const std::string& key, const std:
     result.description = graph_.steps[step].name;
     result.created_ns = created_ns;
     seen(created_ns);
+    note(step, result);
     return with_.cache.put(std::move(result));
 }
 
 Result<Outcome> BuildWorker::cached(StepId step, const Value& base, const std::string& key,
                                     const std::function<Result<std::string>()>& content_key,
                                     const std::function<Result<LayerRef>()>& work) {
-    note_key(step, key);
-    if (auto found = find(step, key)) return Outcome{on(base, found->layer), true};
+    if (auto found = find(step, key, base.top())) {
+        note(step, found->result);
+        return Outcome{on(base, found->result.layer), true};
+    }
     std::string second = key;
     if (content_key) {
         GANTRY_TRY(second, content_key());
-        note_key(step, second);
-        if (auto found = find(step, second)) {
-            GANTRY_CHECK(record(step, key, base.top(), found->layer, found->created_ns));
-            return Outcome{on(base, found->layer), true};
+        if (auto found = find(step, second, base.top())) {
+            note(step, found->result);
+            CachedResult& result = found->result;
+            if (found->imported) {
+                result.key = key;
+                note(step, result);
+                imported_->use(result);
+            } else {
+                GANTRY_CHECK(record(step, key, base.top(), result.layer, result.created_ns));
+            }
+            return Outcome{on(base, result.layer), true};
         }
     }
     bool shared = false;
@@ -156,7 +190,10 @@ Result<Outcome> BuildWorker::cached(StepId step, const Value& base, const std::s
     if (!layer) return std::move(layer).error();
     layers_.hold(layer->key);
     if (shared)
-        if (auto other = with_.cache.find(second)) created_ns = other->created_ns;
+        if (auto other = with_.cache.find(second)) {
+            created_ns = other->created_ns;
+            note(step, *other);
+        }
     seen(created_ns);
     if (second != key) GANTRY_CHECK(record(step, key, base.top(), *layer, created_ns));
     return Outcome{on(base, *layer), shared};

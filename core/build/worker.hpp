@@ -3,6 +3,7 @@
 #include <atomic>
 #include <mutex>
 
+#include "core/build/cache_import.hpp"
 #include "core/build/client.hpp"
 #include "core/build/facilities.hpp"
 #include "core/build/key.hpp"
@@ -14,8 +15,9 @@ namespace gantry::build {
 
 class BuildWorker final : public Worker {
 public:
+    // `imported`: caches from elsewhere, nullptr for none.
     BuildWorker(const Graph& graph, const Facilities& with, const StepSettings& settings, Sources& sources,
-                Client& client, Listener& listener, Cancel& cancel)
+                Client& client, Listener& listener, Cancel& cancel, CacheImport* imported)
         : graph_(graph),
           with_(with),
           settings_(settings),
@@ -23,7 +25,10 @@ public:
           client_(client),
           listener_(listener),
           cancel_(cancel),
-          layers_(with.layers, with.images.hold_layers()) {}
+          imported_(imported),
+          layers_(with.layers, with.images.hold_layers()) {
+        if (imported) layers_.on_need([this](const std::string& key) { return imported_->need(key, cancel_); });
+    }
 
     Result<Outcome> run(StepId step, const std::function<const Value&(StepId)>& input) override;
     // Of the process that ended the build; 0 where none did.
@@ -34,6 +39,12 @@ public:
     std::int64_t newest_ns() const { return newest_ns_; }
     // The cache's keys of the step's result; none for a source.
     std::vector<std::string> keys_of(StepId step);
+    // Of a layer that is here.
+    std::int64_t size_of(const LayerRef& layer) const {
+        return imported_ ? imported_->size_of(layer.key).value_or(layer.size) : layer.size;
+    }
+    // All that is known of the steps, in the order of the file.
+    std::vector<CachedResult> results();
 
 private:
     using Input = std::function<const Value&(StepId)>;
@@ -53,12 +64,18 @@ private:
     Result<Outcome> cached(StepId step, const Value& base, const std::string& key,
                            const std::function<Result<std::string>()>& content_key,
                            const std::function<Result<LayerRef>()>& work);
-    void note_key(StepId step, const std::string& key);
-    std::optional<CachedResult> find(StepId step, const std::string& key);
+    void note(StepId step, const CachedResult& result);
+    struct Hit {
+        CachedResult result;
+        bool imported = false;  // its layer need not be here
+    };
+    std::optional<Hit> find(StepId step, const std::string& key, const std::string& parent);
+    std::optional<Hit> find_imported(const std::string& key, const std::string& parent);
     Result<void> record(StepId step, const std::string& key, const std::string& parent, const LayerRef& layer,
                         std::int64_t created_ns);
     void seen(std::int64_t created_ns);
     OnProgress progress_of(StepId step);
+    AskSecret asked_secret();
     static Value on(const Value& base, const LayerRef& layer);
 
     const Graph& graph_;
@@ -68,11 +85,12 @@ private:
     Client& client_;
     Listener& listener_;
     Cancel& cancel_;
+    CacheImport* const imported_;
     Layers layers_;
     std::atomic<int> exit_code_ = 0;
     std::atomic<std::int64_t> newest_ns_ = 0;
-    std::mutex keys_mutex_;
-    std::map<StepId, std::vector<std::string>> keys_;
+    std::mutex results_mutex_;
+    std::map<StepId, std::vector<CachedResult>> results_;
     std::mutex context_mutex_;
     std::map<std::string, std::shared_ptr<const Tree>> contexts_;  // of mounts that name no source, by path
 };

@@ -136,7 +136,8 @@ Result<void> Engine::open(TraceStart trace) {
                                         return containers_->run_task(std::move(task), on_start);
                                     },
                                     deps_->spawn,
-                                    [this] { return images_->collect_garbage(deps_->layers_in_use()); }};
+                                    [this] { return images_->collect_garbage(deps_->layers_in_use()); },
+                                    registry_caches(*deps_, paths_.root + "/build/scratch")};
     GANTRY_TRY(builds_, build::BuildService::open(paths_.root + "/build", paths_.run + "/build", build_settings(config),
                                                   std::move(for_builds)));
     deps_->build_cache_usage = [this] { return builds_->usage(); };

@@ -38,6 +38,26 @@ Result<std::unique_ptr<ByteSource>> ImageStore::open_layer_tar(const std::string
     return std::unique_ptr<ByteSource>();
 }
 
+Result<bool> ImageStore::has_layer(const std::string& key) const { return impl_->unpacker().has(key); }
+
+Result<std::int64_t> ImageStore::layer_bytes(const std::string& key) const { return impl_->unpacker().usage(key); }
+
+Result<std::int64_t> ImageStore::add_layer(std::unique_ptr<ByteSource> blob, const std::string& parent,
+                                           const std::string& diff_id) {
+    Pins::Hold hold(impl_->pins);
+    const std::string key = chain_id(parent, diff_id);
+    hold.add(key);
+    LayerUnpacker unpacker = impl_->unpacker();
+    GANTRY_TRY(bool there, unpacker.has(key));
+    if (there) return unpacker.usage(key);
+    GANTRY_TRY(auto plain, decompressed(std::move(blob)));
+    auto unpacked = unpacker.unpack(*plain, parent, diff_id, hold, {});
+    if (unpacked) return unpacked->usage_bytes;
+    // Someone else may have been quicker.
+    if (auto now = unpacker.has(key); now && *now) return unpacker.usage(key);
+    return std::move(unpacked).error();
+}
+
 Result<std::string> ImageStore::add(const NewImage& wanted) {
     std::vector<std::string> tags;
     for (const std::string& text : wanted.tags) {

@@ -128,6 +128,13 @@ public:
     // The plain tar that the layer of this chain id came in, decompressed on the way, where its blob is kept; nullptr
     // where only the unpacked layer is: then the layer driver's diff is that tar.
     Result<std::unique_ptr<ByteSource>> open_layer_tar(const std::string& key);
+    // Unpacks a layer over `parent` ("" for none) from its blob, compressed or not; nothing is left where its plain tar has
+    // another digest than `diff_id`. One that is there already is success. The caller holds it. Gives its bytes unpacked.
+    Result<std::int64_t> add_layer(std::unique_ptr<ByteSource> blob, const std::string& parent,
+                                   const std::string& diff_id);
+    Result<bool> has_layer(const std::string& key) const;
+    // Of one that is there: its bytes unpacked.
+    Result<std::int64_t> layer_bytes(const std::string& key) const;
     // Says that another record than an image's now names layers (kind "build_result", member "layer"): a collection that
     // is under way looks again.
     void layers_kept();

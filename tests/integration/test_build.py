@@ -9,6 +9,7 @@ import subprocess
 import tarfile
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -89,7 +90,7 @@ def test_classic_parameters(engine):
     ({"version": 2}, 501, "BuildKit"), ({"version": 3}, 400, "version"), ({"memory": 1000}, 501, "memory"),
     ({"squash": 1}, 501, "squash"), ({"networkmode": "container:x"}, 501, "networkmode"), ({"networkmode": "host"}, 403, "network.host"),
     ({"buildargs": "{"}, 400, "buildargs"), ({"buildargs": [1]}, 400, "buildargs"), ({"labels": {"a": 1}}, 400, "labels"),
-    ({"cachefrom": ["x"]}, 501, "cachefrom"), ({"platform": "windows/amd64"}, 501, "linux"), ({"platform": "x"}, 400, "platform"),
+    ({"cachefrom": "x"}, 400, "cachefrom"), ({"cachefrom": ["UPPER"]}, 400, "lowercase"), ({"platform": "windows/amd64"}, 501, "linux"), ({"platform": "x"}, 400, "platform"),
     ({"dockerfile": "none"}, 400, "Cannot locate specified Dockerfile: none"), ({"dockerfile": "../../../etc/passwd"}, 400, "Dockerfile"),
     ({"shmsize": "many"}, 400, "shmsize"), ({"t": "UPPER"}, 400, "lowercase"), ({"target": "none"}, 404, "none")])
 def test_classic_refuses(engine, query, status, text):
@@ -505,6 +506,174 @@ def test_git_takes_no_options(engine, url):
 
 # ---- outputs
 
+class GitServer(ThreadingHTTPServer):
+    """git's own HTTP backend below /, behind a password where there is one ("Basic .." or "Bearer .."), and files beside it."""
+
+    def __init__(self, root, authorization=None):
+        self.root, self.authorization, self.seen = root, authorization, []
+        super().__init__(("127.0.0.1", 0), GitHandler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+    def repository(self, name, files, submodules=None):
+        """A bare repository of these files; submodules: path -> url."""
+        work = f"{self.root}/work-{name}"
+        git = ["git", "-C", work, "-c", "user.name=t", "-c", "user.email=t@t", "-c", "protocol.file.allow=always"]
+        os.makedirs(work)
+        subprocess.run([*git, "init", "-q"], check=True)
+        for path, text in files.items():
+            os.makedirs(os.path.dirname(f"{work}/{path}"), exist_ok=True)
+            with open(f"{work}/{path}", "w") as f:
+                f.write(text)
+        for path, (source, url) in (submodules or {}).items():
+            subprocess.run([*git, "submodule", "--quiet", "add", f"{self.root}/{source}", path], check=True)
+            subprocess.run([*git, "config", "-f", ".gitmodules", f"submodule.{path}.url", url], check=True)
+        subprocess.run([*git, "add", "-A"], check=True)
+        subprocess.run([*git, "commit", "-q", "-m", "x"], check=True)
+        subprocess.run(["git", "clone", "-q", "--bare", work, f"{self.root}/{name}.git"], check=True)
+        return f"{self.url}/{name}.git"
+
+
+class GitHandler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.server.seen.append((self.path, self.headers.get("Authorization")))
+        if self.server.authorization and self.headers.get("Authorization") != self.server.authorization:
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", "Basic")
+            self.end_headers()
+            return
+        if self.path == "/plain":
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"plain\n")
+            return
+        path, _, query = self.path.partition("?")
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            while size := int(self.rfile.readline(), 16):
+                body += self.rfile.read(size)
+                self.rfile.readline()
+        done = subprocess.run(["git", "http-backend"], input=body, stdout=subprocess.PIPE, env={
+            "PATH": os.environ["PATH"], "GIT_PROJECT_ROOT": self.server.root, "GIT_HTTP_EXPORT_ALL": "1", "PATH_INFO": path,
+            "QUERY_STRING": query, "REQUEST_METHOD": self.command, "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""), "GIT_PROTOCOL": self.headers.get("Git-Protocol", "")})
+        head, _, content = done.stdout.partition(b"\r\n\r\n")
+        fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n") if line)
+        self.send_response(int(fields.pop("Status", "200").split()[0]))
+        for name, value in fields.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_POST = do_GET
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def git_server(scratch):
+    if not shutil.which("git"):
+        pytest.skip("git is needed")
+    servers = []
+
+    def start(authorization=None):
+        os.makedirs(f"{scratch}/git", exist_ok=True)
+        servers.append(GitServer(f"{scratch}/git", authorization))
+        return servers[-1]
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_git_submodules_come_too(engine, git_server):
+    """Those of submodules as well, by relative and absolute URLs; nothing of git's own is left in the tree."""
+    server = git_server()
+    server.repository("inner", {"i": "inner\n"})
+    server.repository("middle", {"m": "middle\n"}, {"deep/inner": ("inner.git", "../inner.git")})
+    url = server.repository("outer", {"Dockerfile": f"FROM {IMAGE}\nCOPY . /c\n", "o": "outer\n"},
+                            {"sub": ("middle.git", f"{server.url}/middle.git")})
+    built = build(engine, f"FROM {IMAGE}\nADD {url} /c\n", entries_of=list, context="/x")
+    assert run(engine, built.id, "cat", "/c/o", "/c/sub/m", "/c/sub/deep/inner/i") == "outer\nmiddle\ninner"
+    assert run(engine, built.id, "find", "/c", "-name", ".git") == ""
+    remote = engine("build", "-q", url, timeout=120)
+    assert remote.code == 0 and run(engine, remote.out.strip(), "cat", "/c/sub/deep/inner/i") == "inner", remote
+
+
+def test_submodules_have_the_rules_of_repositories(engine, git_server, scratch):
+    server = git_server()
+    server.repository("inner", {"i": "inner\n"})
+    for number, bad in enumerate((f"file://{scratch}/git/inner.git", f"{scratch}/git/inner.git", f"ext::sh -c touch% {scratch}/ran")):
+        url = server.repository(f"outer{number}", {"o": "x"}, {"sub": ("inner.git", bad)})
+        failed = build(engine, f"FROM {IMAGE}\nADD {url} /c\n", entries_of=list, context="/x")
+        assert "submodules" in failed.error and "\n" not in failed.error
+    assert not os.path.exists(f"{scratch}/ran") and not scratch_left(engine)
+
+
+def test_a_submodule_leads_nowhere_that_its_repository_may_not(engine, git_server):
+    """Nor does one of a submodule, whatever the way to it."""
+    server = git_server()
+    server.repository("inner", {"i": "inner\n"})
+    link_local = "http://169.254.169.254/latest/meta-data"
+    server.repository("middle", {"m": "middle\n"}, {"inner": ("inner.git", link_local)})
+    for number, bad in enumerate((link_local, "ssh://git@169.254.169.254/x", f"{server.url}/middle.git")):
+        url = server.repository(f"outer{number}", {"o": "x"}, {"sub": ("inner.git", bad)})
+        failed = build(engine, f"FROM {IMAGE}\nADD {url} /c\n", entries_of=list, context="/x")
+        assert "submodules" in failed.error and "169.254.169.254" in failed.error and "\n" not in failed.error
+    assert not scratch_left(engine)
+
+
+def test_a_repository_twice_among_the_submodules(engine, git_server):
+    server = git_server()
+    server.repository("inner", {"i": "inner\n"})
+    server.repository("middle", {"m": "middle\n"}, {"inner": ("inner.git", f"{server.url}/inner.git")})
+    url = server.repository("outer", {"o": "x"}, {"inner": ("inner.git", f"{server.url}/inner.git"),
+                                                  "middle": ("middle.git", f"{server.url}/middle.git")})
+    built = build(engine, f"FROM {IMAGE}\nADD {url} /c\n", entries_of=list, context="/x")
+    assert run(engine, built.id, "cat", "/c/inner/i", "/c/middle/m", "/c/middle/inner/i") == "inner\nmiddle\ninner"
+
+
+@pytest.mark.parametrize("secret, value, sent", [
+    ("GIT_AUTH_TOKEN", b"t0ken\n", "Basic eC1hY2Nlc3MtdG9rZW46dDBrZW4="), ("GIT_AUTH_HEADER", b"Bearer abc", "Bearer abc"),
+    ("GIT_AUTH_TOKEN.HOST", b"t0ken", "Basic eC1hY2Nlc3MtdG9rZW46dDBrZW4=")])
+def test_git_shows_the_secret_to_its_server_alone(engine, git_server, secret, value, sent):
+    server, other = git_server(sent), git_server()
+    other.repository("elsewhere", {"e": "else\n"})
+    server.repository("inner", {"i": "inner\n"})
+    url = server.repository("outer", {"o": "outer\n"}, {"sub": ("inner.git", "../inner.git"),
+                                                        "else": ("elsewhere.git", f"{other.url}/elsewhere.git")})
+    text = f"FROM {IMAGE}\nADD {url} /c\n"
+    assert "401" in (refused := build(engine, text, entries_of=list, context="/x").error) or "uthenti" in refused or "username" in refused
+    name = secret.replace("HOST", f"127.0.0.1:{server.server_port}")
+    built = build(engine, text, entries_of=list, context="/x", secrets={name: value})
+    assert run(engine, built.id, "cat", "/c/o", "/c/sub/i", "/c/else/e") == "outer\ninner\nelse"
+    assert other.seen and not [s for s in other.seen if s[1]]
+
+
+def test_downloads_show_the_secret_of_their_host(engine, git_server):
+    server = git_server("Bearer t0ken")
+    host = f"127.0.0.1:{server.server_port}"
+    text = f"FROM {IMAGE}\nADD {server.url}/plain /p\n"
+    assert "401" in build(engine, text, entries_of=list, context="/x", secrets={"HTTP_AUTH_TOKEN_other": b"t0ken"}).error
+    for name, value in ((f"HTTP_AUTH_TOKEN_{host}", b"t0ken\n"), (f"HTTP_AUTH_HEADER_{host}", b"Bearer t0ken")):
+        built = build(engine, text, entries_of=list, context="/x", secrets={name: value}, no_cache=True)
+        assert run(engine, built.id, "cat", "/p") == "plain"
+    bad = build(engine, text, entries_of=list, context="/x", secrets={f"HTTP_AUTH_TOKEN_{host}": b"a\r\nX: y"})
+    assert "one line" in bad.error
+
+
+def test_a_date_as_an_argument_is_the_date(fresh):
+    """--build-arg SOURCE_DATE_EPOCH, and what is in the way of it."""
+    text = f"FROM {IMAGE}\nARG SOURCE_DATE_EPOCH\nRUN echo $SOURCE_DATE_EPOCH > /e\n"
+    e = fresh()
+    built = build(e, text, entries_of=list, context="/x", args={"SOURCE_DATE_EPOCH": "1600000000"})
+    assert config(e, built.id)["Created"].startswith("2020-09-13T12:26:40")
+    assert build(e, text, entries_of=list, context="/x", source_date_epoch=1_600_000_000).id == built.id
+    assert "SOURCE_DATE_EPOCH" in build(e, text, entries_of=list, context="/x", args={"SOURCE_DATE_EPOCH": "soon"}).error
+    assert build(e, text, entries_of=list, context="/x", args={"SOURCE_DATE_EPOCH": ""}).id != built.id
+
+
 def test_outputs(engine, scratch):
     with open(f"{scratch}/f", "w") as f:
         f.write("content")
@@ -565,7 +734,7 @@ def test_inline_cache(fresh, scratch):
     two.load(list(built.outputs.values())[0])
     taken = build(two, text, entries_of=list, context="/x", cache_from=[{"type": "registry", "ref": "test/cached:1"}])
     assert taken.state("RUN echo 1") == "cached" and taken.state("RUN echo 2") == "cached", taken.steps
-    for wrong in ({"type": "local", "src": "/tmp"}, {"type": "gha"}, {"type": "registry"}):
+    for wrong in ({"type": "local"}, {"type": "gha"}, {"type": "registry"}):
         assert "cache-from" in build(two, text, entries_of=list, context="/x", cache_from=[wrong]).error
 
 

@@ -5,11 +5,13 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import stat
 import subprocess
 import tarfile
+import tempfile
 import threading
 import time
 
@@ -751,7 +753,7 @@ def test_an_engine_without_builds(fake, context):
     (["--secret", "id=x,env=NOT_SET", "."], 1, "NOT_SET"),
     (["--secret", "id=x,file=y", "."], 1, 'unknown key "file"'),
     (["--ssh", "default", "."], 1, "SSH_AUTH_SOCK is not set"),
-    (["--ssh", "key=/etc/passwd", "."], 1, "key files are not supported"),
+    (["--ssh", "key=/etc/passwd", "."], 1, "neither the socket of an agent nor a private key"),
     (["--cache-to", "type=gha", "."], 1, "not supported"),
     (["--cache-from", "type=local", "."], 1, '"src" is required'),
     (["--build-context", "x", "."], 1, "want NAME=PATH"),
@@ -771,6 +773,57 @@ def test_mistakes_are_one_line(fake, context, arguments, code, match):
     done = fake("build", *arguments, cwd=context())
     assert done.code == code and re.search(match, done.err), done
     assert done.err.count("\n") == 1 and done.err.startswith("gantry: ") and done.out == "" and fake.session is None, done
+
+
+@pytest.mark.parametrize("arguments, env, seconds", [
+    (["--build-arg", "SOURCE_DATE_EPOCH=7"], {}, 7), (["--build-arg", "SOURCE_DATE_EPOCH=7"], {"SOURCE_DATE_EPOCH": "42"}, 7),
+    (["--build-arg", "SOURCE_DATE_EPOCH"], {"SOURCE_DATE_EPOCH": "42"}, 42), ([], {"SOURCE_DATE_EPOCH": ""}, None),
+    (["--build-arg", "SOURCE_DATE_EPOCH="], {"SOURCE_DATE_EPOCH": "42"}, None)])
+def test_the_date_is_the_arguments_or_the_environments(fake, context, arguments, env, seconds):
+    seen = {}
+
+    def script(s):
+        seen.update(s.build)
+        s.done()
+    done = run(fake, script, *arguments, context(), env=env)
+    assert done.code == 0 and seen.get("source_date_epoch") == seconds, seen
+
+
+def test_keys_in_files_are_in_an_agent_as_long_as_the_build(fake, context, scratch):
+    if not (shutil.which("ssh-agent") and shutil.which("ssh-keygen")):
+        pytest.skip("OpenSSH's client is needed")
+    for name in ("one", "two"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"key {name}", "-f", f"{scratch}/{name}"], check=True)
+    sockets = []
+
+    def agents():
+        return {p for p in os.listdir(tempfile.gettempdir()) if os.path.exists(f"{tempfile.gettempdir()}/{p}/agent.sock")}
+    before = agents()
+
+    def script(s):
+        number = s.ask("ssh", agent="default")
+        s.send({"type": "ssh-data", "id": number}, b"\0\0\0\1\x0b")  # which keys there are
+        answer = b""
+        while b"key two" not in answer:
+            header, body = s.receive()
+            assert header["type"] == "ssh-data", header
+            answer += body
+        assert answer[4] == 12 and b"key one" in answer
+        sockets.extend(agents() - before)
+        s.send({"type": "ssh-end", "id": number})
+        s.done()
+    done = run(fake, script, "--ssh", f"default={scratch}/one,{scratch}/two", context())
+    assert done.code == 0, done
+    assert sockets and not agents() & set(sockets)
+
+
+def test_a_key_with_a_passphrase_needs_someone_to_ask(fake, context, scratch):
+    if not (shutil.which("ssh-agent") and shutil.which("ssh-keygen")):
+        pytest.skip("OpenSSH's client is needed")
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", f"{scratch}/locked"], check=True)
+    fake.script = lambda s: s.done()
+    done = fake("build", "--ssh", f"default={scratch}/locked", context())
+    assert done.code == 1 and "ssh-add could not add the key" in done.err.splitlines()[-1], done
 
 
 def test_a_date_that_is_none(fake, context):

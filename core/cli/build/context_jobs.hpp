@@ -73,6 +73,7 @@ private:
 
     int root_ = -1;
     Json id_;
+    std::string where_;  // for messages
     std::vector<std::string> paths_;
     std::size_t next_ = 0;
     UniqueFd file_;

@@ -18,6 +18,7 @@ Result<std::unique_ptr<Job>> FetchJob::create(int root, const Json& request) {
     auto job = std::make_unique<FetchJob>();
     job->root_ = root;
     job->id_ = member(request, "id");
+    job->where_ = request.contains("cache_from") ? "the cache's directory" : "the context";
     const Json& paths = member(request, "paths");
     if (!paths.is_array()) return fail(Code::invalid, "\"paths\" of a fetch is not a list");
     for (const Json& path : paths) {
@@ -47,11 +48,11 @@ Result<bool> FetchJob::step(std::string& out) {
     for (std::size_t sent = 0; sent < step_size && next_ < paths_.size();) {
         const std::string& path = paths_[next_];
         if (!file_) {
-            GANTRY_TRY(file_, open_beneath(root_, path, O_RDONLY, Links::none).context("the context"));
+            GANTRY_TRY(file_, open_beneath(root_, path, O_RDONLY, Links::none).context(where_));
             struct stat info {};
             if (::fstat(file_.get(), &info) != 0) return fail_errno("stat \"" + path + "\"");
             if (!S_ISREG(info.st_mode))
-                return fail(Code::invalid, "\"" + path + "\" in the context is not a regular file");
+                return fail(Code::invalid, "\"" + path + "\" in " + where_ + " is not a regular file");
             GANTRY_TRY(piece_, read_piece());
         }
         // Which piece is the last is known once the next one has been looked for.

@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "core/base/text.hpp"
+#include "core/cli/json_access.hpp"
+#include "core/cli/build/key_agent.hpp"
 #include "core/cli/key_values.hpp"
 
 namespace gantry::cli {
@@ -79,12 +81,19 @@ void BuildOptions::declare(Flags& flags) {
     flags.list(allow, 0, "allow", "Allow extra privileged entitlement (\"network.host\", \"security.insecure\")",
                "strings");
     flags.list(annotations, 0, "annotation", "Add annotation to the image", "stringArray");
-    flags.list(arguments, 0, "build-arg", "Set build-time variables", "stringArray");
+    flags.list(arguments, 0, "build-arg",
+               "Set build-time variables; SOURCE_DATE_EPOCH, also from the environment, bounds the times in the image",
+               "stringArray");
     flags.list(named_contexts, 0, "build-context", "Additional build contexts (e.g., name=path)", "stringArray");
     flags.list(cache_from_, 0, "cache-from",
-               "External cache sources (e.g., \"user/app:cache\", \"type=local,src=path/to/dir\")", "stringArray");
-    flags.list(cache_to_, 0, "cache-to",
-               "Cache export destinations (e.g., \"user/app:cache\", \"type=local,dest=path/to/dir\")", "stringArray");
+               "External cache sources (e.g., \"user/app:cache\", \"type=registry,ref=user/app:cache\",\n"
+               "\"type=local,src=path/to/dir\")",
+               "stringArray");
+    flags.list(
+        cache_to_, 0, "cache-to",
+        "Cache export destinations (e.g., \"user/app:cache\", \"type=local,dest=path/to/dir\", \"type=inline\");\n"
+        "with mode=max the steps of all stages",
+        "stringArray");
     flags.text(call, 0, "call", "Set method for evaluating build (\"check\")");
     flags.text(cgroup_parent, 0, "cgroup-parent", "Set the parent cgroup for the \"RUN\" instructions during build");
     flags.boolean(check, 0, "check", "Shorthand for \"--call=check\"");
@@ -108,7 +117,9 @@ void BuildOptions::declare(Flags& flags) {
     only_off(flags, "provenance", "Attestations of the build: not made, \"false\" only");
     only_off(flags, "sbom", "Attestations of the contents: not made, \"false\" only");
     flags.boolean(quiet, 'q', "quiet", "Suppress the build output and print image ID on success");
-    flags.list(secrets_, 0, "secret", "Secret to expose to the build (format: \"id=mysecret[,src=/local/secret]\")",
+    flags.list(secrets_, 0, "secret",
+               "Secret to expose to the build (format: \"id=mysecret[,src=/local/secret]\"); git sources are\n"
+               "shown GIT_AUTH_TOKEN and GIT_AUTH_HEADER, downloads HTTP_AUTH_TOKEN_<host> and HTTP_AUTH_HEADER_<host>",
                "stringArray");
     flags.custom(
         [this](std::string_view value) -> Result<void> {
@@ -118,7 +129,9 @@ void BuildOptions::declare(Flags& flags) {
             return {};
         },
         0, "shm-size", "bytes", "Shared memory size for build containers");
-    flags.list(ssh_, 0, "ssh", "SSH agent socket to expose to the build (format: \"default|<id>[=<socket>]\")",
+    flags.list(ssh_, 0, "ssh",
+               "SSH agent socket or keys to expose to the build (format:\n"
+               "\"default|<id>[=<socket>|<key>[,<key>]]\")",
                "stringArray");
     flags.list(tags, 't', "tag", "Name and optionally a tag (format: \"name:tag\")", "stringArray");
     flags.text(target, 0, "target", "Set the target build stage to build");
@@ -172,11 +185,11 @@ Result<void> BuildOptions::finish() {
         return fail(Code::invalid, "only one --output can be written to standard output");
     for (const std::string& text : cache_to_) {
         GANTRY_TRY(Json cache, parse_cache(text, "cache-to"));
-        caches_to_.push_back(std::move(cache));
+        caches_to.push_back(std::move(cache));
     }
     for (const std::string& text : cache_from_) {
         GANTRY_TRY(Json cache, parse_cache(text, "cache-from"));
-        caches_from_.push_back(std::move(cache));
+        caches_from.push_back(std::move(cache));
     }
     for (const std::string& text : secrets_) {
         GANTRY_TRY(BuildSecret secret, parse_secret(text));
@@ -184,6 +197,10 @@ Result<void> BuildOptions::finish() {
     }
     for (const std::string& text : ssh_) {
         GANTRY_TRY(SshAgent agent, parse_ssh(text));
+        if (!agent.keys.empty()) {
+            GANTRY_TRY(agent.own, KeyAgent::start(agent.keys).context("--ssh " + text));
+            agent.socket = agent.own->socket();
+        }
         agents.push_back(std::move(agent));
     }
     return {};
@@ -198,8 +215,8 @@ Result<Json> BuildOptions::message() const {
                  {"no_cache", no_cache},
                  {"no_cache_filter", no_cache_filter},
                  {"pull", pull},
-                 {"cache_to", caches_to_},
-                 {"cache_from", caches_from_},
+                 {"cache_to", caches_to},
+                 {"cache_from", caches_from},
                  {"network", network},
                  {"shm_size", shm_size},
                  {"allow", allow},
@@ -221,11 +238,16 @@ Result<Json> BuildOptions::message() const {
         GANTRY_TRY(Json limit, parse_ulimit(text));
         lists["ulimits"].push_back(limit);
     }
-    if (const char* epoch = std::getenv("SOURCE_DATE_EPOCH"); epoch && *epoch) {
-        auto seconds = parse_int(epoch);
+    // What the command line says goes before the environment: an empty one is none.
+    const Json& args = message["args"];
+    const char* epoch = std::getenv("SOURCE_DATE_EPOCH");
+    const std::string text = args.contains("SOURCE_DATE_EPOCH") ? text_at(args, "SOURCE_DATE_EPOCH")
+                             : epoch                            ? epoch
+                                                                : "";
+    if (!text.empty()) {
+        auto seconds = parse_int(text);
         if (!seconds || *seconds < 0)
-            return fail(Code::invalid,
-                        "SOURCE_DATE_EPOCH \"" + std::string(epoch) + "\" is not a number of seconds since 1970");
+            return fail(Code::invalid, "SOURCE_DATE_EPOCH \"" + text + "\" is not a number of seconds since 1970");
         message["source_date_epoch"] = *seconds;
     }
     return message;

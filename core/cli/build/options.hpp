@@ -28,10 +28,10 @@ struct BuildOptions {
     std::vector<std::string> pushes;  // names that are pushed once the image is there
     std::vector<BuildSecret> secrets;
     std::vector<SshAgent> agents;
+    std::vector<Json> caches_to, caches_from;  // as the message has them: of type local their "dest" and "src" are here
 
 private:
     std::vector<std::string> outputs_, secrets_, ssh_, cache_to_, cache_from_;
-    std::vector<Json> caches_to_, caches_from_;
 };
 
 }  // namespace gantry::cli

@@ -1,8 +1,10 @@
 #include "core/cli/build/session.hpp"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 
+#include "core/base/files.hpp"
 #include "core/base/unix_socket.hpp"
 #include "core/cli/json_access.hpp"
 
@@ -152,12 +154,31 @@ Result<void> BuildSession::ask(const Frame& frame, const std::string& type) {
     return failed(id, "\"" + type.substr(0, 50) + "\" is not known to this client");
 }
 
-Result<std::unique_ptr<Job>> BuildSession::job_for(const Json& header, const std::string& type) const {
+Result<int> BuildSession::root_of(const Json& header) {
+    for (const auto& [key, caches, where] :
+         {std::tuple{"cache_from", &options_.caches_from, "src"}, {"cache_to", &options_.caches_to, "dest"}}) {
+        if (!header.contains(key)) continue;
+        const Json& number = member(header, key);
+        const auto index = static_cast<std::size_t>(number_at(header, key));
+        if (!number.is_number_unsigned() || index >= caches->size() || text_at((*caches)[index], "type") != "local")
+            return fail(Code::not_found, "there is no such cache on this client");
+        const std::string path = text_at((*caches)[index], where);
+        UniqueFd& root = cache_roots_[path];
+        if (!root) {
+            GANTRY_TRY(root, open_file(path, O_RDONLY | O_DIRECTORY));
+        }
+        return root.get();
+    }
     const std::string name = text_at(header, "context");
     auto root = context_.roots.find(name);
     if (root == context_.roots.end())
         return fail(Code::not_found, "there is no context \"" + name + "\" on this client");
-    return type == "walk" ? WalkJob::create(root->second.get(), header) : FetchJob::create(root->second.get(), header);
+    return root->second.get();
+}
+
+Result<std::unique_ptr<Job>> BuildSession::job_for(const Json& header, const std::string& type) {
+    GANTRY_TRY(int root, root_of(header));
+    return type == "walk" ? WalkJob::create(root, header) : FetchJob::create(root, header);
 }
 
 }  // namespace gantry::cli

@@ -60,7 +60,9 @@ private:
     Result<void> failed(const Json& id, const std::string& message);
     Result<void> work();
 
-    Result<std::unique_ptr<Job>> job_for(const Json& header, const std::string& type) const;
+    Result<std::unique_ptr<Job>> job_for(const Json& header, const std::string& type);
+    // The directory that a walk or fetch is of, held until the end.
+    Result<int> root_of(const Json& header);
     Result<void> answer_secret(const Json& header);
     Result<void> answer_auth(const Json& header);
     Result<void> connect_agent(const Json& header);
@@ -81,6 +83,7 @@ private:
     std::deque<std::unique_ptr<Job>> jobs_;
     std::map<std::string, Agent> agents_;                         // by id, as JSON text
     std::map<std::string, std::unique_ptr<OutputSink>> outputs_;  // null: has failed already
+    std::map<std::string, UniqueFd> cache_roots_;
     std::map<std::string, Json> credentials_;
     std::vector<std::string> notes_;
     std::optional<BuildEnd> end_;

@@ -84,13 +84,19 @@ Result<void> BuildSession::agent_ready(const std::string& key, Agent& agent, sho
 
 Result<void> BuildSession::open_output(const Json& header) {
     const Json& id = member(header, "id");
-    const Json& number = member(header, "output");
-    const auto index = static_cast<std::size_t>(number_at(header, "output"));
-    if (!number.is_number_unsigned() || index >= options_.outputs.size() ||
-        options_.outputs[index].target == BuildOutput::Target::engine)
-        return failed(id, "there is no such output on this client");
+    const bool cache = header.contains("cache_to");
+    const char* key = cache ? "cache_to" : "output";
+    const Json& number = member(header, key);
+    const auto index = static_cast<std::size_t>(number_at(header, key));
+    BuildOutput wanted;
+    if (number.is_number_unsigned() && cache && index < options_.caches_to.size() &&
+        text_at(options_.caches_to[index], "type") == "local")
+        wanted = {BuildOutput::Target::directory, text_at(options_.caches_to[index], "dest"), {}};
+    else if (number.is_number_unsigned() && !cache && index < options_.outputs.size())
+        wanted = options_.outputs[index];
+    if (wanted.target == BuildOutput::Target::engine) return failed(id, "there is no such output on this client");
     if (outputs_.count(id.dump())) return failed(id, "the output is open already");
-    auto sink = OutputSink::create(options_.outputs[index]);
+    auto sink = OutputSink::create(wanted);
     if (!sink) {
         outputs_[id.dump()] = nullptr;
         return failed(id, sink.error().text);

@@ -7,6 +7,8 @@
 
 #include "core/base/files.hpp"
 #include "core/base/text.hpp"
+#include "core/cli/build/key_agent.hpp"
+#include "core/cli/flags.hpp"
 #include "core/cli/json_access.hpp"
 #include "core/cli/mounts.hpp"
 #include "core/cli/terminal.hpp"
@@ -115,6 +117,20 @@ Result<Json> parse_cache(const std::string& text, std::string_view option) {
                                            "\" is not supported: want registry, local or inline");
     GANTRY_CHECK(one_of(option, text, "type", type, {"registry", "local", "inline"}));
     const bool to = option == "cache-to";
+    const std::string where = type == "registry" ? "ref" : type == "inline" ? "" : to ? "dest" : "src";
+    std::vector<std::string> known{"type"};
+    if (!where.empty()) known.push_back(where);
+    if (to) known.insert(known.end(), {"mode", "ignore-error"});
+    for (const auto& [key, value] : fields.items()) GANTRY_CHECK(one_of(option, text, "key", key, known));
+    if (fields.contains("mode")) GANTRY_CHECK(one_of(option, text, "mode", text_at(fields, "mode"), {"min", "max"}));
+    if (type == "inline" && text_at(fields, "mode") == "max")
+        return invalid(option, text, "an inline cache holds the result's own steps only: want mode=min");
+    if (type == "inline") fields.erase("ignore-error");  // there is nothing that could fail
+    if (fields.contains("ignore-error")) {
+        auto flag = parse_boolean(text_at(fields, "ignore-error"));
+        if (!flag) return invalid(option, text, "\"ignore-error\" is neither true nor false");
+        fields["ignore-error"] = *flag ? "true" : "false";
+    }
     if (type == "registry" && text_at(fields, "ref").empty()) return invalid(option, text, "\"ref\" is required");
     if (type == "inline" && !to) return invalid(option, text, "an inline cache is read with type=registry,ref=IMAGE");
     if (type == "local") {
@@ -175,8 +191,10 @@ Result<std::string> read_secret(const BuildSecret& secret) {
 
 Result<SshAgent> parse_ssh(const std::string& text) {
     std::size_t equals = text.find('=');
-    SshAgent agent{text.substr(0, equals), equals == std::string::npos ? std::string() : text.substr(equals + 1)};
-    if (agent.id.empty()) return invalid("ssh", text, "want default or ID=SOCKET");
+    SshAgent agent;
+    agent.id = text.substr(0, equals);
+    if (equals != std::string::npos) agent.socket = text.substr(equals + 1);
+    if (agent.id.empty()) return invalid("ssh", text, "want default, ID=SOCKET or ID=KEY");
     if (agent.socket.empty()) {
         const char* socket = std::getenv("SSH_AUTH_SOCK");
         if (!socket || !*socket)
@@ -184,12 +202,16 @@ Result<SshAgent> parse_ssh(const std::string& text) {
         agent.socket = socket;
     }
     struct stat info {};
-    if (::stat(agent.socket.c_str(), &info) != 0) return fail_errno("--ssh " + text + ": \"" + agent.socket + "\"");
-    if (!S_ISSOCK(info.st_mode))
-        return fail(
-            Code::unsupported,
-            "--ssh " + text + ": \"" + agent.socket +
-                "\" is not the socket of an agent; key files are not supported: add the key to an agent (ssh-add)");
+    if (::stat(agent.socket.c_str(), &info) == 0 && S_ISSOCK(info.st_mode)) return agent;
+    for (std::string_view key : split(std::exchange(agent.socket, {}), ',')) {
+        const std::string path(key);
+        if (::stat(path.c_str(), &info) != 0) return fail_errno("--ssh " + text + ": \"" + path + "\"");
+        if (S_ISSOCK(info.st_mode)) return invalid("ssh", text, "a socket stands alone, without keys beside it");
+        GANTRY_TRY(bool is_key, is_private_key(path).context("--ssh " + text));
+        if (!is_key)
+            return invalid("ssh", text, "\"" + path + "\" is neither the socket of an agent nor a private key");
+        agent.keys.push_back(path);
+    }
     return agent;
 }
 

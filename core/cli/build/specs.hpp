@@ -1,5 +1,6 @@
 // The values of --output, --cache-to, --cache-from, --secret and --ssh: "type=local,dest=out" and their short forms.
 #pragma once
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,7 +19,7 @@ struct BuildOutput {
     Json description;
 };
 Result<BuildOutput> parse_output(const std::string& text);
-// {"type":"registry","ref":..}. Paths become absolute.
+// {"type":"registry","ref":..}. Paths become absolute. `option`: "cache-to" or "cache-from".
 Result<Json> parse_cache(const std::string& text, std::string_view option);
 
 struct BuildSecret {
@@ -30,8 +31,10 @@ Result<std::string> read_secret(const BuildSecret& secret);
 
 struct SshAgent {
     std::string id, socket;
+    std::vector<std::string> keys;        // files of private keys, in place of the socket of an agent that runs
+    std::shared_ptr<class KeyAgent> own;  // that has them, while it lives
 };
-// "default", "ID=SOCKET". GANTRY_UNSUPPORTED: a private key's file.
+// "default", "ID=SOCKET", "ID=KEY[,KEY..]".
 Result<SshAgent> parse_ssh(const std::string& text);
 
 }  // namespace gantry::cli

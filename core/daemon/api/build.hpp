@@ -12,6 +12,9 @@ void register_build(http::Router& router, Deps& deps, build::BuildService& build
 // Pulls by deps.registries.
 build::PullImage registry_pull(Deps& deps);
 
+// Caches in registries, by deps.registries. `scratch`: a directory for files that have no name.
+build::CacheRegistries registry_caches(Deps& deps, std::string scratch);
+
 // build_classic.cpp: POST /build.
 void classic_build(Deps& deps, build::BuildService& builds, const build::PullImage& pull, http::Request request,
                    const std::shared_ptr<http::Responder>& reply);

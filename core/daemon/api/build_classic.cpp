@@ -130,10 +130,26 @@ Result<void> refuse_unsupported(const http::Request& request) {
     if (!security.is_null() && security != Json::array())
         return fail(Code::unsupported, "\"securityopt\" of a build is not supported");
     if (request.query_flag("squash")) return fail(Code::unsupported, "\"squash\" of a build is not supported");
-    GANTRY_TRY(Json cache_from, read_json(request, "cachefrom"));
-    if (cache_from.is_array() && !cache_from.empty())
-        return fail(Code::unsupported, "\"cachefrom\" of a build is not supported");
     return {};
+}
+
+// Images that may serve as a cache. Docker's classic builder takes those that are here, and asks no registry.
+Result<std::vector<build::CachePlace>> read_cache_from(const http::Request& request) {
+    GANTRY_TRY(Json names, read_json(request, "cachefrom"));
+    std::vector<build::CachePlace> places;
+    if (names.is_null()) return places;
+    if (!names.is_array()) return fail(Code::invalid, "\"cachefrom\" must be a JSON list of images");
+    if (names.size() > 100) return fail(Code::invalid, "\"cachefrom\" has more than 100 images");
+    for (const Json& name : names) {
+        if (!name.is_string()) return fail(Code::invalid, "\"cachefrom\" must be a JSON list of images");
+        build::CachePlace place;
+        place.reference = name;
+        place.shown = place.reference.substr(0, 300);
+        place.pull = false;
+        GANTRY_CHECK(image::parse_reference(place.reference).context("cachefrom"));
+        places.push_back(std::move(place));
+    }
+    return places;
 }
 
 Result<build::DockerfileBuild> read_request(const http::Request& request, const build::BuildService& builds) {
@@ -148,6 +164,7 @@ Result<build::DockerfileBuild> read_request(const http::Request& request, const 
     build.plan.target = request.query_value("target");
     build.plan.no_cache = request.query_flag("nocache");
     build.pull = request.query_flag("pull");
+    GANTRY_TRY(build.cache_from, read_cache_from(request));
     build.plan.build_platform = build.plan.platform = build::own_platform();
     if (const std::string platform = request.query_value("platform"); !platform.empty()) {
         GANTRY_TRY(build.plan.platform, build::parse_platform(platform));
@@ -243,7 +260,8 @@ void classic_build(Deps& deps, build::BuildService& builds, const build::PullIma
                 break;
             }
         TarClient client(builds.sources(), std::move(tree), std::move(logins));
-        build::BuildWatch watch{told, [&](const Graph& graph) { told.plan(graph); }};
+        build::BuildWatch watch{told, [&](const Graph& graph) { told.plan(graph); },
+                                [&](const std::string& warning) { told.say("[Warning] " + warning + "\n"); }};
         return build::build_dockerfile(builds, deps.images, pull, build, client, watch, cancel, &problem);
     }();
     stream.on_client_gone({});

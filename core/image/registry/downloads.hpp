@@ -98,6 +98,8 @@ public:
         const std::shared_ptr<Download>& get() const { return download_; }
         // Someone else's, which may have failed for reasons of theirs.
         bool joined() const { return !own_; }
+        // Nobody else wants it.
+        bool alone() const { return download_->wanted_ == 1; }
 
     private:
         std::shared_ptr<Download> download_;

@@ -7,6 +7,7 @@
 #include <gantry/driver.hpp>
 
 #include "core/base/failpoint.hpp"
+#include "core/base/files.hpp"
 #include "core/base/log.hpp"
 #include "core/image/archive_plan.hpp"
 
@@ -155,6 +156,35 @@ Result<LayerBlob> compressed_layer(Service::Impl& service, const std::string& id
     const LayerBlob made{writer.digest(), writer.size()};
     keep(store, key, made);
     return made;
+}
+
+Result<PackedLayer> packed_layer(ImageStore& images, const std::string& key, const std::string& diff_id,
+                                 const Cancelled& cancelled) {
+    auto& store = images.parts();
+    Pins::Hold hold(store.pins);
+    for (const Record& record : store.catalog.all())
+        for (std::size_t i = 0; i < record.image->layers.size() && i < record.blobs.size(); ++i) {
+            const LayerBlob& blob = record.blobs[i];
+            if (record.image->layers[i] != key || blob.digest.empty()) continue;
+            hold.add(blob.digest);
+            if (!store.blobs.has(blob.digest)) continue;
+            GANTRY_TRY(Compression form, compression_of(store.blobs, blob.digest));
+            if (!is_packed(form)) continue;
+            GANTRY_TRY(UniqueFd file, store.blobs.open_blob(blob.digest));
+            return PackedLayer{form == Compression::zstd ? "application/vnd.oci.image.layer.v1.tar+zstd"
+                                                         : "application/vnd.oci.image.layer.v1.tar+gzip",
+                               blob.digest, blob.size, std::move(file)};
+        }
+    GANTRY_TRY(BlobWriter writer, store.blobs.writer());
+    GANTRY_TRY(auto tar, images.open_layer_tar(key));
+    if (tar)
+        GANTRY_CHECK(compress(*tar, writer, diff_id, cancelled));
+    else
+        GANTRY_CHECK(compress_unpacked(*store.layers, key, writer, diff_id, cancelled));
+    const std::string digest = writer.finish();
+    // The name goes with the writer, the file with its last descriptor.
+    GANTRY_TRY(UniqueFd file, open_file(writer.path(), O_RDONLY));
+    return PackedLayer{"application/vnd.oci.image.layer.v1.tar+gzip", digest, writer.size(), std::move(file)};
 }
 
 }  // namespace gantry::image::registry

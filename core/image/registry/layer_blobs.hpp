@@ -10,6 +10,16 @@ namespace gantry::image::registry {
 Result<LayerBlob> compressed_layer(Service::Impl& service, const std::string& image, std::size_t index,
                                    Pins::Hold& hold, const Cancelled& cancelled);
 
+// The same for a layer that no image need have: the blob as a file without a name, of which nothing is kept. `media_type` is
+// OCI's.
+struct PackedLayer {
+    std::string media_type, digest;
+    std::int64_t size = 0;
+    UniqueFd file;
+};
+Result<PackedLayer> packed_layer(ImageStore& images, const std::string& key, const std::string& diff_id,
+                                 const Cancelled& cancelled);
+
 enum class Compression { none = 1, gzip, zstd, other };
 // By the first bytes.
 Result<Compression> compression_of(const BlobStore& blobs, const std::string& digest);

@@ -46,6 +46,11 @@ std::string next_page(const std::string& link) {
 }
 
 Result<Manifest> Remote::manifest(const std::string& reference, std::optional<std::int64_t> size) {
+    GANTRY_TRY(Raw raw, raw_manifest(reference, size));
+    return parse_manifest(std::move(raw.text), raw.media_type);
+}
+
+Result<Remote::Raw> Remote::raw_manifest(const std::string& reference, std::optional<std::int64_t> size) {
     HttpRequest request;
     request.url = session_->url(path("/manifests/" + reference));
     request.headers = {{"Accept", accepted()}};
@@ -72,7 +77,7 @@ Result<Manifest> Remote::manifest(const std::string& reference, std::optional<st
     if (size && *size != static_cast<std::int64_t>(response.body.size()))
         return fail(Code::invalid, "manifest of " + what + ": has " + std::to_string(response.body.size()) +
                                        " bytes, not " + std::to_string(*size) + " as its index says");
-    return parse_manifest(std::move(response.body), response.header("content-type"));
+    return Raw{std::move(response.body), response.header("content-type"), digest};
 }
 
 Result<std::string> Remote::document(const Descriptor& descriptor) {

@@ -20,6 +20,11 @@ public:
     // By tag or digest. With a digest the bytes have it; with `size` they have that too. What the registry says of
     // their digest must be true. GANTRY_NOT_FOUND, GANTRY_DENIED in the registry's words.
     Result<Manifest> manifest(const std::string& reference, std::optional<std::int64_t> size = {});
+    // The same as it came, whatever it is: its bytes and the "Content-Type".
+    struct Raw {
+        std::string text, media_type, digest;
+    };
+    Result<Raw> raw_manifest(const std::string& reference, std::optional<std::int64_t> size = {});
     // A small blob, whole: 4 MiB at most.
     Result<std::string> document(const Descriptor& descriptor);
     // One attempt at a blob's bytes from `offset` on. `restart` is told before the first byte where the registry sends

@@ -46,6 +46,9 @@ struct SearchRequest {
     Credentials credentials;
 };
 
+class Artifact;
+class ArtifactUpload;
+
 class Service {
 public:
     // `images` outlives it; `root` is the directory that it was opened with; `settings` is asked at the begin of each call.
@@ -71,6 +74,13 @@ public:
     // kept.
     Result<std::string> manifest(const std::string& reference, const Credentials& credentials,
                                  const Cancelled& cancelled);
+    // What a reference names in its registry, of whatever kind, for who knows what it is (artifact.hpp). It asks `cancelled` as
+    // long as it lives, and the service outlives it.
+    Result<std::unique_ptr<Artifact>> artifact(const std::string& reference, const Credentials& credentials,
+                                               const Cancelled& cancelled);
+    // Such a thing that is to be written.
+    Result<std::unique_ptr<ArtifactUpload>> upload(const std::string& reference, const Credentials& credentials,
+                                                   const Cancelled& cancelled);
     // Ends what is under way, from now on. Any thread.
     void stop();
 
