@@ -70,6 +70,9 @@ protected:
         daemon::register_networks(router_, *deps_);
         daemon::register_drivers(router_, *deps_);
         daemon::register_engine(router_, *deps_);
+        daemon::register_image_attestations(router_, *deps_);
+        daemon::register_plugins(router_);
+        daemon::register_swarm(router_);
         daemon::register_missing(router_);
         start();
     }
@@ -147,7 +150,7 @@ TEST_F(Api, answers_for_images_that_are_not_there) {
     EXPECT_EQ(call("GET", "/images/json?filters=%7B%22nothing%22%3A%5B%22x%22%5D%7D").status, 400);
     EXPECT_EQ(call("GET", "/images/json?filters=x").status, 400);
     EXPECT_EQ(call("GET", "/images/json?shared-size=1").status, 200);
-    EXPECT_EQ(call("GET", "/images/json?manifests=1").status, 501);
+    EXPECT_EQ(call("GET", "/images/json?manifests=1").status, 200);
     EXPECT_EQ(call("POST", "/images/create?fromImage=Bad&tag=12").status, 400);
     EXPECT_EQ(call("POST", "/images/create?fromImage=debian&tag=12&platform=a/b/c/d").status, 400);
     EXPECT_EQ(call("POST", "/images/nothing/push?tag=1").status, 404);
@@ -234,8 +237,16 @@ TEST_F(Api, streams_events_until_the_client_goes) {
 
 TEST_F(Api, says_what_it_does_not_have) {
     EXPECT_EQ(call("POST", "/build/cancel").status, 501);
-    EXPECT_EQ(message(call("POST", "/session", "{}")), "a BuildKit session is not supported yet");
-    EXPECT_EQ(call("GET", "/images/a/b/attestations").status, 501);
+    EXPECT_EQ(message(call("POST", "/session", "{}")),
+              "a BuildKit session is not supported: build with DOCKER_BUILDKIT=0, or with gantry build");
+    EXPECT_EQ(call("GET", "/images/a/b/attestations").status, 404);
+    EXPECT_EQ(call("GET", "/plugins").body, Json::array());
+    EXPECT_EQ(message(call("GET", "/plugins/a/b:1/json")), "plugin \"a/b:1\" not found");
+    EXPECT_EQ(call("POST", "/plugins/pull?remote=x", "[]").status, 501);
+    EXPECT_EQ(call("PUT", "/volumes/nothing?version=x").status, 400);
+    EXPECT_EQ(call("PUT", "/volumes/nothing?version=1").status, 404);
+    EXPECT_EQ(message(call("POST", "/swarm/leave")), "This node is not part of a swarm");
+    EXPECT_EQ(call("POST", "/swarm/init", "{}").status, 503);
     for (const char* target : {"/swarm", "/nodes", "/services", "/tasks", "/secrets", "/configs"}) {
         const Answer answer = call("GET", target);
         EXPECT_EQ(answer.status, 503);
