@@ -1,0 +1,166 @@
+"""Where volumes, temporary file systems and the engine's own files go in a container whose image or volume has links there, and
+what names and options cannot do (S40 to S42, S44, S45, S56)."""
+import io
+import json
+import os
+import tarfile
+import time
+
+import pytest
+
+from conftest import IMAGE
+from harness import archives, canary
+from harness.archives import Tar, config_of, docker_archive
+from test_images import store  # noqa: F401  (the fixture: files are as before)
+
+TAG = "test/evil:1"
+
+
+@pytest.fixture
+def bait(scratch):
+    return canary.make(scratch)
+
+
+def load(engine, tar, tag=TAG, **settings):
+    layers = archives.busybox_layers() + [tar.bytes()]
+    engine.load(docker_archive(layers, [tag], config_of(layers, **{"Env": ["PATH=/bin"], "Cmd": ["true"], **settings})))
+
+
+def test_copy_up_takes_nothing_of_the_host(store, bait):  # noqa: F811
+    """CVE-2022-23648: an image's volumes are links to the host, at the place itself or on the way."""
+    before = canary.state(bait)
+    load(store, Tar().link("l", bait).link("up", "../" * 12 + bait[1:]).dir("real").link("real/below", bait).link("proc-root", "/proc/1/root" + bait))
+    for place in ("/l", "/l/dir", "/up", "/real", "/real/below", "/proc-root", "/../../.." + bait):
+        done = store("run", "--rm", "-v", f"vol:{place}", TAG, "sh", "-c", f"cat {place}/* {place}/*/*; echo x > {place}/pwned; true")
+        assert "untouched" not in done.out, (place, done)
+        assert canary.state(bait) == before, place
+        volume = store.api("GET", "/volumes/vol")
+        if volume.status == 200:
+            for directory, _, names in os.walk(volume.json["Mountpoint"]):
+                for name in names:
+                    path = os.path.join(directory, name)
+                    assert os.path.islink(path) or b"untouched" not in open(path, "rb").read()
+            store.ok("volume", "rm", "vol")
+
+
+def test_a_volume_that_is_not_empty_stays_as_it_is(store, bait):  # noqa: F811
+    """CVE-2020-1726: nothing is copied up into it, nor through the links in it."""
+    before = canary.state(bait)
+    load(store, Tar().add("data/seed", b"from the second image").add("data/l/file", b"through a link").add("data/d/f", b"x"))
+    store.ok("run", "--rm", "-v", "vol:/data", IMAGE, "sh", "-c", f"rm -rf /data/*; ln -s {bait} /data/l; echo mine > /data/seed")
+    store.ok("run", "--rm", "-v", "vol:/data", TAG, "true")
+    assert store.ok("run", "--rm", "-v", "vol:/data", IMAGE, "sh", "-c", "cat /data/seed; ls -A /data").split() == ["mine", "l", "seed"]
+    # A hidden file, a link and an empty directory are something, too.
+    for thing in ("touch /data/.hidden", "ln -s nowhere /data/l", "mkdir /data/d"):
+        store.ok("run", "--rm", "-v", "vol:/data", IMAGE, "sh", "-c", f"rm -rf /data/* /data/.hidden; {thing}")
+        names = store.ok("run", "--rm", "-v", "vol:/data", TAG, "ls", "-A", "/data").split()
+        assert len(names) == 1, (thing, names)
+    store.ok("volume", "rm", "vol")
+    assert canary.state(bait) == before
+
+
+FILES = ("/etc/hosts", "/etc/resolv.conf", "/etc/hostname")
+
+
+@pytest.mark.parametrize("what", ["link to proc", "link to itself", "FIFO", "device", "etc is a link to the root", "etc is a file"])
+def test_files_of_the_engines_own_in_a_hostile_image(store, bait, what):  # noqa: F811
+    """What the engine puts at /etc/hosts, /etc/resolv.conf and /etc/hostname stays in the container, or it does not start (S41)."""
+    before = canary.state(bait)
+    host = {f: open(f, "rb").read() for f in FILES if os.path.exists(f)}
+    tar = Tar()
+    if what.startswith("etc is"):
+        tar.add(".wh.etc")
+        tar.add("etc", b"a file") if what.endswith("a file") else tar.link("etc", "/" if what.endswith("root") else bait)
+    else:
+        targets = {"link to the host": f"{bait}/file", "link that climbs": "../" * 12 + bait[1:] + "/file", "dangling link": f"{bait}/new", "link to proc": "/proc/self/fd/0", "link to itself": "hosts"}
+        for name in FILES:
+            if what in targets:
+                tar.link(name[1:], targets[what])
+            elif what == "directory":
+                tar.dir(name[1:])
+            else:
+                tar.add(name[1:], kind=tarfile.FIFOTYPE if what == "FIFO" else tarfile.CHRTYPE, device=(1, 3))
+    load(store, tar)
+    done = store("run", "--rm", "--name", "c", "--hostname", "given", TAG, "sh", "-c", "for f in /etc/hosts /etc/resolv.conf /etc/hostname; do [ -f $f ] && cat $f; echo x >> $f; done; true", timeout=30)
+    assert done.code in (0, 125), done
+    assert "untouched" not in done.out
+    if done.code == 125:
+        assert done.err.strip().count("\n") <= 1 and store.api("GET", "/containers/c/json").status == 404
+    assert canary.state(bait) == before
+    assert host == {f: open(f, "rb").read() for f in host}
+    assert store("run", "--rm", IMAGE, "true").code == 0
+
+
+def test_mounts_on_links_of_the_image(store, bait, scratch):  # noqa: F811
+    """CVE-2025-9566: tmpfs, bind and volume targets that are links, climb, or lie below links (S42)."""
+    os.mkdir(f"{scratch}/own")
+    before = canary.state(bait)
+    load(store, Tar().link("l", bait).link("f", f"{bait}/file").link("up", "../" * 12 + bait[1:]).link("fd", "/proc/self/fd"))
+    for target in ("/l", "/l/new", "/l/dir", "/f", "/up/new", "/../../.." + bait, "/fd/3", "/l/../../x"):
+        for mount in (["--tmpfs", target], ["--mount", f"type=tmpfs,target={target}"], ["-v", f"{scratch}/own:{target}"], ["-v", f"vol:{target}"], ["-v", f"{scratch}/own/file:{target}"]):
+            done = store("run", "--rm", *mount, TAG, "sh", "-c", f"touch {target}/pwned; chmod 777 {target}; true", timeout=30)
+            assert canary.state(bait) == before, (target, mount, done)
+            store("volume", "rm", "-f", "vol")
+    assert not os.path.exists("/pwned") and not os.path.exists("/x")
+
+
+@pytest.mark.parametrize("subpath", ["l", "l/dir", "l/file", "up", "a/l", "proc", "f", "none", "a/none", "\0", "x" * 5000, "/a", "a"])
+def test_a_part_of_a_volume_is_within_it(store, bait, subpath):  # noqa: F811
+    """CVE-2021-25741, CVE-2017-1002101: links in the volume on the way to its part (S44)."""
+    before = canary.state(bait)
+    store.ok("run", "--rm", "-v", "vol:/v", IMAGE, "sh", "-c", f"mkdir -p /v/a; echo own > /v/a/file; ln -s {bait} /v/l; ln -s {'../' * 12}{bait[1:]} /v/up; ln -s {bait} /v/a/l; ln -s /proc/self/root{bait} /v/proc; "
+             f"ln -s {bait}/file /v/f")
+    body = {"Image": IMAGE, "Cmd": ["sh", "-c", "ls /m; cat /m /m/file; echo x > /m/pwned; true"],
+            "HostConfig": {"Mounts": [{"Type": "volume", "Source": "vol", "Target": "/m", "VolumeOptions": {"Subpath": subpath}}]}}
+    made = store.api("POST", "/containers/create?name=c", body)
+    assert made.status in (201, 400), made
+    if made.status == 201:
+        started = store.api("POST", "/containers/c/start")
+        if started.status == 204:
+            store.wait_exited("c")
+            out = store.ok("logs", "c")
+            assert "untouched" not in out and "setuid" not in out, out
+            assert "own" in out, "only what is in the volume is there"
+        else:
+            assert started.status in (400, 404, 500) and "\n" not in started.message, started
+    assert (subpath == "a") == (made.status == 201 and "own" in store("logs", "c").out)
+    assert canary.state(bait) == before
+    store("rm", "-f", "c")
+    store.ok("volume", "rm", "vol")
+
+
+@pytest.mark.parametrize("options", [
+    {"type": "none", "o": "bind", "device": "relative"}, {"type": "overlay", "o": "lowerdir=/,upperdir=/tmp,workdir=/tmp", "device": "overlay"}, {"type": "tmpfs", "o": "size=1m,lowerdir=/", "device": "x"},
+    {"type": "tmpfs", "o": "size=1m\nro", "device": "x"}, {"type": "ext4", "device": "/dev/sda"}, {"type": "proc", "device": "proc"}, {"type": "none", "o": "bind,upperdir=/", "device": "/etc"}, {"o": "exec"},
+    {"type": "tmpfs", "o": "mode=0777:uid=0", "device": "x"}, {"type": "none", "o": "move", "device": "/"}, {"type": "none", "o": "rshared,bind", "device": "/"}, {"device": "/etc"}, {"type": "../x"}])
+def test_options_of_volumes_smuggle_nothing(store, options):  # noqa: F811
+    """Each is refused, in one line, and no volume comes of it (S45)."""
+    answer = store.api("POST", "/volumes/create", {"Name": "vol", "DriverOpts": options})
+    used = store("run", "--rm", "-v", "vol:/m", IMAGE, "true") if answer.status == 201 else None
+    assert answer.status in (400, 501) or (used.code == 125 and used.err.strip().count("\n") <= 1), (answer, used)
+    store("volume", "rm", "-f", "vol")
+    assert store.ok("volume", "ls", "-q") == ""
+
+
+def test_many_layers(store):  # noqa: F811
+    """As many as an image may have; the mount's options have no room that they could overflow (S45)."""
+    base = archives.busybox_layers()
+    layers = base + [Tar().add(f"layers/{n}", b"%d\n" % n).bytes() for n in range(125)]
+    store.load(docker_archive(layers, ["test/many:1"], config_of(layers, Env=["PATH=/bin"])))
+    assert store.ok("run", "--rm", "test/many:1", "sh", "-c", "cat /layers/* | wc -l") == "125"
+
+
+def test_an_import_that_takes_a_tag_is_told_of(store):  # noqa: F811
+    """The image that had it stays, without a name (S56)."""
+    tar = Tar().add("first", b"1").bytes()
+    store.ok("import", "-", TAG, input=tar, text=False)
+    first = store.api("GET", f"/images/{TAG}/json").json["Id"]
+    store.ok("import", "-", TAG, input=Tar().add("second", b"2").bytes(), text=False)
+    assert store.api("GET", f"/images/{TAG}/json").json["Id"] != first
+    assert store.api("GET", f"/images/{first}/json").json["RepoTags"] == []
+    events = store.api("GET", "/events?since=0&until=" + str(int(time.time()) + 1) + '&filters={"type":["image"]}').body.decode()
+    assert events.count('"import"') >= 2
+    # A name in the archive gives no other image's tag away: what is imported has the name that the user gave.
+    layout = io.BytesIO(store.ok("save", TAG, text=False))
+    names = json.loads(tarfile.open(fileobj=layout).extractfile("manifest.json").read())[0]["RepoTags"]
+    assert names == [TAG]
