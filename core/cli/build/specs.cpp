@@ -203,7 +203,8 @@ Result<SshAgent> parse_ssh(const std::string& text) {
     }
     struct stat info {};
     if (::stat(agent.socket.c_str(), &info) == 0 && S_ISSOCK(info.st_mode)) return agent;
-    for (std::string_view key : split(std::exchange(agent.socket, {}), ',')) {
+    const std::string files = std::exchange(agent.socket, {});
+    for (std::string_view key : split(files, ',')) {
         const std::string path(key);
         if (::stat(path.c_str(), &info) != 0) return fail_errno("--ssh " + text + ": \"" + path + "\"");
         if (S_ISSOCK(info.st_mode)) return invalid("ssh", text, "a socket stands alone, without keys beside it");
