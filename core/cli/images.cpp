@@ -1,8 +1,10 @@
 #include "core/base/clock.hpp"
 #include "core/cli/format.hpp"
 #include "core/cli/handlers.hpp"
+#include "core/cli/image_tree.hpp"
 #include "core/cli/json_access.hpp"
 #include "core/cli/key_values.hpp"
+#include "core/cli/platform.hpp"
 #include "core/cli/pull.hpp"
 #include "core/cli/units.hpp"
 
@@ -64,7 +66,7 @@ void add_rows(std::vector<Json>& rows, const Json& image, bool shortened, bool d
 }  // namespace
 
 Result<int> images(Call& call) {
-    bool all = false, quiet = false, no_trunc = false, digests = false;
+    bool all = false, quiet = false, no_trunc = false, digests = false, tree = false;
     std::string format;
     std::vector<std::string> filters;
     Flags flags;
@@ -75,8 +77,14 @@ Result<int> images(Call& call) {
     flags.text(format, 0, "format",
                "Format output using a custom template: 'table', 'table TEMPLATE', 'json' or 'TEMPLATE'");
     flags.list(filters, 'f', "filter", "Filter output based on conditions provided", "filter");
+    flags.boolean(tree, 0, "tree", "List images with the platforms that they are for");
     auto args = call.parse(flags, between(0, 1));
     if (!args) return call.exit_code();
+    if (tree && (quiet || digests || !format.empty()))
+        return fail(Code::invalid,
+                    std::string("--tree shows a table of its own: not together with ") + (quiet     ? "--quiet"
+                                                                                          : digests ? "--digests"
+                                                                                                    : "--format"));
     if (!args->empty()) filters.push_back("reference=" + (*args)[0]);
     std::vector<std::pair<std::string, std::string>> pairs;
     if (all) pairs.emplace_back("all", "1");
@@ -84,6 +92,11 @@ Result<int> images(Call& call) {
     GANTRY_TRY(std::string wanted, parse_filters(filters));
     if (!wanted.empty()) pairs.emplace_back("filters", wanted);
     GANTRY_TRY(Json list, call.client().get("/images/json" + query(pairs)));
+    if (tree) {
+        GANTRY_TRY(std::string text, image_tree(call.client(), list, !no_trunc));
+        print_out(text);
+        return 0;
+    }
     std::vector<Json> rows;
     if (list.is_array())
         for (const Json& image : list) add_rows(rows, image, !no_trunc, digests);
@@ -102,14 +115,21 @@ Result<int> images(Call& call) {
 
 Result<int> rmi(Call& call) {
     bool force = false, no_prune = false;
+    std::vector<std::string> platforms;
     Flags flags;
     flags.boolean(force, 'f', "force", "Force removal of the image");
     flags.boolean(no_prune, 0, "no-prune", "Do not delete untagged parents");
+    flags.list(platforms, 0, "platform",
+               "Remove only the given platform variant. Formatted as \"os[/arch[/variant]]\"");
     auto args = call.parse(flags, at_least(1));
     if (!args) return call.exit_code();
     std::vector<std::pair<std::string, std::string>> pairs;
     if (force) pairs.emplace_back("force", "1");
     if (no_prune) pairs.emplace_back("noprune", "1");
+    for (const std::string& platform : platforms) {
+        GANTRY_TRY(std::string value, platform_json(platform));
+        pairs.emplace_back("platforms", value);
+    }
     return for_each_name(*args, [&](const std::string& name) -> Result<std::string> {
         auto removed = call.client().remove("/images/" + path_escape(name) + query(pairs));
         if (!removed && force && removed.error().code == Code::not_found) {
@@ -130,16 +150,22 @@ Result<int> rmi(Call& call) {
 
 Result<int> history(Call& call) {
     bool quiet = false, no_trunc = false, human = true;
-    std::string format;
+    std::string format, platform;
     Flags flags;
     flags.boolean(quiet, 'q', "quiet", "Only show image IDs");
     flags.boolean(no_trunc, 0, "no-trunc", "Don't truncate output");
+    flags.text(platform, 0, "platform", "Show history for the given platform. Formatted as \"os[/arch[/variant]]\"");
     flags.boolean(human, 'H', "human", "Print sizes and dates in human readable format");
     flags.text(format, 0, "format",
                "Format output using a custom template: 'table', 'table TEMPLATE', 'json' or 'TEMPLATE'");
     auto args = call.parse(flags, exactly(1));
     if (!args) return call.exit_code();
-    GANTRY_TRY(Json list, call.client().get("/images/" + path_escape((*args)[0]) + "/history"));
+    std::vector<std::pair<std::string, std::string>> wanted;
+    if (!platform.empty()) {
+        GANTRY_TRY(std::string value, platform_json(platform));
+        wanted.emplace_back("platform", value);
+    }
+    GANTRY_TRY(Json list, call.client().get("/images/" + path_escape((*args)[0]) + "/history" + query(wanted)));
     std::vector<Json> rows;
     if (list.is_array())
         for (const Json& entry : list) {

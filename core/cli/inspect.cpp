@@ -1,6 +1,7 @@
 #include "core/cli/format.hpp"
 #include "core/cli/handlers.hpp"
 #include "core/cli/json_access.hpp"
+#include "core/cli/platform.hpp"
 
 namespace gantry::cli {
 namespace {
@@ -21,8 +22,7 @@ Result<std::string> fetch(Client& client, std::string_view type, const std::stri
     for (const Kind& kind : kinds) {
         if (!type.empty() && type != kind.name) continue;
         std::string target = kind.before + path_escape(name) + kind.after;
-        if (kind.name == std::string_view("container") || kind.name == std::string_view("network"))
-            target += parameters;
+        if (kind.name != std::string_view("volume")) target += parameters;
         auto text = client.raw("GET", target);
         if (text || !type.empty() || text.error().code != Code::not_found) return text;
     }
@@ -30,7 +30,7 @@ Result<std::string> fetch(Client& client, std::string_view type, const std::stri
 }
 
 Result<int> show(Call& call, std::string type, bool type_is_fixed) {
-    std::string format;
+    std::string format, platform;
     bool size = false, verbose = false;
     Flags flags;
     flags.text(format, 'f', "format", "Format output using a custom template: 'json' or 'TEMPLATE'");
@@ -38,8 +38,18 @@ Result<int> show(Call& call, std::string type, bool type_is_fixed) {
         flags.boolean(size, 's', "size", "Display total file sizes if the type is container");
     if (!type_is_fixed) flags.text(type, 0, "type", "Only inspect objects of the given type");
     if (type == "network") flags.boolean(verbose, 'v', "verbose", "Verbose output for diagnostics");
+    if (type_is_fixed && type == "image")
+        flags.text(platform, 0, "platform",
+                   "Inspect a specific platform of the image. Formatted as \"os[/arch[/variant]]\"");
     auto args = call.parse(flags, at_least(1));
     if (!args) return call.exit_code();
+    std::vector<std::pair<std::string, std::string>> parameters;
+    if (size) parameters.emplace_back("size", "1");
+    if (verbose) parameters.emplace_back("verbose", "1");
+    if (!platform.empty()) {
+        GANTRY_TRY(std::string value, platform_json(platform));
+        parameters.emplace_back("platform", value);
+    }
     bool known = type.empty();
     for (const Kind& kind : kinds) known = known || type == kind.name;
     if (!known)
@@ -47,7 +57,7 @@ Result<int> show(Call& call, std::string type, bool type_is_fixed) {
                     "\"" + type + "\" is not a valid value for --type: want container, image, network or volume");
     std::string all, errors;
     for (const std::string& name : *args) {
-        auto text = fetch(call.client(), type, name, query({{size ? "size" : "verbose", size || verbose ? "1" : "0"}}));
+        auto text = fetch(call.client(), type, name, query(parameters));
         if (!text) {
             errors += error_line(text.error().text);
             continue;

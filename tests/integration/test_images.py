@@ -274,3 +274,31 @@ def test_settings_of_the_image(store):
     config = store.inspect("c")["Config"]
     assert config["Labels"] == {"l": "image"} and config["StopSignal"] == "SIGINT" and "80/tcp" in config["ExposedPorts"]
     store.ok("rm", "c")
+
+
+def test_images_as_a_tree(store):
+    layers, tag, config = small("test/tree:1")
+    store.load(docker_archive(layers, [tag], config))
+    store.ok("tag", "test/tree:1", "test/tree:2")
+    image = store.api("GET", "/images/test/tree:1/json").json
+    short = image["Id"].removeprefix("sha256:")[:12]
+    rows = [line.split() for line in store.ok("images", "--tree", "test/tree").splitlines()]
+    assert rows[0] == ["IMAGE", "ID", "DISK", "USAGE", "IN", "USE"]
+    assert [r[0] for r in rows[1:3]] == ["test/tree:1", "test/tree:2"] and rows[1][1] == short and "U" not in rows[1]
+    assert rows[3][:3] == ["└─", f"{image['Os']}/{image['Architecture']}", short]
+    store.ok("create", "--name", "user", "test/tree:1", "x")
+    assert store.ok("images", "--tree", "test/tree").splitlines()[1].split()[-1] == "U"
+    store.ok("rm", "user")
+    store.fails("images", "--tree", "-q", code=125, match="--tree shows a table of its own: not together with --quiet")
+
+
+def test_an_image_is_asked_for_by_its_platform(store):
+    layers, tag, config = small("test/platform:1")
+    store.load(docker_archive(layers, [tag], config))
+    image = store.api("GET", "/images/test/platform:1/json").json
+    own = f"{image['Os']}/{image['Architecture']}"
+    assert json.loads(store.ok("image", "inspect", "--platform", own, "test/platform:1"))[0]["Id"] == image["Id"]
+    assert store.ok("history", "-q", "--platform", own, "test/platform:1")
+    for command in (["image", "inspect"], ["history"], ["rmi"]):
+        store.fails(*command, "--platform", "linux/s390x", "test/platform:1", code=1, match="does not provide the specified platform")
+    assert f"Deleted: {image['Id']}" in store.ok("rmi", "--platform", own, "test/platform:1")

@@ -1,0 +1,13 @@
+// What `images --tree` shows.
+#pragma once
+#include <string>
+
+#include "core/cli/client.hpp"
+
+namespace gantry::cli {
+
+// Each image of `list` (the answer of GET /images/json) with its names, and below it the platform that it is for. Asks the
+// daemon for these, and for the containers that use one.
+Result<std::string> image_tree(Client& client, const Json& list, bool shortened);
+
+}  // namespace gantry::cli
