@@ -644,7 +644,7 @@ def test_git_shows_the_secret_to_its_server_alone(engine, git_server, secret, va
     url = server.repository("outer", {"o": "outer\n"}, {"sub": ("inner.git", "../inner.git"),
                                                         "else": ("elsewhere.git", f"{other.url}/elsewhere.git")})
     text = f"FROM {IMAGE}\nADD {url} /c\n"
-    assert "401" in (refused := build(engine, text, entries_of=list, context="/x").error) or "uthenti" in refused or "username" in refused
+    assert "could not read Username" in build(engine, text, entries_of=list, context="/x").error
     name = secret.replace("HOST", f"127.0.0.1:{server.server_port}")
     built = build(engine, text, entries_of=list, context="/x", secrets={name: value})
     assert run(engine, built.id, "cat", "/c/o", "/c/sub/i", "/c/else/e") == "outer\ninner\nelse"
