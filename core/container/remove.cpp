@@ -10,6 +10,8 @@
 namespace gantry::container {
 namespace {
 
+constexpr int most_removal_attempts = 5;
+
 constexpr int calm_ms = 20;  // longer than what else there is to do at a container's end
 
 }  // namespace
@@ -101,37 +103,42 @@ Result<void> ContainerService::remove_locked(Entry& entry, bool volumes) {
 Result<void> ContainerService::remove(const std::string& ref, bool volumes, bool force) {
     GANTRY_CHECK(launcher_ready());
     GANTRY_TRY(EntryPtr entry, find(ref));
-    std::shared_ptr<Monitor> monitor;
-    {
-        std::lock_guard lock(entry->mutex);
-        State& state = entry->record.state;
-        if (entry->record.active() || state.status == Status::restarting) {
-            if (!force)
-                return fail(Code::conflict, "cannot remove container \"/" + entry->record.name + "\": container is " +
-                                                std::string(name_of(state.status)) +
-                                                ": stop the container before removing or force remove");
-            state.stopped_by_user = true;
-            if (state.status == Status::restarting) state.status = Status::exited;
-            monitor = entry->monitor;
+    for (int attempt = 1;; ++attempt) {
+        std::shared_ptr<Monitor> monitor;
+        {
+            std::lock_guard lock(entry->mutex);
+            State& state = entry->record.state;
+            if (entry->record.active() || state.status == Status::restarting) {
+                if (!force)
+                    return fail(Code::conflict, "cannot remove container \"/" + entry->record.name +
+                                                    "\": container is " + std::string(name_of(state.status)) +
+                                                    ": stop the container before removing or force remove");
+                state.stopped_by_user = true;
+                if (state.status == Status::restarting) state.status = Status::exited;
+                monitor = entry->monitor;
+            }
         }
+        if (monitor) {
+            if (entry->snapshot().state.status == Status::paused)
+                (void)monitor->driver_call("runtime.pause/1", "resume", {{"id", entry->id()}});
+            (void)monitor->signal(9, true);
+            if (!wait_inactive(*entry, 10'000))
+                return fail(Code::deadline,
+                            "could not kill container " + entry->id() + ": a process does not end on SIGKILL");
+        }
+        std::lock_guard operation(entry->operation);
+        {
+            std::lock_guard lock(entry->mutex);
+            if (entry->removed) return {};  // it removed itself at its end, which is what was asked for
+            const bool started = entry->record.active();
+            // A start by its restart policy was under way already: it is ended in its turn.
+            if (started && force && attempt < most_removal_attempts) continue;
+            if (started)
+                return fail(Code::conflict,
+                            "cannot remove container \"/" + entry->record.name + "\": it was started meanwhile");
+        }
+        return remove_locked(*entry, volumes);
     }
-    if (monitor) {
-        if (entry->snapshot().state.status == Status::paused)
-            (void)monitor->driver_call("runtime.pause/1", "resume", {{"id", entry->id()}});
-        (void)monitor->signal(9, true);
-        if (!wait_inactive(*entry, 10'000))
-            return fail(Code::deadline,
-                        "could not kill container " + entry->id() + ": a process does not end on SIGKILL");
-    }
-    std::lock_guard operation(entry->operation);
-    {
-        std::lock_guard lock(entry->mutex);
-        if (entry->removed) return {};  // it removed itself at its end, which is what was asked for
-        if (entry->record.active())
-            return fail(Code::conflict,
-                        "cannot remove container \"/" + entry->record.name + "\": it was started meanwhile");
-    }
-    return remove_locked(*entry, volumes);
 }
 
 }  // namespace gantry::container
