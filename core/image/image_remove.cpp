@@ -25,8 +25,8 @@ Result<Deleted> ImageStore::remove(std::string_view name_or_id, bool force, bool
     const bool by_tag = !tag.empty() && std::find(image->tags.begin(), image->tags.end(), tag) != image->tags.end();
     const std::string digest =
         reference && !reference->digest.empty() ? reference->name + "@" + reference->digest : std::string();
-    const bool by_digest = std::find(image->repo_digests.begin(), image->repo_digests.end(), digest) !=
-                           image->repo_digests.end();
+    const bool by_digest =
+        std::find(image->repo_digests.begin(), image->repo_digests.end(), digest) != image->repo_digests.end();
     if (by_digest && image->tags.size() + image->repo_digests.size() > 1) {
         GANTRY_CHECK(impl_->catalog.drop_digest(id, digest));
         deleted.untagged.push_back(digest);

@@ -176,3 +176,12 @@ def test_events_as_a_json_sequence(engine):
     assert answer.headers["content-type"] == "application/json-seq"
     records = answer.body.split(b"\x1e")
     assert records[0] == b"" and json.loads(records[-1])["Type"]
+
+
+def test_one_that_restarts_all_the_time_is_removed_by_force(engine):
+    """Also in the moment at which its policy starts it again."""
+    for n in range(20):
+        engine.ok("run", "-d", "--name", "again", "--restart", "always", IMAGE, "sh", "-c", f"sleep 0.0{n % 10}; exit 1")
+        eventually(lambda: engine.inspect("again")["RestartCount"] >= 1, interval=0.001)
+        answer = engine.api("DELETE", "/containers/again?force=1&v=1")
+        assert answer.status == 204, (n, answer)
