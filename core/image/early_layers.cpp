@@ -76,10 +76,7 @@ EarlyLayers::EarlyLayers(LayerUnpacker unpacker, Pins& pins, std::function<bool(
     : unpacker_(unpacker),
       pins_(pins),
       known_(std::move(known)),
-      // A driver that cannot put a layer on its parent later has to have the parent first.
-      jobs_(!unpacker.can_rebase() ? 0
-            : jobs == 0            ? LayerSet::default_jobs()
-                                   : jobs) {}
+      jobs_(jobs == 0 ? LayerSet::default_jobs() : jobs) {}
 
 EarlyLayers::~EarlyLayers() {
     stop();
@@ -98,7 +95,9 @@ void EarlyLayers::stop() {
 
 std::shared_ptr<EarlyLayers::Member> EarlyLayers::begin(const std::string& name, const std::string& path,
                                                         std::string_view head) {
-    if (jobs_ == 0 || begun_ >= max_early || !looks_like_layer(head)) return nullptr;
+    if (begun_ >= max_early || !looks_like_layer(head)) return nullptr;
+    // A driver that cannot put a layer on its parent later has to have the parent first.
+    if (!unpacker_.can_rebase()) return nullptr;
     if (name.starts_with("blobs/sha256/"))
         if (const std::string digest = "sha256:" + name.substr(name.rfind('/') + 1);
             valid_digest(digest) && known_(digest))
