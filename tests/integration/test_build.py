@@ -617,8 +617,9 @@ def test_a_submodule_leads_nowhere_that_its_repository_may_not(engine, git_serve
     server.repository("inner", {"i": "inner\n"})
     link_local = "http://169.254.169.254/latest/meta-data"
     server.repository("middle", {"m": "middle\n"}, {"inner": ("inner.git", link_local)})
-    for number, bad in enumerate((link_local, "ssh://git@169.254.169.254/x", f"{server.url}/middle.git")):
-        url = server.repository(f"outer{number}", {"o": "x"}, {"sub": ("inner.git", bad)})
+    for number, (source, bad) in enumerate((("inner.git", link_local), ("inner.git", "ssh://git@169.254.169.254/x"),
+                                            ("middle.git", f"{server.url}/middle.git"))):
+        url = server.repository(f"outer{number}", {"o": "x"}, {"sub": (source, bad)})
         failed = build(engine, f"FROM {IMAGE}\nADD {url} /c\n", entries_of=list, context="/x")
         assert "submodules" in failed.error and "169.254.169.254" in failed.error and "\n" not in failed.error
     assert not scratch_left(engine)
