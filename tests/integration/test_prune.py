@@ -47,7 +47,7 @@ def test_df_counts_each_layer_once_and_says_what_is_shared(store):
     eventually(lambda: {v["Name"]: v["UsageData"] for v in store.api("GET", "/system/df?type=volume").json["Volumes"]} ==
                {"vol": {"Size": 4000, "RefCount": 1}, "idle": {"Size": 0, "RefCount": 0}})
     assert usage["BuildCache"] == []
-    assert set(store.api("GET", "/system/df?type=image").json) == {"Images", "LayersSize"}
+    assert set(store.api("GET", "/system/df?type=image").json) == {"Images", "ImageUsage", "LayersSize"}
     assert store.api("GET", "/system/df?type=nothing").status == 400
     rows = [line.split("  ")[0] for line in store.ok("system", "df").splitlines()]
     assert rows == ["TYPE", "Images", "Containers", "Local Volumes", "Build Cache"]
