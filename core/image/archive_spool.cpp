@@ -8,7 +8,7 @@
 
 #include "core/base/text.hpp"
 #include "core/base/safe_path.hpp"
-#include "core/image/early_layers.hpp"
+#include "core/image/spool_watch.hpp"
 #include "core/image/strict_json.hpp"
 
 namespace gantry::image {
@@ -79,21 +79,21 @@ std::optional<std::string> member_name(std::string_view name) {
     return clean_relative(name);
 }
 
-// What EarlyLayers are shown of a member.
+// What a watch is shown of a member.
 class Showing {
 public:
-    Showing(EarlyLayers* early, const std::string& name, const BlobWriter& file)
-        : early_(early), name_(name), file_(file) {}
+    Showing(SpoolWatch* watch, const std::string& name, const BlobWriter& file)
+        : watch_(watch), name_(name), file_(file) {}
     Showing(const Showing&) = delete;
     Showing& operator=(const Showing&) = delete;
     ~Showing() { end(false); }
     // `bytes` are in the file now.
     void written(std::string_view bytes) {
         if (member_) return member_->grown(file_.size());
-        if (early_ == nullptr) return;
+        if (watch_ == nullptr) return;
         head_.append(bytes.substr(0, head_bytes - head_.size()));
         if (head_.size() < head_bytes) return;
-        member_ = std::exchange(early_, nullptr)->begin(name_, file_.path(), head_);
+        member_ = std::exchange(watch_, nullptr)->begin(name_, file_.path(), head_);
         if (member_) member_->grown(file_.size());
     }
     void end(bool good) {
@@ -102,11 +102,11 @@ public:
 
 private:
     static constexpr std::size_t head_bytes = 512;
-    EarlyLayers* early_;
+    SpoolWatch* watch_;
     const std::string& name_;
     const BlobWriter& file_;
     std::string head_;
-    std::shared_ptr<EarlyLayers::Member> member_;
+    std::shared_ptr<SpoolWatch::Member> member_;
 };
 
 Result<void> store_member(struct archive* archive, std::int64_t size, Reader& reader, BlobWriter& file,
@@ -130,7 +130,7 @@ Result<void> store_member(struct archive* archive, std::int64_t size, Reader& re
 
 }  // namespace
 
-Result<Spool> Spool::read(ByteSource& from, const BlobStore& blobs, EarlyLayers* early) {
+Result<Spool> Spool::read(ByteSource& from, const BlobStore& blobs, SpoolWatch* watch) {
     Spool spool;
     Archive archive(archive_read_new(), archive_read_free);
     archive_read_support_format_tar(archive.get());
@@ -172,7 +172,7 @@ Result<Spool> Spool::read(ByteSource& from, const BlobStore& blobs, EarlyLayers*
             return fail(Code::invalid,
                         "the image archive has " + quote_json(*name) + ", which is neither a file nor a link");
         GANTRY_TRY(BlobWriter file, blobs.writer());
-        Showing showing(early, *name, file);
+        Showing showing(watch, *name, file);
         GANTRY_CHECK(store_member(archive.get(), archive_entry_size(entry), reader, file, showing));
         file.finish();
         // An archive may have more members than the engine has descriptors.

@@ -9,14 +9,14 @@
 
 namespace gantry::image {
 
-class EarlyLayers;
+class SpoolWatch;
 
 class Spool {
 public:
     // Reads `from` to its end. Names with "..", members that are neither file, directory nor link, more than 20,000
     // members: GANTRY_INVALID. A member blobs/sha256/HEX whose bytes have another digest: GANTRY_INVALID.
-    // What looks like a layer is shown to `early` while it comes in; nullptr: nobody wants it.
-    static Result<Spool> read(ByteSource& from, const BlobStore& blobs, EarlyLayers* early = nullptr);
+    // The members are shown to `watch` while they come in; nullptr: to nobody.
+    static Result<Spool> read(ByteSource& from, const BlobStore& blobs, SpoolWatch* watch = nullptr);
 
     // The member of that name, through symbolic links inside the archive; nullptr for none.
     BlobWriter* find(const std::string& name);

@@ -73,10 +73,7 @@ void EarlyLayers::Member::ended(bool good) {
 
 EarlyLayers::EarlyLayers(LayerUnpacker unpacker, Pins& pins, std::function<bool(const std::string& digest)> known,
                          std::size_t jobs)
-    : unpacker_(unpacker),
-      pins_(pins),
-      known_(std::move(known)),
-      jobs_(jobs == 0 ? LayerSet::default_jobs() : jobs) {}
+    : unpacker_(unpacker), pins_(pins), known_(std::move(known)), jobs_(jobs == 0 ? LayerSet::default_jobs() : jobs) {}
 
 EarlyLayers::~EarlyLayers() {
     stop();
@@ -93,8 +90,8 @@ void EarlyLayers::stop() {
     changed_.notify_all();
 }
 
-std::shared_ptr<EarlyLayers::Member> EarlyLayers::begin(const std::string& name, const std::string& path,
-                                                        std::string_view head) {
+std::shared_ptr<SpoolWatch::Member> EarlyLayers::begin(const std::string& name, const std::string& path,
+                                                       std::string_view head) {
     if (begun_ >= max_early || !looks_like_layer(head)) return nullptr;
     // A driver that cannot put a layer on its parent later has to have the parent first.
     if (!unpacker_.can_rebase()) return nullptr;

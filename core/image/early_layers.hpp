@@ -16,19 +16,17 @@
 #include <vector>
 
 #include "core/image/layer_set.hpp"
+#include "core/image/spool_watch.hpp"
 
 namespace gantry::image {
 
-class EarlyLayers {
+class EarlyLayers final : public SpoolWatch {
 public:
-    // A file that grows. One thread tells of it; it must not be told of after the EarlyLayers are gone.
-    class Member {
+    class Member final : public SpoolWatch::Member {
     public:
         explicit Member(EarlyLayers& all, std::string path) : all_(all), path_(std::move(path)) {}
-        // So many bytes are in the file now.
-        void grown(std::int64_t size);
-        // It is complete, and has the digest that its name says, if it says one; or it has turned out to be bad.
-        void ended(bool good);
+        void grown(std::int64_t size) override;
+        void ended(bool good) override;
 
     private:
         friend class EarlyLayers;
@@ -46,13 +44,13 @@ public:
     EarlyLayers(LayerUnpacker unpacker, Pins& pins, std::function<bool(const std::string& digest)> known,
                 std::size_t jobs = 0);
     // Stops what is under way and throws away what was not taken.
-    ~EarlyLayers();
+    ~EarlyLayers() override;
     EarlyLayers(const EarlyLayers&) = delete;
     EarlyLayers& operator=(const EarlyLayers&) = delete;
 
-    // The member `name` of the archive is being written to the file `path` and begins with `head`, 512 bytes. nullptr:
-    // it is not to be unpacked early.
-    std::shared_ptr<Member> begin(const std::string& name, const std::string& path, std::string_view head);
+    // nullptr: it is not to be unpacked early.
+    std::shared_ptr<SpoolWatch::Member> begin(const std::string& name, const std::string& path,
+                                              std::string_view head) override;
 
     // What was unpacked from the file `path`, waiting for it; `moved` is told the bytes of plain tar so far, from this
     // thread. nullopt: it was not begun, has been taken, or came too slowly for the driver. From any thread.
