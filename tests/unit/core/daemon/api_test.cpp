@@ -1,4 +1,4 @@
-// The routes over a real socket, with the engine's own services behind them and no driver at all.
+// The routes over a real socket, with the engine's own services behind them and no driver but that of the images' layers.
 #include "core/daemon/api/api.hpp"
 #include "core/daemon/api/image_registry.hpp"
 #include "core/image/registry/service.hpp"
@@ -29,7 +29,15 @@ protected:
         settings.root = scratch_ / "root";
         settings.run = scratch_ / "run";
         drivers_ = std::make_unique<driver::Registry>(settings);
-        auto images = image::ImageStore::open(scratch_ / "root/images", *store_, nullptr);
+        driver::Settings of_layers = settings;
+        driver::Wanted copy;
+        copy.name = "copy";
+        of_layers.path = {GANTRY_DRIVERS};
+        of_layers.drivers = {copy};
+        layer_drivers_ = std::make_unique<driver::Registry>(of_layers);
+        auto layers = layer_drivers_->get(driver::Kind::layer, "copy");
+        ASSERT_TRUE(layers) << layers.error().text;
+        auto images = image::ImageStore::open(scratch_ / "root/images", *store_, *layers);
         ASSERT_TRUE(images) << images.error().text;
         images_ = std::move(images).value();
         auto volumes = volume::VolumeService::open(*store_, *drivers_, config_.defaults.volume);
@@ -103,7 +111,7 @@ protected:
     config::Config config_;
     config::Live live_{config_};
     std::unique_ptr<store::Store> store_;
-    std::unique_ptr<driver::Registry> drivers_;
+    std::unique_ptr<driver::Registry> drivers_, layer_drivers_;
     std::unique_ptr<image::ImageStore> images_;
     std::unique_ptr<volume::VolumeService> volumes_;
     std::unique_ptr<network::NetworkService> networks_;
