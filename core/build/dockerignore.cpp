@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "core/base/text.hpp"
+
 namespace gantry::build {
 namespace {
 
@@ -185,7 +187,7 @@ std::vector<std::string> read_dockerignore(std::string_view text) {
 
 Result<bool> match_path(std::string_view pattern, std::string_view path) {
     auto tokens = tokenize(pattern, false);
-    if (!tokens) return fail(Code::invalid, "malformed pattern \"" + std::string(pattern) + "\"");
+    if (!tokens) return fail(Code::invalid, "malformed pattern " + quote_json(pattern.substr(0, 200)));
     return match_tokens(*tokens, path);
 }
 
@@ -217,7 +219,7 @@ Result<IgnoreMatcher> IgnoreMatcher::all_but(std::span<const std::string> paths)
 Result<void> IgnoreMatcher::add(std::string text, bool exception) {
     // Go checks with filepath.Match, to which "**" is "*": what is malformed is the same.
     auto tokens = tokenize(text, true);
-    if (!tokens) return fail(Code::invalid, "malformed pattern \"" + text + "\"");
+    if (!tokens) return fail(Code::invalid, "malformed pattern " + quote_json(std::string_view(text).substr(0, 200)));
     const bool escaped = text.find('\\') != std::string::npos;
     const auto literals = static_cast<std::size_t>(std::count_if(
         tokens->begin(), tokens->end(), [](const IgnoreToken& token) { return token.kind == Kind::literal; }));

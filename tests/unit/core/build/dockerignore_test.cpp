@@ -270,6 +270,14 @@ TEST(Dockerignore, all_but_keeps_what_is_named_and_what_leads_there) {
     EXPECT_FALSE(IgnoreMatcher::all_but(all)->ignores("x/y"));
 }
 
+TEST(Dockerignore, a_malformed_pattern_is_told_in_one_line) {
+    const std::vector<std::string> patterns = {std::string("[^x.\0\033&", 7)};
+    auto parsed = IgnoreMatcher::parse(patterns);
+    ASSERT_FALSE(parsed);
+    EXPECT_EQ(parsed.error().text, "malformed pattern \"[^x.\\u0000\\u001b&\"");
+    EXPECT_EQ(match_path("[\n", "x").error().text, "malformed pattern \"[\\n\"");
+}
+
 TEST(Dockerignore, a_hostile_pattern_takes_no_more_than_its_length_times_the_paths) {
     std::string pattern, path(4000, 'a');
     for (int i = 0; i < 200; ++i) pattern += "*a";
