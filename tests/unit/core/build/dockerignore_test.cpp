@@ -1,5 +1,7 @@
 #include "core/build/dockerignore.hpp"
 
+#include "core/base/text.hpp"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -219,7 +221,7 @@ TEST(Dockerignore, malformed_patterns_are_quoted) {
         auto made = IgnoreMatcher::parse(patterns);
         ASSERT_FALSE(made) << bad;
         EXPECT_EQ(made.error().code, Code::invalid);
-        EXPECT_THAT(made.error().text, HasSubstr(std::string("\"") + bad + "\""));
+        EXPECT_THAT(made.error().text, HasSubstr(quote_json(bad)));
     }
 }
 
