@@ -16,6 +16,8 @@ public:
         for (;;) {
             ssize_t n = ::read(fd_, data, size);
             if (n >= 0) return static_cast<std::size_t>(n);
+            // How the engine is told of a client that did not send all it had announced.
+            if (errno == ECONNRESET) return fail(Code::invalid, "the stream was cut off before its end");
             if (errno != EINTR) return fail_errno("read the stream");
         }
     }

@@ -89,7 +89,10 @@ def test_a_connection_that_drops(engine, upload, how):
             answer = b""
             while piece := s.recv(65536):
                 answer += piece
-            assert not answer or b'"error"' in answer or b" 40" in answer.split(b"\r\n")[0], (end, answer)
+            # One that had begun with progress is broken off before its last chunk.
+            begun = answer.startswith(b"HTTP/1.1 200 ") and b"Transfer-Encoding: chunked" in answer
+            assert not answer or b'"error"' in answer or b" 40" in answer.split(b"\r\n")[0] or \
+                begun and not answer.endswith(b"\r\n0\r\n\r\n"), (end, answer)
         s.close()
     eventually(lambda: not census.difference(before, standing(engine)), timeout=30, interval=0.2)
     assert images(engine) == had and engine.pid == pid and engine.process.poll() is None
