@@ -62,8 +62,9 @@ def test_a_volume_that_is_not_empty_stays_as_it_is(store, bait):  # noqa: F811
 FILES = ("/etc/hosts", "/etc/resolv.conf", "/etc/hostname")
 
 
-@pytest.mark.parametrize("what", ["link to proc", "link to itself", "FIFO", "device", "etc is a link to the root", "etc is a file"])
-def test_files_of_the_engines_own_in_a_hostile_image(store, bait, what):  # noqa: F811
+@pytest.mark.parametrize("what, code", [("link to proc", 125), ("link to itself", 125), ("FIFO", 0), ("device", 0), ("etc is a link to the root", 0),
+                                        ("etc is a file", 125)])
+def test_files_of_the_engines_own_in_a_hostile_image(store, bait, what, code):  # noqa: F811
     """What the engine puts at /etc/hosts, /etc/resolv.conf and /etc/hostname stays in the container, or it does not start (S41)."""
     before = canary.state(bait)
     host = {f: open(f, "rb").read() for f in FILES if os.path.exists(f)}
@@ -82,7 +83,7 @@ def test_files_of_the_engines_own_in_a_hostile_image(store, bait, what):  # noqa
                 tar.add(name[1:], kind=tarfile.FIFOTYPE if what == "FIFO" else tarfile.CHRTYPE, device=(1, 3))
     load(store, tar)
     done = store("run", "--rm", "--name", "c", "--hostname", "given", TAG, "sh", "-c", "for f in /etc/hosts /etc/resolv.conf /etc/hostname; do [ -f $f ] && cat $f; echo x >> $f; done; true", timeout=30)
-    assert done.code in (0, 125), done
+    assert done.code == code, done
     assert "untouched" not in done.out
     if done.code == 125:
         assert done.err.strip().count("\n") <= 1 and store.api("GET", "/containers/c/json").status == 404
@@ -104,8 +105,10 @@ def test_mounts_on_links_of_the_image(store, bait, scratch):  # noqa: F811
     assert not os.path.exists("/pwned") and not os.path.exists("/x")
 
 
-@pytest.mark.parametrize("subpath", ["l", "l/dir", "l/file", "up", "a/l", "proc", "f", "none", "a/none", "\0", "x" * 5000, "/a", "a"])
-def test_a_part_of_a_volume_is_within_it(store, bait, subpath):  # noqa: F811
+@pytest.mark.parametrize("subpath, created, started", [
+    *[(path, 201, 404) for path in ("l", "l/dir", "l/file", "up", "a/l", "f", "none", "a/none")],
+    *[(path, 201, 400) for path in ("proc", "\0", "x" * 5000)], ("/a", 400, None), ("a", 201, 204)])
+def test_a_part_of_a_volume_is_within_it(store, bait, subpath, created, started):  # noqa: F811
     """CVE-2021-25741, CVE-2017-1002101: links in the volume on the way to its part (S44)."""
     before = canary.state(bait)
     store.ok("run", "--rm", "-v", "vol:/v", IMAGE, "sh", "-c", f"mkdir -p /v/a; echo own > /v/a/file; ln -s {bait} /v/l; ln -s {'../' * 12}{bait[1:]} /v/up; ln -s {bait} /v/a/l; ln -s /proc/self/root{bait} /v/proc; "
@@ -113,31 +116,32 @@ def test_a_part_of_a_volume_is_within_it(store, bait, subpath):  # noqa: F811
     body = {"Image": IMAGE, "Cmd": ["sh", "-c", "ls /m; cat /m /m/file; echo x > /m/pwned; true"],
             "HostConfig": {"Mounts": [{"Type": "volume", "Source": "vol", "Target": "/m", "VolumeOptions": {"Subpath": subpath}}]}}
     made = store.api("POST", "/containers/create?name=c", body)
-    assert made.status in (201, 400), made
-    if made.status == 201:
-        started = store.api("POST", "/containers/c/start")
-        if started.status == 204:
-            store.wait_exited("c")
-            out = store.ok("logs", "c")
-            assert "untouched" not in out and "setuid" not in out, out
-            assert "own" in out, "only what is in the volume is there"
-        else:
-            assert started.status in (400, 404, 500) and "\n" not in started.message, started
-    assert (subpath == "a") == (made.status == 201 and "own" in store("logs", "c").out)
+    assert made.status == created, made
+    if created == 201:
+        answer = store.api("POST", "/containers/c/start")
+        assert answer.status == started, answer
+        assert started == 204 or "\n" not in answer.message, answer
+    if started == 204:
+        store.wait_exited("c")
+        out = store.ok("logs", "c")
+        assert "own" in out and "untouched" not in out and "setuid" not in out, "only what is in the volume is there"
     assert canary.state(bait) == before
     store("rm", "-f", "c")
     store.ok("volume", "rm", "vol")
 
 
-@pytest.mark.parametrize("options", [
-    {"type": "none", "o": "bind", "device": "relative"}, {"type": "overlay", "o": "lowerdir=/,upperdir=/tmp,workdir=/tmp", "device": "overlay"}, {"type": "tmpfs", "o": "size=1m,lowerdir=/", "device": "x"},
-    {"type": "tmpfs", "o": "size=1m\nro", "device": "x"}, {"type": "ext4", "device": "/dev/sda"}, {"type": "proc", "device": "proc"}, {"type": "none", "o": "bind,upperdir=/", "device": "/etc"}, {"o": "exec"},
-    {"type": "tmpfs", "o": "mode=0777:uid=0", "device": "x"}, {"type": "none", "o": "move", "device": "/"}, {"type": "none", "o": "rshared,bind", "device": "/"}, {"device": "/etc"}, {"type": "../x"}])
-def test_options_of_volumes_smuggle_nothing(store, options):  # noqa: F811
-    """Each is refused, in one line, and no volume comes of it (S45)."""
-    answer = store.api("POST", "/volumes/create", {"Name": "vol", "DriverOpts": options})
-    used = store("run", "--rm", "-v", "vol:/m", IMAGE, "true") if answer.status == 201 else None
-    assert answer.status in (400, 501) or (used.code == 125 and used.err.strip().count("\n") <= 1), (answer, used)
+@pytest.mark.parametrize("options, status", [
+    ({"type": "none", "o": "bind", "device": "relative"}, 400), ({"type": "overlay", "o": "lowerdir=/,upperdir=/tmp,workdir=/tmp", "device": "overlay"}, 501),
+    ({"type": "tmpfs", "o": "size=1m,lowerdir=/", "device": "x"}, 501), ({"type": "tmpfs", "o": "size=1m\nro", "device": "x"}, 201),
+    ({"type": "ext4", "device": "/dev/sda"}, 501), ({"type": "proc", "device": "proc"}, 501), ({"type": "none", "o": "bind,upperdir=/", "device": "/etc"}, 501),
+    ({"o": "exec"}, 501), ({"type": "tmpfs", "o": "mode=0777:uid=0", "device": "x"}, 201), ({"type": "none", "o": "move", "device": "/"}, 501),
+    ({"type": "none", "o": "rshared,bind", "device": "/"}, 501), ({"device": "/etc"}, 501), ({"type": "../x"}, 501)])
+def test_options_of_volumes_smuggle_nothing(store, options, status):  # noqa: F811
+    """Each is refused in one line (S45): when the volume is made, or, where only the file system knows the value, when it is mounted."""
+    assert store.api("POST", "/volumes/create", {"Name": "vol", "DriverOpts": options}).status == status
+    if status == 201:
+        used = store.fails("run", "--rm", "-v", "vol:/m", IMAGE, "true", code=125, match="Bad value for")
+        assert used.err.strip().count("\n") == 0, used
     store("volume", "rm", "-f", "vol")
     assert store.ok("volume", "ls", "-q") == ""
 
