@@ -1,5 +1,6 @@
 """Whoever changes a container's files while the engine works in them leads it nowhere: each step is held at a failpoint, what it was
 about to use is exchanged for a link to the host, and it goes on (S38, S40). And trees as deep as the kernel allows."""
+import http.client
 import io
 import os
 import subprocess
@@ -80,7 +81,6 @@ def test_reading_while_the_way_is_exchanged(fresh, bait, scratch, point, state):
         engine.ok("pause", "c")
     for path in ("/w/dir", "/d"):
         answer = held.run(lambda p=path: engine.api("GET", f"/containers/c/archive?path={p}/file"), lambda p=path: exchange(engine, "c", p, bait))
-        assert answer.status in (200, 404), answer
         assert SECRET not in answer.body
         if point == "container.copy.before_pack":
             # It had been found already: what is sent is that very file.
@@ -109,7 +109,7 @@ def test_writing_while_the_way_is_exchanged(fresh, bait, scratch, point, state):
         answer = held.run(lambda p=path: engine.api("PUT", f"/containers/c/archive?path={p}", body=tar, headers={"Content-Type": "application/x-tar"}),
                           lambda p=path: exchange(engine, "c", p + "/dir", bait))
         # Where the link leads there is nothing, seen from inside.
-        assert answer.status in (200, 400, 404, 500) and (answer.status == 200 or answer.message), answer
+        assert answer.status == 404 and f"{path}/dir" in answer.message, answer
         assert canary.state(bait) == before
         assert not os.path.exists(f"{bait}/new")
     engine.ok("rm", "-f", "-v", "c")
@@ -167,13 +167,13 @@ def test_trees_deeper_than_any_path(engine, depth):
     eventually(lambda: "ready" in engine.ok("logs", "c"), timeout=60)
     pid = engine.pid
     for url in ("/containers/c/archive?path=/deep", "/containers/c/archive?path=/v", "/containers/c/export"):
-        try:
-            answer = engine.api("GET", url)
-            assert answer.status == 200
-        except Exception as e:  # an archive that broke off has no end
-            assert depth > 600, e
-    assert engine.api("GET", "/containers/c/changes").status in (200, 500)
-    engine("commit", "c", "test/deep:1")
+        if depth == 600:
+            assert engine.api("GET", url).status == 200
+        else:  # an archive that broke off has no end
+            with pytest.raises(http.client.IncompleteRead):
+                engine.api("GET", url)
+    assert engine.api("GET", "/containers/c/changes").status == 500
+    engine.fails("commit", "c", "test/deep:1", code=1, match="deep/d/d")
     # A file in place of the tree, and what is there goes.
     engine.api("PUT", "/containers/c/archive?path=/&noOverwriteDirNonDir=0", body=Tar().add("deep", b"a file now").bytes())
     engine.api("GET", "/system/df")
@@ -197,7 +197,7 @@ def test_an_image_as_deep_as_it_may_be(engine):
     from harness.build_session import build
     for line in ("COPY --from=test/deep:1 /deep /copied", "COPY --link --from=test/deep:1 / /all", "RUN --mount=type=bind,from=test/deep:1,source=/deep,target=/m true"):
         built = build(engine, f"FROM {IMAGE}\n{line}\n", entries_of=list, context="/x")
-        assert built.end["type"] in ("done", "error") and engine.process.poll() is None
+        assert built.end["type"] == "done" and engine.process.poll() is None
     assert engine.pid == pid
     engine.ok("rm", "-f", "-v", "c")
     engine.api("POST", "/build/prune?all=1")
