@@ -50,6 +50,11 @@ Result<void> check_source(const GitSource& source) {
     if (source.ref.starts_with('-') || !printable(source.ref) || source.ref.find("..") != std::string::npos ||
         source.ref.find_first_of("~^:?*[\\") != std::string::npos || source.ref.size() > 250)
         return fail(Code::invalid, quote_json(source.ref.substr(0, 250)) + " is no branch, tag or commit");
+    // Within the repository it would end at the top; whoever wrote it means something else.
+    for (std::string_view part : split(source.subdir, '/'))
+        if (part == ".." || part.find('\0') != part.npos)
+            return fail(Code::invalid, quote_json(source.subdir.substr(0, 250)) +
+                                           " is no directory within the repository " + quote_json(name));
     return {};
 }
 
