@@ -4,6 +4,7 @@
 #include <boost/beast/core/detail/clamp.hpp>
 #include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/error.hpp>
+#include <limits>
 
 #include "core/base/text.hpp"
 
@@ -18,7 +19,8 @@ struct ResponseParser::Impl final : http::basic_parser<false> {
     Impl() {
         eager(true);
         header_limit(64u << 10);
-        body_limit(boost::none);
+        // Not boost::none: of an answer whose head comes alone, Boost 1.74 takes every length for more than that.
+        body_limit(std::numeric_limits<std::uint64_t>::max());
     }
 
     int status_code = 0;

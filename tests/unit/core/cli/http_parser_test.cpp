@@ -22,6 +22,16 @@ TEST(ResponseParser, takes_an_answer_byte_by_byte) {
     EXPECT_EQ(body, "hello!");
 }
 
+TEST(ResponseParser, takes_a_head_with_a_length_that_comes_alone) {
+    ResponseParser parser;
+    auto head = parser.push("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
+    ASSERT_TRUE(head) << head.error().text;
+    EXPECT_TRUE(parser.head_done());
+    ASSERT_TRUE(parser.push("hello"));
+    EXPECT_TRUE(parser.done());
+    EXPECT_EQ(parser.take_body(), "hello");
+}
+
 TEST(ResponseParser, leaves_what_follows_an_upgrade) {
     ResponseParser parser;
     std::string text = "HTTP/1.1 101 UPGRADED\r\nUpgrade: tcp\r\n\r\nraw bytes";
