@@ -15,8 +15,8 @@ constexpr std::int64_t call_limit = 4 << 20;
 
 struct TarReader::Impl {
     Source source;
-    std::int64_t total = 0,
-                 call_begin = 0;  // bytes read, and before this call; call_begin -1: one that passes over content
+    // Bytes read, in all and before this call; call_begin -1: a call that passes over content.
+    std::int64_t total = 0, call_begin = 0;
     std::optional<Error> failed;  // the source's own
     std::vector<char> buffer = std::vector<char>(256u << 10);
     std::unique_ptr<struct archive, int (*)(struct archive*)> archive{nullptr, archive_read_free};

@@ -63,15 +63,15 @@ Archive new_reader() {
     return archive;
 }
 
-struct Input {
-    explicit Input(int file) : fd(file) {}
+struct TarInput {
+    explicit TarInput(int file) : fd(file) {}
     int fd;
-    std::int64_t call_begin =
-        -1;  // where the archive was, unpacked, before the call; -1: a call that passes over content
+    // Where the archive was, unpacked, before the call; -1: a call that passes over content.
+    std::int64_t call_begin = -1;
     std::vector<char> buffer = std::vector<char>(block_size);
 
     static la_ssize_t read(struct archive* archive, void* self, const void** block) {
-        auto& input = *static_cast<Input*>(self);
+        auto& input = *static_cast<TarInput*>(self);
         *block = input.buffer.data();
         if (input.call_begin >= 0 && ::archive_filter_bytes(archive, 0) - input.call_begin > call_limit) {
             ::archive_set_error(archive, ENOMEM, "the headers of an entry are longer than %d bytes", int{call_limit});
@@ -108,7 +108,7 @@ Result<std::string> clean_name(const char* text) {
 
 class Unpacker {
 public:
-    Unpacker(struct archive* archive, Input& input, int root, const UnpackOptions& options)
+    Unpacker(struct archive* archive, TarInput& input, int root, const UnpackOptions& options)
         : archive_(archive), input_(input), root_(root), options_(options) {}
 
     Result<std::int64_t> run() {
@@ -307,7 +307,7 @@ private:
     }
 
     struct archive* archive_;
-    Input& input_;
+    TarInput& input_;
     int root_;
     const UnpackOptions& options_;
     std::map<std::string, timespec> directories_;
@@ -323,9 +323,9 @@ Result<bool> is_archive(int file) {
     Utf8Names names;
     Archive archive = new_reader();
     struct archive_entry* entry = nullptr;
-    Input input(file);
+    TarInput input(file);
     input.call_begin = 0;
-    bool is = ::archive_read_open(archive.get(), &input, nullptr, Input::read, nullptr) == ARCHIVE_OK &&
+    bool is = ::archive_read_open(archive.get(), &input, nullptr, TarInput::read, nullptr) == ARCHIVE_OK &&
               ::archive_read_next_header(archive.get(), &entry) == ARCHIVE_OK;
     archive.reset();
     if (::lseek(file, 0, SEEK_SET) != 0) return fail_errno("seek");
@@ -335,8 +335,8 @@ Result<bool> is_archive(int file) {
 Result<std::int64_t> unpack_tar(int tar, int directory, const UnpackOptions& options) {
     Utf8Names names;
     Archive archive = new_reader();
-    Input input(tar);
-    if (::archive_read_open(archive.get(), &input, nullptr, Input::read, nullptr) != ARCHIVE_OK)
+    TarInput input(tar);
+    if (::archive_read_open(archive.get(), &input, nullptr, TarInput::read, nullptr) != ARCHIVE_OK)
         return archive_error(archive.get());
     return Unpacker(archive.get(), input, directory, options).run();
 }
