@@ -172,7 +172,7 @@ def test_cp_into(store, bait, running):  # noqa: F811
 
 # A client follows no link in what it fills, its own or the archive's: what is only confined in a container is refused here.
 OVER = {**BELOW, **NAMES, **dict.fromkeys(("two hops of dots", "absolute link as in /var/run", "hard link over a directory", "link becomes a directory", "directory entry over a link", "same name, many kinds", "sparse pieces overlap"), REFUSED)}
-BY_CP = {**OVER, "device nodes and FIFOs": REFUSED}
+BY_CP = {**OVER, "device nodes and FIFOs": REFUSED, "whiteout with NUL": CONFINED}
 # Owners, attributes and devices are not kept, so that they may be anything.
 BY_BUILD = {**OVER, "name has NUL by PAX": REFUSED, "global PAX path": REFUSED, **dict.fromkeys(("path 1,500 deep", "owner out of range", "attributes of 1 MB", "device 0:0", "content of a directory"), CONFINED)}
 
