@@ -137,7 +137,7 @@ def test_nothing_that_an_image_or_a_client_says_gives_a_step_more(engine):  # no
         built = build(engine, f"FROM {IMAGE}\nRUN true\n", entries_of=list, context="/x", no_cache=True, **more)
         assert built.end["type"] == "error", more
     for query in ({"networkmode": "host"}, {"networkmode": "container:x"}, {"securityopt": ["seccomp=unconfined"]}, {"cgroupparent": "../../.."}, {"isolation": "none"},
-                  {"ulimits": [{"Name": "nofile", "Soft": -2, "Hard": 2 ** 63}]}):
+                  {"ulimits": [{"Name": "nofile", "Soft": -2, "Hard": 2 ** 63}]}, {"extrahosts": ["a:10.0.0.1\n10.0.0.2 b"]}, {"extrahosts": ["a\nb:10.0.0.1"]}, {"extrahosts": ["a:x"]}, {"extrahosts": ["a"]}):
         done = classic(engine, {"Dockerfile": f"FROM {IMAGE}\nRUN true\n"}, nocache=1, **query)
         assert done.error and "\n" not in done.error, query
     assert not scratch_left(engine)

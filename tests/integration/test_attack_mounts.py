@@ -199,7 +199,7 @@ def test_a_directory_of_the_engine_that_cannot_be(fresh, option, path, why):
     command = [w.encode() for w in engine.daemon_command()]
     command[command.index(option.encode()) + 1] = path
     there = sorted(os.listdir(engine.base.encode()))
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30, cwd=engine.base)
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=10, cwd=engine.base)
     assert done.returncode == 1 and done.stdout == b"", done
     text = done.stderr.decode()
     assert text.startswith(f"gantryd: {option} ") and text.endswith(f": {why}\n") and text.count("\n") == 1 and text[:-1].isprintable(), text
