@@ -10,14 +10,20 @@
 
 namespace gantry::archive {
 
+// What one call of libarchive's may read: a member's headers, or the map of a sparse file, which it holds in memory.
+constexpr std::int64_t call_limit = 4 << 20;
+
 struct TarReader::Impl {
     Source source;
+    // Bytes read, in all and before this call; call_begin -1: a call that passes over content.
+    std::int64_t total = 0, call_begin = 0;
     std::optional<Error> failed;  // the source's own
     std::vector<char> buffer = std::vector<char>(256u << 10);
     std::unique_ptr<struct archive, int (*)(struct archive*)> archive{nullptr, archive_read_free};
     std::int64_t at = 0;    // within the member's content
     std::int64_t hole = 0;  // zeros before what waits
     bool in_hole = false;   // what was given last was such
+    bool begun = false;     // there was a member
     std::string zeros;      // of a hole
     std::string_view waiting;
 
@@ -25,6 +31,13 @@ struct TarReader::Impl {
         auto& impl = *static_cast<Impl*>(self);
         auto n = impl.source(impl.buffer.data(), impl.buffer.size());
         *data = impl.buffer.data();
+        if (n) impl.total += static_cast<std::int64_t>(*n);
+        if (n && impl.call_begin >= 0 && impl.total - impl.call_begin > call_limit) {
+            impl.failed = fail(Code::exhausted, "the archive has a member whose headers are longer than " +
+                                                    std::to_string(call_limit) + " bytes");
+            archive_set_error(archive, ENOMEM, "too much");
+            return -1;
+        }
         if (n) return static_cast<la_ssize_t>(*n);
         impl.failed = std::move(n).error();
         archive_set_error(archive, EIO, "the stream ended");
@@ -65,9 +78,17 @@ Result<std::unique_ptr<TarReader>> TarReader::create(Source source) {
 Result<std::optional<Member>> TarReader::next() {
     Utf8Locale utf8;
     struct archive_entry* entry = nullptr;
+    impl_->call_begin = -1;
+    // Apart from the next header, which is bounded.
+    if (impl_->begun && archive_read_data_skip(impl_->archive.get()) < ARCHIVE_WARN) return impl_->error();
+    impl_->begun = true;
+    impl_->call_begin = impl_->total;
     const int status = archive_read_next_header(impl_->archive.get(), &entry);
     if (status == ARCHIVE_EOF) return std::optional<Member>();
-    if (status < ARCHIVE_WARN) return impl_->error();
+    // Of a warning that a header was not understood another reader may make another member.
+    constexpr int not_understood = -1;  // libarchive's ARCHIVE_ERRNO_MISC
+    if (status < ARCHIVE_WARN || (status == ARCHIVE_WARN && archive_errno(impl_->archive.get()) == not_understood))
+        return impl_->error();
     impl_->at = impl_->hole = 0;
     impl_->waiting = {};
     Member member;
@@ -99,6 +120,7 @@ Result<std::string_view> TarReader::data() {
         std::size_t size = 0;
         la_int64_t offset = 0;
         do {
+            impl_->call_begin = impl_->total;
             const int status = archive_read_data_block(impl_->archive.get(), &bytes, &size, &offset);
             if (status == ARCHIVE_EOF) return std::string_view();
             if (status < ARCHIVE_WARN) return impl_->error();

@@ -132,6 +132,9 @@ private:
         }
         if (!S_ISCHR(member.mode) && !S_ISBLK(member.mode) && !S_ISFIFO(member.mode))
             return fail(Code::invalid, "the archive has " + quote_json(path) + ", which is of no known kind");
+        // overlayfs's mark of a file that was deleted.
+        if (S_ISCHR(member.mode) && member.device == 0)
+            return fail(Code::invalid, "the archive has " + quote_json(path) + ", which is a device 0:0");
         if (!S_ISFIFO(member.mode) && !options_.devices)
             return fail(Code::denied, "the archive has " + quote_json(path) + ", which is a device");
         if (::mknodat(parent.get(), name.c_str(), (member.mode & S_IFMT) | 0600, member.device) != 0)

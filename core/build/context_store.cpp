@@ -58,7 +58,8 @@ bool same(const ContextEntry& a, const ContextEntry& b) {
 }
 
 // Names come from the client: each component is one name of a file, and nothing leads out.
-Result<void> check_entry(const ContextEntry& entry) {
+// `list`: what came before it.
+Result<void> check_entry(const ContextEntry& entry, const List& list) {
     auto refuse = [&](const std::string& why) {
         return fail(Code::invalid, "the context's entry " + quote_json(entry.path.substr(0, 200)) + " " + why);
     };
@@ -73,6 +74,13 @@ Result<void> check_entry(const ContextEntry& entry) {
     if (S_ISLNK(entry.mode) && (entry.link.empty() || entry.link.size() > longest_path))
         return refuse("is a link without a target");
     if (entry.size < 0) return refuse("has a negative size");
+    // Each once, and in a directory that was told of before: a tree has no other, and of two one would not be looked at.
+    if (list.contains(entry.path)) return refuse("is there twice");
+    if (const std::size_t slash = entry.path.rfind('/'); slash != std::string::npos) {
+        const auto above = list.find(entry.path.substr(0, slash));
+        if (above == list.end() || !S_ISDIR(above->second.entry.mode))
+            return refuse("lies in no directory that the client told of before it");
+    }
     // JSON would not keep it.
     if (Json(entry.path).dump(-1, ' ', false, Json::error_handler_t::ignore) !=
         Json(entry.path).dump(-1, ' ', false, Json::error_handler_t::replace))
@@ -197,13 +205,13 @@ Result<std::shared_ptr<const Tree>> ContextStore::sync(const std::string& key, C
     std::int64_t total = 0;
     auto walked = peer.walk([&](ContextEntry entry) -> Result<void> {
         GANTRY_CHECK(cancel.check());
-        GANTRY_CHECK(check_entry(entry));
+        GANTRY_CHECK(check_entry(entry, wanted));
         if (wanted.size() >= most_entries)
             return fail(Code::exhausted, "the context has more than " + std::to_string(most_entries) + " files");
         if (S_ISREG(entry.mode) && (total += entry.size) > most_context_bytes)
             return fail(Code::exhausted, "the context has more than " + std::to_string(most_context_bytes) + " bytes");
         std::string path = entry.path;
-        wanted.insert_or_assign(std::move(path), Known{std::move(entry), ""});
+        wanted.emplace(std::move(path), Known{std::move(entry), ""});
         return {};
     });
     if (!walked) return std::move(walked).error();

@@ -28,7 +28,7 @@ struct ContextEntry {
 class ContextPeer {
 public:
     virtual ~ContextPeer() = default;
-    // Parents before children.
+    // Each once, parents before children.
     virtual Result<void> walk(const std::function<Result<void>(ContextEntry)>& entry) = 0;
     // The content of each of the files in this order: `data` is called as often as need be, `end` at each one's end.
     virtual Result<void> fetch(const std::vector<std::string>& paths,
@@ -43,7 +43,7 @@ public:
 
     // Brings the tree kept under `key` to what the peer has, and gives it; it stays as it is until the last holder drops it.
     // A key that is in use at this moment by another build has a second tree. GANTRY_INVALID: an entry whose name or type
-    // no tree can have.
+    // no tree can have, that is there twice, or that lies in no directory; then nothing is fetched.
     Result<std::shared_ptr<const Tree>> sync(const std::string& key, ContextPeer& peer, const OnProgress& progress,
                                              Cancel& cancel);
 

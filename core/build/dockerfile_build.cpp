@@ -1,6 +1,7 @@
 #include "core/build/dockerfile_build.hpp"
 
 #include "core/base/text.hpp"
+#include "core/container/create_request.hpp"
 #include "core/image/archive_plan.hpp"
 
 namespace gantry::build {
@@ -38,6 +39,7 @@ Result<Platform> parse_platform(const std::string& text) {
 Result<Built> build_dockerfile(BuildService& service, image::ImageStore& images, const PullImage& pull,
                                const DockerfileBuild& build, Client& client, const BuildWatch& watch, Cancel& cancel,
                                BuildProblem* problem) {
+    GANTRY_CHECK(container::check_extra_hosts(build.request.steps.hosts));
     auto resolve = [&](const std::string& reference, const Platform& platform) -> Result<dockerfile::ResolvedImage> {
         GANTRY_CHECK(cancel.check());
         auto found = images.find(reference);

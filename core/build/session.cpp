@@ -92,16 +92,7 @@ public:
             const Json& entries = frame.header.contains("entries") ? frame.header["entries"] : Json::array();
             if (!entries.is_array()) return fail(Code::invalid, "the client's \"entries\" are no list");
             for (const Json& item : entries) {
-                ContextEntry one;
-                try {
-                    one.path = item.at("path").get<std::string>();
-                    one.mode = item.at("mode").get<std::uint32_t>();
-                    one.size = item.value("size", std::int64_t{0});
-                    one.mtime_ns = item.value("mtime_ns", std::int64_t{0});
-                    one.link = item.value("link", "");
-                } catch (const Json::exception&) {
-                    return fail(Code::invalid, "the client sent an entry that is no entry");
-                }
+                GANTRY_TRY(ContextEntry one, read_entry(item));
                 GANTRY_CHECK(entry(std::move(one)));
             }
         }
@@ -121,6 +112,21 @@ public:
     }
 
 private:
+    static Result<ContextEntry> read_entry(const Json& item) {
+        try {
+            // Whole numbers only: JSON's others turn into some number or other.
+            for (const char* key : {"mode", "size", "mtime_ns"})
+                if (item.at("path").is_string() && item.contains(key) && !item[key].is_number_integer())
+                    return fail(Code::invalid, "the client sent an entry that is no entry");
+            const auto mode = item.at("mode").get<std::int64_t>();
+            if (mode < 0 || mode > UINT32_MAX) return fail(Code::invalid, "the client sent an entry that is no entry");
+            return ContextEntry{item.at("path").get<std::string>(), static_cast<std::uint32_t>(mode),
+                                item.value("size", std::int64_t{0}), item.value("mtime_ns", std::int64_t{0}),
+                                item.value("link", "")};
+        } catch (const Json::exception&) {
+            return fail(Code::invalid, "the client sent an entry that is no entry");
+        }
+    }
     static Error unexpected(const Frame& frame) {
         return fail(Code::invalid, "the client answered with " + quote_json(frame.type().substr(0, 50)));
     }

@@ -31,6 +31,16 @@ bool is_commit(std::string_view text) {
            text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
+// "user:password@" of a URL, "token@"; "" where nothing of it is secret.
+std::string secret_of(const std::string& url) {
+    const std::size_t scheme = url.find("://");
+    if (scheme == std::string::npos) return "";
+    const std::size_t begin = scheme + 3, at = url.substr(0, url.find('/', begin)).rfind('@');
+    if (at == std::string::npos || at < begin) return "";
+    const std::string user = url.substr(begin, at + 1 - begin);
+    return url.starts_with("ssh:") && user.find(':') == std::string::npos ? "" : user;
+}
+
 Result<void> check_source(const GitSource& source) {
     const std::string name = shown_url(source.url);
     auto printable = [](std::string_view text) {
@@ -50,6 +60,11 @@ Result<void> check_source(const GitSource& source) {
     if (source.ref.starts_with('-') || !printable(source.ref) || source.ref.find("..") != std::string::npos ||
         source.ref.find_first_of("~^:?*[\\") != std::string::npos || source.ref.size() > 250)
         return fail(Code::invalid, quote_json(source.ref.substr(0, 250)) + " is no branch, tag or commit");
+    // Within the repository it would end at the top; whoever wrote it means something else.
+    for (std::string_view part : split(source.subdir, '/'))
+        if (part == ".." || part.find('\0') != part.npos)
+            return fail(Code::invalid, quote_json(source.subdir.substr(0, 250)) +
+                                           " is no directory within the repository " + quote_json(name));
     return {};
 }
 
@@ -61,6 +76,11 @@ public:
 
     void configure(const std::vector<std::string>& more) {
         configuration_.insert(configuration_.end(), more.begin(), more.end());
+    }
+
+    // A name and a password in it are in no message of git's.
+    void hide(const std::string& url) {
+        if (std::string secret = secret_of(url); !secret.empty()) secrets_.push_back(std::move(secret));
     }
 
     // From now on `origin` alone is shown this. In the environment, which other users cannot read as they can arguments; git
@@ -116,6 +136,9 @@ public:
         if (*status == 0) return std::string(trim(texts[0]));
         std::string reason(trim(texts[1]));
         std::replace(reason.begin(), reason.end(), '\n', ' ');
+        for (const std::string& secret : secrets_)
+            for (std::size_t at = 0; (at = reason.find(secret, at)) != std::string::npos; at += 6)
+                reason.replace(at, secret.size(), "xxxxx@");
         return fail(Code::invalid, "git " + words[0] + " failed with status " + std::to_string(*status) + ": " +
                                        reason.substr(0, 1000));
     }
@@ -125,7 +148,7 @@ private:
     const std::string directory_;
     std::vector<std::string> configuration_;
     Cancel& cancel_;
-    std::vector<std::string> more_environment_;
+    std::vector<std::string> more_environment_, secrets_;
 };
 
 // Submodules are other repositories: theirs are the same rules, and a relative URL is one beside this repository's. Level
@@ -170,6 +193,7 @@ private:
             if (!known_.insert(url).second) continue;
             GitSource source;
             source.url = url;
+            git_.hide(url);
             GANTRY_CHECK(check_source(source));
             GANTRY_TRY(GitAddress address, settle_git_address(url, written_, cancel_));
             if (address.url != url) address.configuration.push_back("url." + address.url + ".insteadOf=" + url);
@@ -220,6 +244,8 @@ Result<Value> Sources::git(const GitSource& source, const OnProgress& progress, 
     GANTRY_CHECK(make_directories(tree, 0755));
     ScopeGuard drop([&] { (void)remove_tree(tree); });
     Git git(spawn_, tree, address.configuration, cancel);
+    git.hide(source.url);
+    git.hide(address.url);
     GANTRY_TRY(std::string authorization, git_authorization(source.url, secret));
     if (!authorization.empty()) git.authorize(origin_of(source.url), authorization);
     if (progress) progress("fetching", 0, 0);

@@ -22,7 +22,12 @@ namespace gantry::build {
 namespace {
 
 constexpr std::size_t longest_name = 4095, deepest_member = 512;
-constexpr std::size_t block_size = 256u << 10, most_attributes = 64u << 10;
+constexpr int not_understood = -1;  // libarchive's ARCHIVE_ERRNO_MISC
+constexpr std::size_t most_attributes = 64u << 10;
+// What one call of libarchive's may read: an entry's headers, or the map of a sparse file, which it holds in memory. It is looked
+// at with each block of what may be compressed: the smaller they are, the less is beyond it.
+constexpr std::int64_t call_limit = 4 << 20;
+constexpr std::size_t block_size = 16u << 10;
 using Archive = std::unique_ptr<struct archive, int (*)(struct archive*)>;
 
 // libarchive converts names by the thread's locale, and in "C" loses those outside ASCII.
@@ -58,6 +63,29 @@ Archive new_reader() {
     return archive;
 }
 
+struct TarInput {
+    explicit TarInput(int file) : fd(file) {}
+    int fd;
+    // Where the archive was, unpacked, before the call; -1: a call that passes over content.
+    std::int64_t call_begin = -1;
+    std::vector<char> buffer = std::vector<char>(block_size);
+
+    static la_ssize_t read(struct archive* archive, void* self, const void** block) {
+        auto& input = *static_cast<TarInput*>(self);
+        *block = input.buffer.data();
+        if (input.call_begin >= 0 && ::archive_filter_bytes(archive, 0) - input.call_begin > call_limit) {
+            ::archive_set_error(archive, ENOMEM, "the headers of an entry are longer than %d bytes", int{call_limit});
+            return -1;
+        }
+        for (;;) {
+            const ssize_t n = ::read(input.fd, input.buffer.data(), input.buffer.size());
+            if (n < 0 && errno == EINTR) continue;
+            if (n < 0) ::archive_set_error(archive, errno, "read the stream");
+            return n;
+        }
+    }
+};
+
 Error archive_error(struct archive* archive) {
     const char* text = ::archive_error_string(archive);
     return fail(Code::invalid, std::string("read the tar archive: ") + shown(text ? text : "unknown error"));
@@ -80,17 +108,22 @@ Result<std::string> clean_name(const char* text) {
 
 class Unpacker {
 public:
-    Unpacker(struct archive* archive, int root, const UnpackOptions& options)
-        : archive_(archive), root_(root), options_(options) {}
+    Unpacker(struct archive* archive, TarInput& input, int root, const UnpackOptions& options)
+        : archive_(archive), input_(input), root_(root), options_(options) {}
 
     Result<std::int64_t> run() {
         struct archive_entry* entry = nullptr;
         std::int64_t entries = 0;
         for (;;) {
             if (options_.cancelled && options_.cancelled()) return fail(Code::cancelled, "the build was canceled");
+            input_.call_begin = -1;
+            if (entries > 0 && ::archive_read_data_skip(archive_) < ARCHIVE_WARN) return archive_error(archive_);
+            input_.call_begin = ::archive_filter_bytes(archive_, 0);
             const int status = ::archive_read_next_header(archive_, &entry);
             if (status == ARCHIVE_EOF) break;
-            if (status < ARCHIVE_WARN) return archive_error(archive_);
+            // Of a warning that a header was not understood another reader may make another entry.
+            if (status < ARCHIVE_WARN || (status == ARCHIVE_WARN && ::archive_errno(archive_) == not_understood))
+                return archive_error(archive_);
             if (++entries > options_.most_entries)
                 return fail(Code::exhausted, "more than " + std::to_string(options_.most_entries) + " entries");
             const char* text = ::archive_entry_pathname(entry);
@@ -192,6 +225,7 @@ private:
         std::size_t size = 0;
         la_int64_t offset = 0, end = 0;
         for (;;) {
+            input_.call_begin = ::archive_filter_bytes(archive_, 0);
             const int status = ::archive_read_data_block(archive_, &block, &size, &offset);
             if (status == ARCHIVE_EOF) break;
             if (status < ARCHIVE_WARN) return archive_error(archive_);
@@ -273,6 +307,7 @@ private:
     }
 
     struct archive* archive_;
+    TarInput& input_;
     int root_;
     const UnpackOptions& options_;
     std::map<std::string, timespec> directories_;
@@ -288,7 +323,9 @@ Result<bool> is_archive(int file) {
     Utf8Names names;
     Archive archive = new_reader();
     struct archive_entry* entry = nullptr;
-    bool is = ::archive_read_open_fd(archive.get(), file, block_size) == ARCHIVE_OK &&
+    TarInput input(file);
+    input.call_begin = 0;
+    bool is = ::archive_read_open(archive.get(), &input, nullptr, TarInput::read, nullptr) == ARCHIVE_OK &&
               ::archive_read_next_header(archive.get(), &entry) == ARCHIVE_OK;
     archive.reset();
     if (::lseek(file, 0, SEEK_SET) != 0) return fail_errno("seek");
@@ -298,8 +335,10 @@ Result<bool> is_archive(int file) {
 Result<std::int64_t> unpack_tar(int tar, int directory, const UnpackOptions& options) {
     Utf8Names names;
     Archive archive = new_reader();
-    if (::archive_read_open_fd(archive.get(), tar, block_size) != ARCHIVE_OK) return archive_error(archive.get());
-    return Unpacker(archive.get(), directory, options).run();
+    TarInput input(tar);
+    if (::archive_read_open(archive.get(), &input, nullptr, TarInput::read, nullptr) != ARCHIVE_OK)
+        return archive_error(archive.get());
+    return Unpacker(archive.get(), input, directory, options).run();
 }
 
 }  // namespace gantry::build

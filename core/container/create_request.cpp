@@ -1,5 +1,6 @@
 #include "core/container/create_request.hpp"
 
+#include <arpa/inet.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -64,6 +65,18 @@ Result<void> check_restart_policy(const Json& host) {
     if (maximum < 0) return fail(Code::invalid, "invalid restart policy: maximum retry count cannot be negative");
     if (host["AutoRemove"].get<bool>() && name != "" && name != "no")
         return fail(Code::invalid, "can't create 'AutoRemove' container with restart policy");
+    return {};
+}
+
+// What becomes a line of /etc/resolv.conf is one line.
+Result<void> check_resolver(const Json& host) {
+    for (const char* key : {"Dns", "DnsSearch", "DnsOptions"})
+        for (const Json& item : host[key]) {
+            const std::string& text = item.get_ref<const std::string&>();
+            if (std::any_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }))
+                return fail(Code::invalid, std::string("invalid HostConfig.") + key + ": " +
+                                               quote_json(text.substr(0, 200)) + " has a control character in it");
+        }
     return {};
 }
 
@@ -141,6 +154,24 @@ void merge_image(Json& config, const Json& given, const Json& image) {
 }
 
 }  // namespace
+
+Result<void> check_extra_hosts(const std::vector<std::string>& hosts) {
+    for (const std::string& host : hosts) {
+        const std::size_t separator = host.find_first_of("=:");
+        const std::string name = host.substr(0, separator);
+        if (separator == std::string::npos || name.empty() || name.size() > 255 ||
+            std::any_of(name.begin(), name.end(), [](unsigned char c) { return c <= 0x20 || c == 0x7f || c == '#'; }))
+            return fail(Code::invalid, "bad format for add-host: " + quote_json(host.substr(0, 300)));
+        const std::string address = host.substr(separator + 1);
+        in6_addr space{};
+        // inet_pton(3) reads as far as a NUL.
+        if (address != "host-gateway" &&
+            (address.find('\0') != std::string::npos || (::inet_pton(AF_INET, address.c_str(), &space) != 1 &&
+                                                         ::inet_pton(AF_INET6, address.c_str(), &space) != 1)))
+            return fail(Code::invalid, "invalid IP address in add-host: " + quote_json(address.substr(0, 300)));
+    }
+    return {};
+}
 
 Result<void> check_resources(const Json& host) {
     auto number = [&](const char* key) { return host[key].get<std::int64_t>(); };
@@ -230,6 +261,9 @@ Result<Container> read_create_request(const Json& body, const Json& image_config
         GANTRY_CHECK(check_restart_policy(host));
         GANTRY_CHECK(check_resources(host));
         GANTRY_CHECK(check_cgroup_parent(host["CgroupParent"]));
+        GANTRY_CHECK(check_resolver(host));
+        if (const Json& hosts = host["ExtraHosts"]; hosts.is_array())
+            GANTRY_CHECK(check_extra_hosts(hosts.get<std::vector<std::string>>()));
         GANTRY_CHECK(check_ports(c.config, host));
         auto strings = [&](const char* key) {
             return host[key].is_array() ? host[key].get<std::vector<std::string>>() : std::vector<std::string>{};

@@ -21,6 +21,10 @@ struct CreateDefaults {
 Result<Container> read_create_request(const Json& body, const Json& image_config, const CreateDefaults& defaults,
                                       std::vector<std::string>* warnings);
 
+// Each is "name:address" or "name=address", the address one of IPv4 or IPv6 or "host-gateway": a line of /etc/hosts and no
+// more. GANTRY_INVALID.
+Result<void> check_extra_hosts(const std::vector<std::string>& hosts);
+
 // The limits in a complete HostConfig make sense, by themselves and together; GANTRY_INVALID in Docker's words.
 Result<void> check_resources(const Json& host);
 

@@ -119,9 +119,13 @@ Result<MountPoint> parse_mount(const Json& mount, WantedMounts& wanted) {
         if (!point.anonymous && !valid_name(point.name))
             return bad_mount("volume", "invalid volume name \"" + point.name + "\"");
         point.copy = !volume.value("NoCopy", false);
-        point.subpath = clean_relative(volume.value("Subpath", ""));
-        if (volume.value("Subpath", "").starts_with('/'))
-            return bad_mount("volume", "subpath must be a relative path within the volume");
+        const std::string subpath = volume.value("Subpath", "");
+        bool within = !subpath.starts_with('/');
+        int depth = 0;
+        for (std::string_view part : split(subpath, '/'))
+            if (!part.empty() && part != ".") within = within && (depth += part == ".." ? -1 : 1) >= 0;
+        if (!within) return bad_mount("volume", "subpath must be a relative path within the volume");
+        point.subpath = clean_relative(subpath);
         Json driver = volume.contains("DriverConfig") && volume["DriverConfig"].is_object() ? volume["DriverConfig"]
                                                                                             : Json::object();
         point.driver = driver.value("Name", "");

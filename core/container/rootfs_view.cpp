@@ -30,6 +30,13 @@ int open_tree_fd(int directory, const char* path, unsigned flags) {
 constexpr unsigned config_flag = 0, config_string = 1, config_create = 6;
 constexpr unsigned attribute_read_only = 0x1, attribute_no_device = 0x4;
 
+// "upperdir" and "workdir" are taken with escapes, unlike "lowerdir+": a backslash in a name would name another directory.
+std::string backslashes_escaped(const std::string& path) {
+    std::string text;
+    for (char c : path) text.append(c == '\\' ? 2 : 1, c);
+    return text;
+}
+
 // The way of Linux 6.5 and later: one key a layer, no length limit, no separators to escape.
 Result<UniqueFd> open_overlay(const MountPlan& plan, Access access) {
     UniqueFd context(fs_open("overlay"));
@@ -42,8 +49,8 @@ Result<UniqueFd> open_overlay(const MountPlan& plan, Access access) {
     for (const auto& lower : plan.lower) GANTRY_CHECK(set("lowerdir+", lower));
     // Read-only, the upper directory is one more lower one on top; then the running container's own mount is not disturbed.
     if (!plan.upper.empty() && access == Access::read_write) {
-        GANTRY_CHECK(set("upperdir", plan.upper));
-        GANTRY_CHECK(set("workdir", plan.work));
+        GANTRY_CHECK(set("upperdir", backslashes_escaped(plan.upper)));
+        GANTRY_CHECK(set("workdir", backslashes_escaped(plan.work)));
     }
     for (const auto& option : plan.fs_options) {
         const std::size_t equals = option.find('=');

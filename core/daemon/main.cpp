@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
@@ -16,6 +17,7 @@
 #include "core/base/failpoint.hpp"
 #include "core/base/files.hpp"
 #include "core/base/log.hpp"
+#include "core/base/text.hpp"
 #include "core/daemon/detach.hpp"
 #include "core/daemon/engine.hpp"
 #include "core/daemon/reload.hpp"
@@ -36,6 +38,20 @@ int refuse(const Error& error) {
     return 1;
 }
 
+// They are in answers, which are UTF-8, in messages and in mount tables, which have lines.
+Result<void> check_path(const char* option, const std::string& path) {
+    const std::string found = std::string(option) + " " + quote_json(path);
+    if (!path.starts_with('/')) return fail(Code::invalid, found + ": an absolute path is needed");
+    if (std::any_of(path.begin(), path.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }))
+        return fail(Code::invalid, found + ": a path without control characters is needed");
+    try {
+        (void)Json(path).dump();
+    } catch (const Json::exception&) {
+        return fail(Code::invalid, found + ": a path in UTF-8 is needed");
+    }
+    return {};
+}
+
 Result<Paths> paths_of(const Options& options) {
     GANTRY_TRY(Paths paths, Paths::find());
     if (!options.root.empty()) paths.root = options.root;
@@ -46,8 +62,7 @@ Result<Paths> paths_of(const Options& options) {
     if (!options.socket.empty()) paths.socket = options.socket;
     for (const auto& [option, path] :
          {std::pair{"--root", &paths.root}, std::pair{"--run", &paths.run}, std::pair{"--socket", &paths.socket}})
-        if (!path->starts_with('/'))
-            return fail(Code::invalid, std::string(option) + " \"" + *path + "\": an absolute path is needed");
+        GANTRY_CHECK(check_path(option, *path));
     return paths;
 }
 

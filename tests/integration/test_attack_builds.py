@@ -1,4 +1,5 @@
-"""Hostile Dockerfiles, contexts, repositories, servers and clients of builds (S57, S59 to S62, S64 to S66, S68)."""
+"""Hostile Dockerfiles, contexts, repositories, servers and clients of builds (S57, S59 to S62, S64 to S68)."""
+import base64
 import contextlib
 import http.server
 import json
@@ -8,6 +9,7 @@ import stat
 import subprocess
 import tempfile
 import threading
+import time
 
 import pytest
 
@@ -135,7 +137,7 @@ def test_nothing_that_an_image_or_a_client_says_gives_a_step_more(engine):  # no
         built = build(engine, f"FROM {IMAGE}\nRUN true\n", entries_of=list, context="/x", no_cache=True, **more)
         assert built.end["type"] == "error", more
     for query in ({"networkmode": "host"}, {"networkmode": "container:x"}, {"securityopt": ["seccomp=unconfined"]}, {"cgroupparent": "../../.."}, {"isolation": "none"},
-                  {"ulimits": [{"Name": "nofile", "Soft": -2, "Hard": 2 ** 63}]}):
+                  {"ulimits": [{"Name": "nofile", "Soft": -2, "Hard": 2 ** 63}]}, {"extrahosts": ["a:10.0.0.1\n10.0.0.2 b"]}, {"extrahosts": ["a\nb:10.0.0.1"]}, {"extrahosts": ["a:x"]}, {"extrahosts": ["a"]}):
         done = classic(engine, {"Dockerfile": f"FROM {IMAGE}\nRUN true\n"}, nocache=1, **query)
         assert done.error and "\n" not in done.error, query
     assert not scratch_left(engine)
@@ -143,14 +145,38 @@ def test_nothing_that_an_image_or_a_client_says_gives_a_step_more(engine):  # no
 
 # ---- names (S64, S66)
 
-def test_entries_below_links(engine, scratch):  # noqa: F811
-    """What a client says its context holds."""
-    file = {"mode": 0o100644, "size": 1, "mtime_ns": 1}
-    link = {"mode": 0o120777, "size": 0, "mtime_ns": 1}
-    for bad in ([{"path": "l", "link": "/etc", **link}, {"path": "l/passwd", **file}], [{"path": "l", "link": "..", **link}, {"path": "l/x", **file}]):
-        built = build(engine, f"FROM {IMAGE}\nCOPY . /x\n", scratch, entries_of=lambda b=bad: b, key="hostile" + str(len(str(bad))))
-        assert "entry" in built.error or "entries" in built.error, (bad, built.error)
-    assert not scratch_left(engine)
+NAME, PLACE, TWICE, KIND = "has no name that a file can have", "lies in no directory that the client told of before it", "is there twice", "is neither a file, a directory nor a link"
+FILE, DIRECTORY, LINK = 0o100644, 0o040755, 0o120777
+
+
+@pytest.mark.parametrize("paths,why", [
+    ([("l", LINK, "/etc"), ("l/passwd", FILE)], PLACE), ([("l", LINK, ".."), ("l/x", FILE)], PLACE), ([("l", LINK, "."), ("l/l", LINK, "/etc")], PLACE), ([("d", DIRECTORY), ("d/l", LINK, "/"), ("d/l/x", DIRECTORY)], PLACE),
+    ([("f", FILE), ("f/x", FILE)], PLACE), ([("d/x", FILE), ("d", DIRECTORY)], PLACE), ([("d", DIRECTORY), ("d/none/x", FILE)], PLACE), ([("none/x", FILE)], PLACE),
+    ([("f", FILE), ("f", FILE)], TWICE), ([("d", DIRECTORY), ("d/x", FILE), ("d", LINK, "/etc")], TWICE), ([("l", LINK, "/etc"), ("l", DIRECTORY), ("l/passwd", FILE)], TWICE),
+    ([("..", DIRECTORY)], NAME), ([("../x", FILE)], NAME), ([("d", DIRECTORY), ("d/..", DIRECTORY)], NAME), ([("d", DIRECTORY), ("d/../../x", FILE)], NAME), ([(".", DIRECTORY)], NAME), ([("./x", FILE)], NAME),
+    ([("/", DIRECTORY)], NAME), ([("/etc/passwd", FILE)], NAME), ([("d/", DIRECTORY)], NAME), ([("d", DIRECTORY), ("d//x", FILE)], NAME), ([("", FILE)], NAME), ([("n" * 256, FILE)], NAME),
+    ([("a\0b", FILE)], "has a NUL in its name"), ([("l", LINK, "a\0b")], "has a NUL in its name"), ([("l", LINK, "")], "is a link without a target"), ([("l", LINK, "x" * 5000)], "is a link without a target"),
+    ([("n", 0o020600)], KIND), ([("n", 0o060600)], KIND), ([("n", 0o010600)], KIND), ([("n", 0o140600)], KIND), ([("n", 0o644)], KIND)])
+def test_a_list_of_entries_that_is_no_tree(engine, bait, paths, why):  # noqa: F811
+    """CVE-2026-33747: what a client says its context holds is judged before a file is asked for."""
+    before = canary.state(bait)
+    # The first is good, so that there is a file that could be fetched.
+    told = [{"path": "0", "mode": FILE, "size": 1, "mtime_ns": 1}] + [{"path": p, "mode": mode, "size": 1, "mtime_ns": 1, "link": link[0] if link else ""} for p, mode, *link in paths]
+    built = build(engine, f"FROM {IMAGE}\nCOPY . /x\n", bait, entries_of=lambda: told, key="no tree")
+    assert any(f"the context's entry {json.dumps(path[:200])} {why}" in built.error for path, *_ in paths), built.error
+    assert "\n" not in built.error and built.fetched == []
+    assert canary.state(bait) == before and not scratch_left(engine)
+
+
+def test_entries_that_are_none(engine, scratch):  # noqa: F811
+    good = {"path": "x", "mode": FILE, "size": 1, "mtime_ns": 1}
+    for bad in ({}, {"path": 1, "mode": FILE}, {"path": "x"}, {**good, "mode": "file"}, {**good, "size": "much"}, {**good, "link": 3}, {**good, "mode": -1}, {**good, "mode": 1 << 40}, {**good, "mode": 1e300}, {**good, "size": 1e300},
+                {**good, "mtime_ns": 0.5}, "x", None, [good]):
+        built = build(engine, f"FROM {IMAGE}\nCOPY . /x\n", scratch, entries_of=lambda b=bad: [b], key="none")
+        assert "the client sent an entry that is no entry" in built.error and built.fetched == [], bad
+    for bad, why in (({**good, "size": -1}, "has a negative size"), ({**good, "size": 1 << 60}, "bytes")):
+        built = build(engine, f"FROM {IMAGE}\nCOPY . /x\n", scratch, entries_of=lambda b=bad: [b], key="none")
+        assert why in built.error and built.fetched == [], bad
 
 
 def test_an_ignore_file_is_read_in_the_context_alone(engine, bait):  # noqa: F811
@@ -271,10 +297,31 @@ def test_a_repository_leads_nowhere(engine, repositories, bait):  # noqa: F811
     for ref in ("#main:dir", "#main:up"):
         end, log = from_git(engine, url + ref)
         assert end["type"] == "error" and "untouched" not in json.dumps(end) + log, (ref, end)
-    # ".." ends at the repository's own top.
-    end, log = from_git(engine, url + "#main:../..")
-    assert end["type"] == "done" and "untouched" not in log, (end, log)
+    for directory in ("../..", "..", "sub/../..", "sub/..", "/../sub", "dir/../.."):
+        end, log = from_git(engine, url + "#main:" + directory)
+        assert end["type"] == "error" and f'{json.dumps(directory)} is no directory within the repository' in end["message"] and log == "", (directory, end)
     assert canary.state(bait) == before
+    assert os.listdir(engine.root + "/build/sources/tmp") == []
+
+
+@pytest.mark.parametrize("target", ["{bait}/Dockerfile", "{up}/Dockerfile", "/proc/self/root{bait}/Dockerfile", "/proc/1/root{bait}/Dockerfile", "none", "Dockerfile", ".", "/dev/zero", "real"])
+def test_the_dockerfile_of_a_repository_is_a_link(engine, repositories, bait, target):  # noqa: F811
+    """It leads where it leads in the repository, and nowhere else; its .dockerignore likewise."""
+    for name in ("Dockerfile", "ignore"):
+        with open(f"{bait}/{name}", "w") as f:
+            f.write(f"FROM {IMAGE}\nRUN echo taken from the host\n" if name == "Dockerfile" else "kept\n")
+    before = canary.state(bait)
+    link = target.format(bait=bait, up="../" * 12 + bait[1:])
+    name = "dockerfile-" + target.strip("/").replace("/", "-").translate({ord(c): None for c in "{}"})
+    url = repositories.make(name, {"Dockerfile": ("link", link), "real": f"FROM {IMAGE}\nCOPY . /c\nRUN echo of the repository; ls /c\n", "kept": "x", ".dockerignore": ("link", link.replace("Dockerfile", "ignore"))})
+    end, log = from_git(engine, url)
+    assert "taken from the host" not in log and "untouched" not in json.dumps(end) + log
+    if target == "real":
+        assert end["type"] == "done" and "of the repository" in log and "kept" in log, (end, log)
+    else:
+        assert end["type"] == "error" and "\n" not in end["message"] and log == "", (end, log)
+    assert canary.state(bait) == before
+    assert os.listdir(engine.root + "/build/sources/tmp") == []
 
 
 def test_a_repository_runs_nothing(fresh, repositories, scratch):
@@ -299,8 +346,13 @@ def test_a_repository_runs_nothing(fresh, repositories, scratch):
     assert end["type"] == "done", end
     assert not os.path.exists(mark)
     modules = repositories.make("modules", {"Dockerfile": f"FROM {IMAGE}\n", ".gitmodules": '[submodule "x"]\n\tpath = x\n\turl = ext::touch ' + mark + "\n"})
+    # Of a submodule that no commit has nothing is fetched.
     end, _ = from_git(engine, modules)
-    assert end["type"] == "done" and not os.path.exists(mark), "no commit of it is in the tree: there is nothing to fetch"
+    assert end["type"] == "done" and not os.path.exists(mark), end
+    repositories.git("modules", "update-index", "--add", "--cacheinfo", "160000," + repositories.git("modules", "rev-parse", "HEAD").strip() + ",x")
+    repositories.git("modules", "commit", "-qm", "the submodule")
+    end, _ = from_git(engine, modules)
+    assert end["type"] == "error" and "submodules" in end["message"] and not os.path.exists(mark), end
 
 
 @pytest.mark.parametrize("url", [
@@ -313,6 +365,38 @@ def test_urls_that_git_must_not_see(engine, repositories, scratch, url):  # noqa
     assert end["type"] == "error" and not os.path.exists(mark), end
     assert "\n" not in end["message"] and "s3cr3t" not in end["message"] and "failed with status" not in end["message"], end["message"]
     nothing_of(engine, "s3cr3t")
+
+
+# ---- secrets (S67)
+
+def test_what_is_secret_is_kept_nowhere(fresh, repositories, scratch):
+    """The daemon's environment, passwords in URLs, credentials and proxies are neither in images nor in the cache, the log, events or messages."""
+    words = {n: f"canary-{n}-27182818" for n in ("env", "url", "git", "login", "proxy", "secret")}
+    repositories.make("secret", {"Dockerfile": f"FROM {IMAGE}\n"})
+    e = fresh(start=False)
+    e.start(env={"CANARY": words["env"], "AWS_SECRET_ACCESS_KEY": words["env"]})
+    e.load(archives.make_busybox_image(IMAGE + ":latest"))
+    asked, proxy = [], f"http://user:{words['proxy']}@proxy.invalid:1"
+    with serve(lambda h: asked.append(dict(h.headers)) or h.reply(200, b"content")) as server:
+        text = f"FROM {IMAGE}\nADD http://user:{words['url']}@{server.host}/f /f\nRUN --mount=type=secret,id=s,env=S env | grep -c . ; test ${{#http_proxy}} = {len(proxy)}\n"
+        built = build(e, text, entries_of=list, context="/x", args={"http_proxy": proxy}, secrets={"s": words["secret"].encode()}, tags=["test/secret:1"])
+        assert built.end["type"] == "done", (built.end, built.log())
+    assert asked and "Authorization" in asked[0]
+    end, log = from_git(e, f"git://user:{words['git']}@127.0.0.1:{repositories.port}/secret")
+    told = json.dumps(built.__dict__, default=lambda x: x.decode(errors="replace")) + json.dumps(end) + log
+    end, log = from_git(e, f"http://user:{words['git']}@127.0.0.1:9/secret.git")
+    told += json.dumps(end) + log
+    end = build(e, f"FROM {IMAGE}\nADD https://user:{words['url']}@127.0.0.1:9/x /x\n", entries_of=list, context="/x").error
+    told += end
+    told += json.dumps(e.api("POST", "/auth", {"username": "u", "password": words["login"], "serveraddress": "127.0.0.1:9"}).json)
+    header = base64.urlsafe_b64encode(json.dumps({"username": "u", "password": words["login"]}).encode()).decode()
+    told += e.api("POST", "/images/create?fromImage=127.0.0.1:9/x/y&tag=1", headers={"X-Registry-Auth": header}).body.decode()
+    told += e.api("GET", f"/events?since=0&until={int(time.time()) + 1}").body.decode()
+    told += json.dumps(e.api("GET", "/images/test/secret:1/json").json) + json.dumps(e.api("GET", "/images/test/secret:1/history").json) + json.dumps(e.api("GET", "/system/df").json)
+    saved = e.ok("save", "test/secret:1", text=False)
+    for name, word in words.items():
+        assert word not in told and word.encode() not in saved, name
+        nothing_of(e, word)
 
 
 # ---- fetching (S68)

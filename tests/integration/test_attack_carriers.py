@@ -1,12 +1,16 @@
-"""The corpus of hostile archives by a pull, and attacks that are spread over several layers (S31 to S34)."""
+"""The corpus of hostile archives by the ways that test_attacks.py has not: a pull, ADD, a build's context, COPY and mounts from such
+an image, cp both ways, an engine that answers a client with it, and attacks that are spread over several layers (S31 to S34, S39)."""
 import os
+import subprocess
 
 import pytest
 
 from conftest import IMAGE
-from harness import archives, attack_tars, canary
+from harness import archives, attack_tars, canary, fake_daemon
 from harness.archives import Tar, config_of, docker_archive
-from harness.attack_tars import REFUSED
+from harness.attack_tars import CONFINED, REFUSED
+from harness.build_session import build, classic
+from harness.fake_engine import FakeEngine
 from harness.registries import RegistryImage, Stub, pull
 from test_attacks import LIST, TAG, blobs
 from test_images import store  # noqa: F401  (the fixture: files are as before)
@@ -88,6 +92,135 @@ def test_pull(store, bait):  # noqa: F811
     partial = os.path.join(store.root, "images/partial")
     for name in os.listdir(partial):
         os.unlink(os.path.join(partial, name))
+
+
+# Where a link leads nowhere, none of these makes directories in its place: what should go below it is refused.
+BELOW = dict.fromkeys(("through a link", "through a relative link", "through two links", "directory becomes a link", "dangling link out", "magic link", "magic descriptor", "whiteout through a link",
+                       "whiteout through links of the layer", "opaque through a link"), REFUSED)
+# There a directory that holds something stays, and a link takes none in its place. What has a whiteout's name can be in no layer.
+CONTEXT = {**BELOW, **dict.fromkeys(("hard link over a directory", "link becomes a directory", "directory entry over a link", "same name, many kinds", "opaque root", "whiteout of what the layer has", "leftovers of aufs"), REFUSED)}
+# What is no archive to libarchive is added as the file that it is; RUN needs a place for /etc/resolv.conf.
+ADDED = {**CONTEXT, **dict.fromkeys(("attributes of 1 MB", "size of 8 EiB", "negative size by PAX", "bad checksum", "PAX record of a lying length", "extended header of 64 MB", "sparse map is endless"), CONFINED), "special places become links": REFUSED}
+# A context has no devices.
+SENT = {**CONTEXT, "device nodes and FIFOs": REFUSED}
+
+
+def test_add(store, bait, scratch):  # noqa: F811
+    context = os.path.join(scratch, "context")
+    os.mkdir(context)
+
+    def one(name, tar):
+        with open(f"{context}/evil.tar", "wb") as f:
+            f.write(tar)
+        seen = []
+        for _ in range(2):
+            built = build(store, f"FROM {IMAGE}\nADD evil.tar /\nRUN ls -lan / > /dev/null\n", context, no_cache=True)
+            if built.end["type"] == "error":
+                return built.error
+            seen.append(store.ok("run", "--rm", "--name", "evil", built.id, "sh", "-c", "PATH=/bin; " + LIST.replace("%Y ", "")))
+            store.ok("rmi", "-f", built.id)
+        assert seen[0] == seen[1], "two runs differ"
+        return ""
+    try:
+        Corpus(store, bait, ADDED).run(one)
+    finally:
+        assert store.api("POST", "/build/prune?all=1").status == 200
+
+
+def test_classic_context(store, bait):  # noqa: F811
+    dockerfile = Tar().add("Dockerfile", f"FROM {IMAGE}\nCOPY . /context/\n".encode()).bytes()
+
+    def one(name, tar):
+        done = classic(store, attack_tars.joined(dockerfile, tar))
+        if not done.error:
+            store.ok("rmi", "-f", done.id)
+        return done.error or ""
+    try:
+        Corpus(store, bait, SENT).run(one)
+        left = os.path.join(store.root, "build/sources/tmp")
+        assert os.listdir(left) == []
+    finally:
+        assert store.api("POST", "/build/prune?all=1").status == 200
+
+
+# cp knows no whiteouts: those are files with odd names.
+NAMES = dict.fromkeys(("whiteout of nothing", "whiteout of a dot", "whiteout of two dots", "whiteout of two dots below", "whiteout as a directory"), CONFINED)
+INTO = {**BELOW, **NAMES, "absolute link as in /var/run": REFUSED, "whiteout with NUL": CONFINED, "sparse pieces overlap": REFUSED}
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["running", "stopped"])
+def test_cp_into(store, bait, running):  # noqa: F811
+    corpus = Corpus(store, bait, INTO)
+
+    def one(name, tar):
+        store.ok("create", "--name", "c", "-v", "vol:/w/deep", IMAGE, "sleep", "300")
+        try:
+            if running:
+                store.ok("start", "c")
+            errors = []
+            for path in ("/tmp", "/w/deep"):
+                answer = store.api("PUT", f"/containers/c/archive?path={path}", body=tar, headers={"Content-Type": "application/x-tar"})
+                corpus.look(name)
+                errors.append("" if answer.status == 200 else answer.message)
+            assert bool(errors[0]) == bool(errors[1]), errors
+            return errors[0]
+        finally:
+            store.ok("rm", "-f", "-v", "c")
+            store("volume", "rm", "-f", "vol")
+    corpus.run(one)
+
+
+# A client follows no link in what it fills, its own or the archive's: what is only confined in a container is refused here.
+OVER = {**BELOW, **NAMES, **dict.fromkeys(("two hops of dots", "absolute link as in /var/run", "hard link over a directory", "link becomes a directory", "directory entry over a link", "same name, many kinds", "sparse pieces overlap"), REFUSED)}
+BY_CP = {**OVER, "device nodes and FIFOs": REFUSED, "whiteout with NUL": CONFINED}
+# Owners, attributes and devices are not kept, so that they may be anything.
+BY_BUILD = {**OVER, "name has NUL by PAX": REFUSED, "global PAX path": REFUSED, **dict.fromkeys(("path 1,500 deep", "owner out of range", "attributes of 1 MB", "device 0:0", "content of a directory"), CONFINED)}
+
+
+def test_an_engine_that_answers_cp(store, bait, scratch):  # noqa: F811
+    number = iter(range(10_000))
+
+    def one(name, tar):
+        out = os.path.join(scratch, f"out{next(number)}")
+        os.mkdir(out)
+        with fake_daemon.serve(tar, {"name": "/", "size": 0, "mode": 1 << 31 | 0o755, "mtime": "2024-01-01T00:00:00Z", "linkTarget": ""}) as socket:
+            done = subprocess.run([store.program("gantry"), "cp", "-a", "c:/", out], capture_output=True, text=True, errors="replace",
+                                  env=store.environment(GANTRY_HOST="unix://" + socket), timeout=60)
+        assert done.returncode in (0, 1), done
+        assert not os.path.lexists(f"{scratch}/pwned")
+        subprocess.run(["rm", "-rf", out], check=True)
+        return done.stderr.strip() if done.returncode else ""
+    Corpus(store, bait, BY_CP).run(one)
+
+
+def test_an_engine_that_answers_a_build(store, bait, scratch):  # noqa: F811
+    number, fake = iter(range(10_000)), FakeEngine()
+    context = os.path.join(scratch, "context")
+    os.mkdir(context)
+    with open(f"{context}/Dockerfile", "w") as f:
+        f.write("FROM scratch\n")
+
+    def one(name, tar):
+        said = []
+
+        def script(session):
+            try:
+                session.output(0, tar)
+            except RuntimeError as e:
+                said.append(str(e))
+                return session.error("the output failed")
+            session.done()
+        fake.script, fake.problem = script, None
+        out = os.path.join(scratch, f"out{next(number)}")
+        done = fake("build", "-o", out, context, timeout=60)
+        assert done.code == (1 if said else 0) and sorted(os.listdir(scratch)) == sorted(["canary", "context", os.path.basename(out)]), done
+        # Deeper than shutil.rmtree goes.
+        subprocess.run(["rm", "-rf", out], check=True)
+        return said[0] if said else ""
+    try:
+        Corpus(store, bait, BY_BUILD).run(one)
+    finally:
+        fake.close()
 
 
 # Each layer is unpacked by itself, and none may find in the one below it a way out.

@@ -3,6 +3,7 @@ what names and options cannot do (S40 to S42, S44, S45, S56)."""
 import io
 import json
 import os
+import subprocess
 import tarfile
 import time
 
@@ -11,6 +12,7 @@ import pytest
 from conftest import IMAGE
 from harness import archives, canary
 from harness.archives import Tar, config_of, docker_archive
+from harness.build_session import build
 from test_images import store  # noqa: F401  (the fixture: files are as before)
 
 TAG = "test/evil:1"
@@ -60,11 +62,16 @@ def test_a_volume_that_is_not_empty_stays_as_it_is(store, bait):  # noqa: F811
 
 
 FILES = ("/etc/hosts", "/etc/resolv.conf", "/etc/hostname")
+NOWHERE, LOOP = (127, 'mount on "/etc/resolv.conf": open "/etc/resolv.conf" in the container: No such file or directory'), (125, "in the container: Too many levels of symbolic links")
+# What is said where the container does not start: a link leads nowhere in it, or what is there can have no file mounted on it.
+DOES_NOT_START = {"link to the host": NOWHERE, "link that climbs": NOWHERE, "dangling link": NOWHERE, "link to proc": LOOP, "link to the root by proc": LOOP, "link to a host's file by proc": LOOP,
+                  "link to itself": LOOP, "directory": (126, "one is a directory and the other is not"), "etc is a link to the host": (127, 'open "/etc" in the container: No such file or directory'),
+                  "etc is a file": (125, 'open "/etc/passwd": Not a directory')}
 
 
-@pytest.mark.parametrize("what, code", [("link to proc", 125), ("link to itself", 125), ("FIFO", 0), ("device", 0), ("etc is a link to the root", 0),
-                                        ("etc is a file", 125)])
-def test_files_of_the_engines_own_in_a_hostile_image(store, bait, what, code):  # noqa: F811
+@pytest.mark.parametrize("what", ["link to the host", "link that climbs", "dangling link", "link to proc", "link to the root by proc", "link to a host's file by proc", "link to itself", "FIFO", "directory", "device",
+                                  "etc is a link to the root", "etc is a link to the host", "etc is a file"])
+def test_files_of_the_engines_own_in_a_hostile_image(store, bait, what):  # noqa: F811
     """What the engine puts at /etc/hosts, /etc/resolv.conf and /etc/hostname stays in the container, or it does not start (S41)."""
     before = canary.state(bait)
     host = {f: open(f, "rb").read() for f in FILES if os.path.exists(f)}
@@ -73,20 +80,26 @@ def test_files_of_the_engines_own_in_a_hostile_image(store, bait, what, code):  
         tar.add(".wh.etc")
         tar.add("etc", b"a file") if what.endswith("a file") else tar.link("etc", "/" if what.endswith("root") else bait)
     else:
-        targets = {"link to the host": f"{bait}/file", "link that climbs": "../" * 12 + bait[1:] + "/file", "dangling link": f"{bait}/new", "link to proc": "/proc/self/fd/0", "link to itself": "hosts"}
+        targets = {"link to the host": f"{bait}/file", "link that climbs": "../" * 12 + bait[1:] + "/file", "dangling link": f"{bait}/new", "link to proc": "/proc/self/fd/0", "link to the root by proc": "/proc/1/root",
+                   "link to a host's file by proc": f"/proc/1/root{bait}/file"}
         for name in FILES:
             if what in targets:
                 tar.link(name[1:], targets[what])
+            elif what == "link to itself":
+                tar.link(name[1:], os.path.basename(name))
             elif what == "directory":
                 tar.dir(name[1:])
             else:
                 tar.add(name[1:], kind=tarfile.FIFOTYPE if what == "FIFO" else tarfile.CHRTYPE, device=(1, 3))
     load(store, tar)
     done = store("run", "--rm", "--name", "c", "--hostname", "given", TAG, "sh", "-c", "for f in /etc/hosts /etc/resolv.conf /etc/hostname; do [ -f $f ] && cat $f; echo x >> $f; done; true", timeout=30)
-    assert done.code == code, done
-    assert "untouched" not in done.out
-    if done.code == 125:
-        assert done.err.strip().count("\n") <= 1 and store.api("GET", "/containers/c/json").status == 404
+    assert "untouched" not in done.out + done.err
+    if what in DOES_NOT_START:
+        code, why = DOES_NOT_START[what]
+        assert done.code == code and done.err.strip().count("\n") == 0 and why in done.err, done
+    else:
+        assert done.code == 0 and "given" in done.out, done
+    assert store.api("GET", "/containers/c/json").status == 404
     assert canary.state(bait) == before
     assert host == {f: open(f, "rb").read() for f in host}
     assert store("run", "--rm", IMAGE, "true").code == 0
@@ -105,26 +118,29 @@ def test_mounts_on_links_of_the_image(store, bait, scratch):  # noqa: F811
     assert not os.path.exists("/pwned") and not os.path.exists("/x")
 
 
-@pytest.mark.parametrize("subpath, created, started", [
-    *[(path, 201, 404) for path in ("l", "l/dir", "l/file", "up", "a/l", "f", "none", "a/none")],
-    *[(path, 201, 400) for path in ("proc", "\0", "x" * 5000)], ("/a", 400, None), ("a", 201, 204)])
-def test_a_part_of_a_volume_is_within_it(store, bait, subpath, created, started):  # noqa: F811
+@pytest.mark.parametrize("subpath", ["l", "l/dir", "l/file", "up", "../..", "a/../../..", "a/..", "a/l", "proc", "f", "fifo", "none", "a/none", "\0", "x" * 5000, "/a", "a", "file"])
+def test_a_part_of_a_volume_is_within_it(store, bait, subpath):  # noqa: F811
     """CVE-2021-25741, CVE-2017-1002101: links in the volume on the way to its part (S44)."""
     before = canary.state(bait)
-    store.ok("run", "--rm", "-v", "vol:/v", IMAGE, "sh", "-c", f"mkdir -p /v/a; echo own > /v/a/file; ln -s {bait} /v/l; ln -s {'../' * 12}{bait[1:]} /v/up; ln -s {bait} /v/a/l; ln -s /proc/self/root{bait} /v/proc; "
-             f"ln -s {bait}/file /v/f")
-    body = {"Image": IMAGE, "Cmd": ["sh", "-c", "ls /m; cat /m /m/file; echo x > /m/pwned; true"],
+    store.ok("run", "--rm", "-v", "vol:/v", IMAGE, "sh", "-c", f"mkdir -p /v/a; echo own > /v/a/file; echo own > /v/file; ln -s {bait} /v/l; ln -s {'../' * 12}{bait[1:]} /v/up; ln -s {bait} /v/a/l; "
+             f"ln -s /proc/self/root{bait} /v/proc; ln -s {bait}/file /v/f; mkfifo /v/fifo")
+    body = {"Image": IMAGE, "Cmd": ["sh", "-c", "ls -p /m; [ -f /m ] && cat /m; [ -f /m/file ] && cat /m/file; [ -d /m ] && echo x > /m/pwned; true"],
             "HostConfig": {"Mounts": [{"Type": "volume", "Source": "vol", "Target": "/m", "VolumeOptions": {"Subpath": subpath}}]}}
     made = store.api("POST", "/containers/create?name=c", body)
-    assert made.status == created, made
-    if created == 201:
-        answer = store.api("POST", "/containers/c/start")
-        assert answer.status == started, answer
-        assert started == 204 or "\n" not in answer.message, answer
-    if started == 204:
-        store.wait_exited("c")
-        out = store.ok("logs", "c")
-        assert "own" in out and "untouched" not in out and "setuid" not in out, "only what is in the volume is there"
+    assert made.status in (201, 400), made
+    if made.status == 201:
+        started = store.api("POST", "/containers/c/start")
+        if started.status == 204:
+            store.wait_exited("c")
+            out = store.ok("logs", "c")
+            assert "untouched" not in out and "setuid" not in out, out
+            assert ("own" in out) == (subpath != "fifo"), out
+        else:
+            impossible = subpath in ("proc", "\0") or len(subpath) > 4096
+            assert started.status == (400 if impossible else 404) and "\n" not in started.message and "subpath of volume" in started.message, started
+        # What is in the volume, and a link that leads nowhere in it.
+        assert (started.status == 204) == (subpath in ("a", "a/..", "file", "fifo")), started
+    assert (made.status == 400) == (subpath in ("/a", "../..", "a/../../..")), made
     assert canary.state(bait) == before
     store("rm", "-f", "c")
     store.ok("volume", "rm", "vol")
@@ -144,6 +160,53 @@ def test_options_of_volumes_smuggle_nothing(store, options, status):  # noqa: F8
         assert used.err.strip().count("\n") == 0, used
     store("volume", "rm", "-f", "vol")
     assert store.ok("volume", "ls", "-q") == ""
+
+
+ODD = {"separators of overlay": "lowerdir=a:b,upperdir=c,workdir=d", "blanks, quotes and percent": "a b  =%n'\"#$;|*?", "escapes": "a\\b\\,c\\:d\\\\e\\134", "a blank at the end": "a ", "not ASCII": "\u00e9\u4e2d\U0001f600",
+       "a word of mount tables": "a\\040b - tmpfs rw", "an option": "--root=x", "braces": "${HOME}`id`"}
+
+
+@pytest.mark.parametrize("driver", ["overlayfs", "copy"])
+@pytest.mark.parametrize("odd", ODD)
+def test_a_data_root_with_the_separators_of_mounts(fresh, odd, driver):
+    """Overlay's options and mount tables have separators and escapes of their own; a data root may be named by them (S45)."""
+    engine = fresh(start=False, config={"default": {"layer": driver}})
+    # Where escapes are taken away from the name, it is this one's that is found.
+    decoy = os.path.join(engine.base, ODD[odd].replace("\\", ""))
+    engine.root = os.path.join(engine.base, ODD[odd])
+    engine.start()
+    engine.load(archives.make_busybox_image(IMAGE + ":latest"))
+    engine.ok("run", "--name", "c", "-v", "vol:/v", "-v", "vol2:/w", IMAGE, "sh", "-c", "echo x > /new; echo y > /v/f; grep -c ' / ' /proc/mounts")
+    assert engine.ok("logs", "c") == "1"
+    assert sorted(engine.ok("diff", "c").splitlines()) == ["A /new", "A /v", "A /w"]
+    assert engine.api("GET", "/volumes/vol").json["Mountpoint"].startswith(engine.root + "/") and engine.api("GET", "/info").json["DockerRootDir"] == engine.root
+    engine.ok("cp", "c:/new", os.path.join(engine.base, "out"))
+    engine.ok("commit", "c", "test/odd:1")
+    assert engine.ok("run", "--rm", "-v", "vol:/v", "test/odd:1", "cat", "/new", "/v/f") == "x\ny"
+    built = build(engine, f"FROM {IMAGE}\nRUN --mount=type=cache,target=/c echo built > /b; echo x > /c/x\nRUN cat /b\n", entries_of=list, context="/x")
+    assert "built" in built.log(), built.end
+    engine.restart()
+    engine.ok("start", "-a", "c")
+    engine.ok("rm", "-f", "-v", "c")
+    assert decoy == engine.root or not os.path.exists(decoy)
+
+
+@pytest.mark.parametrize("option", ["--root", "--run", "--socket"])
+@pytest.mark.parametrize("path,why", [
+    ("{base}/a\nb", "a path without control characters is needed"), ("{base}/a\tb", "a path without control characters is needed"), ("{base}/\x1b[2J", "a path without control characters is needed"),
+    ("{base}/\x7f", "a path without control characters is needed"), (b"{base}/a\xffb", "a path in UTF-8 is needed"), ("a/b", "an absolute path is needed"), ("../a", "an absolute path is needed")])
+def test_a_directory_of_the_engine_that_cannot_be(fresh, option, path, why):
+    """Refused before anything is made, in one line (S45)."""
+    engine = fresh(start=False)
+    path = path.replace(b"{base}", engine.base.encode()) if isinstance(path, bytes) else path.replace("{base}", engine.base).encode()
+    command = [w.encode() for w in engine.daemon_command()]
+    command[command.index(option.encode()) + 1] = path
+    there = sorted(os.listdir(engine.base.encode()))
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=10, cwd=engine.base)
+    assert done.returncode == 1 and done.stdout == b"", done
+    text = done.stderr.decode()
+    assert text.startswith(f"gantryd: {option} ") and text.endswith(f": {why}\n") and text.count("\n") == 1 and text[:-1].isprintable(), text
+    assert sorted(os.listdir(engine.base.encode())) == there
 
 
 def test_many_layers(store):  # noqa: F811

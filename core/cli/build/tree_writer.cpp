@@ -134,7 +134,11 @@ Result<void> TreeWriter::make_link(const Place& place, const TarEntry& entry) {
         done = ::symlinkat(entry.link.c_str(), place.parent, temporary_.c_str());
     } else {
         GANTRY_TRY(std::string source, clean(entry.link));
-        if (source == place.path || source.empty()) {
+        if (source.empty()) {
+            temporary_.clear();
+            return fail(Code::denied, "entry " + quoted(place.path) + " of the archive is a hard link to a directory");
+        }
+        if (source == place.path) {
             temporary_.clear();
             return {};
         }

@@ -26,6 +26,13 @@ std::string escape(const std::string& path) {
     return out;
 }
 
+// fsconfig(2) takes "upperdir" and "workdir" with escapes, unlike "lowerdir+": a backslash in a name would name another directory.
+std::string escape_backslashes(const std::string& path) {
+    std::string out;
+    for (const char c : path) out.append(c == '\\' ? 2 : 1, c);
+    return out;
+}
+
 bool read_only(const MountPlan& plan) {
     return std::find(plan.options.begin(), plan.options.end(), "ro") != plan.options.end() ||
            (plan.type == "overlay" && plan.upper.empty());
@@ -75,8 +82,8 @@ Result<UniqueFd> overlay_tree(const MountPlan& plan) {
         return std::move(added).error();
     }
     if (!plan.upper.empty()) {
-        GANTRY_CHECK(set("upperdir", plan.upper));
-        GANTRY_CHECK(set("workdir", plan.work));
+        GANTRY_CHECK(set("upperdir", escape_backslashes(plan.upper)));
+        GANTRY_CHECK(set("workdir", escape_backslashes(plan.work)));
     }
     for (const std::string& option : plan.fs_options) {
         const auto equals = option.find('=');
@@ -135,7 +142,8 @@ Result<UniqueFd> make_root_tree(const std::vector<MountPlan>& plans) {
     if (plan->upper.empty() && plan->lower.size() == 1) return bind_tree(plan->lower[0], true);
     for (const std::string& lower : plan->lower)
         if (lower.size() > 255) return fail_errno("overlay by fsconfig", EOPNOTSUPP);
-    if (plan->upper.size() > 255 || plan->work.size() > 255) return fail_errno("overlay by fsconfig", EOPNOTSUPP);
+    for (const std::string* path : {&plan->upper, &plan->work})
+        if (escape_backslashes(*path).size() > 255) return fail_errno("overlay by fsconfig", EOPNOTSUPP);
     return overlay_tree(*plan);
 }
 

@@ -140,7 +140,10 @@ def build(engine, dockerfile, context=None, secrets=None, agents=None, on_frame=
                 for path in header["paths"]:
                     built.fetched.append(path)
                     with open(os.path.join(context, path), "rb") as f:
-                        session.send({"type": "data", "id": header["id"], "path": path, "eof": True}, f.read())
+                        data = f.read()
+                    for at in range(0, len(data) or 1, 1 << 20):
+                        last = at + (1 << 20) >= len(data)
+                        session.send({"type": "data", "id": header["id"], "path": path, **({"eof": True} if last else {})}, data[at:at + (1 << 20)])
                 session.send({"type": "end", "id": header["id"]})
             elif kind == "secret":
                 session.send({"type": "value", "id": header["id"]}, secrets[header["secret"]])

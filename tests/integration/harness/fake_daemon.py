@@ -12,6 +12,9 @@ import threading
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
 
+    def handle_error(self, request, client_address):
+        """A client that has seen enough goes."""
+
 
 @contextlib.contextmanager
 def serve(archive, stat):

@@ -75,6 +75,14 @@ TEST(CreateRequest, says_what_is_wrong_in_one_line) {
     EXPECT_EQ(error_of(host({{"Ulimits", {{{"Name", "files"}, {"Soft", 1}, {"Hard", 1}}}}})),
               "invalid ulimit type: files");
     EXPECT_EQ(error_of({{"Env", {"=x"}}}), "invalid environment variable: =x");
+    EXPECT_EQ(error_of(host({{"ExtraHosts", {"a:10.0.0.1\n10.0.0.2\tb"}}})),
+              "invalid IP address in add-host: \"10.0.0.1\\n10.0.0.2\\tb\"");
+    EXPECT_EQ(error_of(host({{"ExtraHosts", {"a\nb:10.0.0.1"}}})), "bad format for add-host: \"a\\nb:10.0.0.1\"");
+    EXPECT_EQ(error_of(host({{"ExtraHosts", {"a"}}})), "bad format for add-host: \"a\"");
+    EXPECT_EQ(error_of(host({{"Dns", {"1.1.1.1\nsearch x"}}})),
+              "invalid HostConfig.Dns: \"1.1.1.1\\nsearch x\" has a control character in it");
+    EXPECT_TRUE(read(
+        {{"HostConfig", {{"ExtraHosts", {"a:10.0.0.1", "b=::1", "c:fe80::1", "d:host-gateway"}}}}, {"Cmd", {"x"}}}));
     EXPECT_EQ(error_of({{"WorkingDir", "relative"}}),
               "the working directory 'relative' is invalid, it needs to be an absolute path");
 }

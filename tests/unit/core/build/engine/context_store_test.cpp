@@ -161,5 +161,36 @@ TEST_F(Contexts, names_that_lead_out_are_refused) {
     EXPECT_FALSE(sync());
 }
 
+TEST_F(Contexts, a_list_that_is_no_tree_is_refused_before_anything_is_fetched) {
+    const std::uint32_t file = S_IFREG | 0644, directory = S_IFDIR | 0755, link = S_IFLNK | 0777;
+    const std::vector<std::vector<ContextEntry>> lists = {
+        {{"a", file, 1, 1, ""}, {"l", link, 0, 1, "/etc"}, {"l/passwd", file, 1, 1, ""}},
+        {{"a", file, 1, 1, ""}, {"a/b", file, 1, 1, ""}},
+        {{"a", file, 1, 1, ""}, {"a", file, 2, 1, ""}},
+        {{"d", directory, 0, 1, ""}, {"d/a", file, 1, 1, ""}, {"d", link, 0, 1, "/etc"}},
+        {{"d/a", file, 1, 1, ""}, {"d", directory, 0, 1, ""}},
+        {{"d", directory, 0, 1, ""}, {"d/none/a", file, 1, 1, ""}},
+    };
+    for (std::size_t at = 0; at < lists.size(); ++at) {
+        peer.entries = lists[at];
+        auto tree = sync();
+        ASSERT_FALSE(tree) << at;
+        EXPECT_EQ(tree.error().code, Code::invalid) << at;
+        EXPECT_EQ(peer.asked, Paths{}) << at;
+    }
+}
+
+TEST_F(Contexts, a_directory_that_is_told_of_no_more_takes_its_files_with_it) {
+    peer.directory("d");
+    peer.add("d/a", "1");
+    ASSERT_TRUE(sync());
+    std::erase_if(peer.entries, [](const ContextEntry& e) { return e.path == "d"; });
+    EXPECT_FALSE(sync()) << "its file is in no directory";
+    peer.entries.clear();
+    auto tree = sync();
+    ASSERT_TRUE(tree) << tree.error().text;
+    EXPECT_EQ(read(**tree, "d/a"), "<none>");
+}
+
 }  // namespace
 }  // namespace gantry::build
