@@ -3,12 +3,10 @@
 #include "core/base/text.hpp"
 
 #include "core/build/dockerfile/lint.hpp"
+#include "core/build/dockerfile/words.hpp"
 
 namespace gantry::build::dockerfile {
 namespace {
-
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // "# name = value" taken apart; false for any other line.
 bool directive_of(std::string_view line, std::string* name, std::string_view* value) {

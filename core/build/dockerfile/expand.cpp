@@ -4,13 +4,13 @@
 
 #include "core/build/dockerfile/limits.hpp"
 #include "core/build/dockerfile/pattern.hpp"
+#include "core/build/dockerfile/words.hpp"
 
 namespace gantry::build::dockerfile {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 std::string_view text_of(const std::string* value) { return value ? std::string_view(*value) : std::string_view(); }
-bool is_name_start(char c) { return c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+bool is_name_start(char c) { return c == '_' || is_letter(c); }
 
 class Expander {
 public:

@@ -9,7 +9,10 @@
 
 namespace gantry::build::dockerfile {
 
-std::string to_upper(std::string_view text);  // of ASCII
+// Of ASCII, whatever the locale is.
+constexpr bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
+std::string to_upper(std::string_view text);
 // One line of valid UTF-8, for messages and names: control characters become blanks, what is cut within a character goes.
 std::string one_line(std::string_view text);
 // Words between blanks, as COPY has them.
