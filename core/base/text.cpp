@@ -10,7 +10,21 @@
 namespace gantry {
 
 std::string quote_json(std::string_view text) {
-    return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+    const std::string dumped = Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+    // JSON lets stand what a terminal obeys all the same: DEL, and the C1 controls, which are 0xc2 0x80 to 0xc2 0x9f.
+    std::string quoted;
+    quoted.reserve(dumped.size());
+    for (std::size_t at = 0; at < dumped.size(); ++at) {
+        const auto byte = static_cast<unsigned char>(dumped[at]);
+        const auto next = at + 1 < dumped.size() ? static_cast<unsigned char>(dumped[at + 1]) : 0;
+        const bool c1 = byte == 0xc2 && next >= 0x80 && next < 0xa0;
+        if (c1) ++at;
+        if (c1 || byte == 0x7f)
+            quoted += "\\u00" + to_hex(dumped.substr(at, 1));
+        else
+            quoted += dumped[at];
+    }
+    return quoted;
 }
 
 std::vector<std::string_view> split(std::string_view text, char separator) {
