@@ -20,7 +20,7 @@ struct AttachRequest {
 // GANTRY_NOT_FOUND: no such container; GANTRY_INVALID: detachKeys is not understood.
 Result<AttachRequest> read_attach(container::ContainerService& service, const http::Request& request);
 
-// The log so far, of the streams that are wanted, as a client is to get it. To be called before the connection is taken over:
+// The log so far, of the streams that are wanted, as a client is to get it; null where it asks for none. To be called before the connection is taken over:
 // GANTRY_UNSUPPORTED where the container's log cannot be read.
 Result<std::unique_ptr<container::LogReader>> open_log(container::ContainerService& service, const AttachRequest& wish);
 // Writes it to a blocking socket; false: the client has gone, or takes nothing for a minute.

@@ -30,17 +30,13 @@ bool send_all(int socket, std::string_view data) {
 void attach(ContainerService& service, const http::Request& request, const std::shared_ptr<http::Responder>& reply) {
     auto wish = read_attach(service, request);
     if (!wish) return reply->error(wish.error());
-    std::unique_ptr<container::LogReader> log;
-    if (wish->logs) {
-        auto opened = open_log(service, *wish);
-        if (!opened) return reply->error(opened.error());
-        log = std::move(*opened);
-    }
+    auto log = open_log(service, *wish);
+    if (!log) return reply->error(log.error());
     if (wish->stream)
         if (auto begun = service.begin_attach(wish->id); !begun) return reply->error(begun.error());
     auto connection = reply->hijack(wish->terminal ? "application/vnd.docker.raw-stream"
                                                    : "application/vnd.docker.multiplexed-stream");
-    const bool there = connection && (!log || write_log(*log, connection->socket.get(), wish->terminal));
+    const bool there = connection && (!*log || write_log(**log, connection->socket.get(), wish->terminal));
     if (!wish->stream) return;
     if (!there) return service.abandon_attach(wish->id);
     container::Monitor::Attachment attachment = wish->attachment();
@@ -75,6 +71,7 @@ Result<AttachRequest> read_attach(ContainerService& service, const http::Request
 }
 
 Result<std::unique_ptr<container::LogReader>> open_log(ContainerService& service, const AttachRequest& wish) {
+    if (!wish.logs) return std::unique_ptr<container::LogReader>();
     GANTRY_TRY(auto source, service.log_source(wish.id));
     container::LogOptions options;
     options.out = wish.out;

@@ -159,12 +159,8 @@ void attach_websocket(container::ContainerService& service, const http::Request&
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
         return reply->error(fail_errno("make a socket pair"));
     UniqueFd container(pair[0]), monitor(pair[1]);
-    std::shared_ptr<container::LogReader> log;
-    if (wish->logs) {
-        auto opened = open_log(service, *wish);
-        if (!opened) return reply->error(opened.error());
-        log = std::move(*opened);
-    }
+    auto log = open_log(service, *wish);
+    if (!log) return reply->error(log.error());
     if (wish->stream)
         if (auto begun = service.begin_attach(wish->id); !begun) return reply->error(begun.error());
     auto connection = reply->take_over();
@@ -177,7 +173,7 @@ void attach_websocket(container::ContainerService& service, const http::Request&
     }
     // The log goes through the pump as what the container writes does, so the pump runs first.
     const bool pumped = service.run_beside([pump] { pump->run(); });
-    const bool there = pumped && (!log || write_log(*log, monitor.get(), wish->terminal));
+    const bool there = pumped && (!*log || write_log(**log, monitor.get(), wish->terminal));
     if (!wish->stream) return;
     if (!there) return service.abandon_attach(wish->id);
     container::Monitor::Attachment attachment = wish->attachment();
