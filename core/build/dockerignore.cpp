@@ -110,35 +110,59 @@ std::size_t take_one(const IgnoreToken& token, std::string_view path) {
     return inside != token.negated ? length : std::string_view::npos;
 }
 
+// Where the token takes each of `places` in the path.
+std::vector<bool> advance(const IgnoreToken& token, std::string_view path, const std::vector<bool>& places) {
+    std::vector<bool> next(path.size() + 1, false);
+    bool reached = false;  // some place at or before this one, in the same name for a star
+    for (std::size_t at = 0; at <= path.size(); ++at) {
+        reached = reached || places[at];
+        switch (token.kind) {
+        case Kind::everything: next[at] = next[at] || reached; break;
+        case Kind::directories:
+            // "(.*/)?": from a place to itself, or to behind any later slash.
+            if (places[at]) next[at] = true;
+            if (at < path.size() && path[at] == '/' && reached) next[at + 1] = true;
+            break;
+        case Kind::star:
+            if (reached) next[at] = true;
+            if (at < path.size() && path[at] == '/') reached = false;
+            break;
+        default:
+            if (!places[at]) break;
+            if (std::size_t length = take_one(token, path.substr(at)); length != std::string_view::npos)
+                next[at + length] = true;
+        }
+    }
+    return next;
+}
+
+std::vector<bool> first_place(std::string_view path) {
+    std::vector<bool> places(path.size() + 1, false);
+    places[0] = true;
+    return places;
+}
+
 // Every token against every place of the path once: the work is their product at most, whatever the pattern.
 bool match_tokens(const Tokens& tokens, std::string_view path) {
-    std::vector<bool> places(path.size() + 1, false), next;
-    places[0] = true;
-    for (const IgnoreToken& token : tokens) {
-        next.assign(path.size() + 1, false);
-        bool reached = false;  // some place at or before this one, in the same name for a star
-        for (std::size_t at = 0; at <= path.size(); ++at) {
-            reached = reached || places[at];
-            switch (token.kind) {
-            case Kind::everything: next[at] = next[at] || reached; break;
-            case Kind::directories:
-                // "(.*/)?": from a place to itself, or to behind any later slash.
-                if (places[at]) next[at] = true;
-                if (at < path.size() && path[at] == '/' && reached) next[at + 1] = true;
-                break;
-            case Kind::star:
-                if (reached) next[at] = true;
-                if (at < path.size() && path[at] == '/') reached = false;
-                break;
-            default:
-                if (!places[at]) break;
-                if (std::size_t length = take_one(token, path.substr(at)); length != std::string_view::npos)
-                    next[at + length] = true;
-            }
-        }
-        places.swap(next);
-    }
+    std::vector<bool> places = first_place(path);
+    for (const IgnoreToken& token : tokens) places = advance(token, path, places);
     return places[path.size()];
+}
+
+// Whether the tokens match `directory` ("a/b/"), one that holds it, or what has it as its beginning: the path is gone and
+// the pattern is not. A class may take a slash, so this is not done name by name.
+bool match_at_or_below(const Tokens& tokens, std::string_view directory) {
+    std::vector<bool> places = first_place(directory);
+    for (const IgnoreToken& token : tokens) {
+        if (token.kind == Kind::literal)
+            for (std::size_t at = 0; at < directory.size(); ++at)
+                if (places[at] && token.text.starts_with(directory.substr(at))) return true;
+        places = advance(token, directory, places);
+        if (places[directory.size()]) return true;
+    }
+    for (std::size_t at = 0; at < directory.size(); ++at)
+        if (places[at] && directory[at] == '/') return true;
+    return false;
 }
 
 }  // namespace
@@ -274,22 +298,10 @@ bool IgnoreMatcher::ignores(std::string_view path) const {
 
 bool IgnoreMatcher::may_keep_below(std::string_view directory) const {
     if (!exceptions_) return false;
-    for (const Pattern& pattern : patterns_) {
-        if (!pattern.exception) continue;
-        // Name by name as far as both go; from a "**" on anything may follow.
-        std::string_view left = pattern.text, path = directory;
-        for (;;) {
-            std::string_view want = left.substr(0, left.find('/')), have = path.substr(0, path.find('/'));
-            if (want.find("**") != std::string_view::npos) return true;
-            auto fits = match_path(want, have);
-            if (fits && !*fits) break;
-            // A class or an escape may hold a slash: then the names cannot be told apart, and the walk looks itself.
-            if (!fits || have.size() == path.size() || want.size() == left.size()) return true;
-            left.remove_prefix(want.size() + 1);
-            path.remove_prefix(have.size() + 1);
-        }
-    }
-    return false;
+    const std::string within = std::string(directory) + "/";
+    return std::any_of(patterns_.begin(), patterns_.end(), [&](const Pattern& pattern) {
+        return pattern.exception && match_at_or_below(pattern.tokens, within);
+    });
 }
 
 }  // namespace gantry::build

@@ -256,6 +256,17 @@ TEST(Dockerignore, ignored_directories_are_walked_only_where_something_may_be_ke
     EXPECT_FALSE(matcher({"*", "!src"}).may_keep_below("lib"));
 }
 
+TEST(Dockerignore, what_a_class_keeps_behind_a_slash_is_walked_to) {
+    for (const char* exception : {"!a[.-z]*", "!a[^x]b", "!?[.-z]b", "!a\\/b"}) {
+        const auto patterns = matcher({"*", exception});
+        EXPECT_FALSE(patterns.ignores("a/b")) << exception;
+        EXPECT_TRUE(patterns.may_keep_below("a")) << exception;
+        EXPECT_FALSE(patterns.may_keep_below("ba")) << exception;
+    }
+    EXPECT_FALSE(matcher({"*", "!ab[.-z]"}).may_keep_below("a"));
+    EXPECT_FALSE(matcher({"*", "!a[b-z]*"}).may_keep_below("a"));
+}
+
 TEST(Dockerignore, all_but_keeps_what_is_named_and_what_leads_there) {
     std::vector<std::string> paths{"/src/*.c", "lib", "! odd ", "a//b/../c"};
     auto made = IgnoreMatcher::all_but(paths);
