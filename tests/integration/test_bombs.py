@@ -118,10 +118,9 @@ SHAPES = {
 
 
 def worked(pid):
-    """Seconds of processor time that a process has used."""
+    """Seconds of processor time that a process has used outside of the kernel, whose share depends on what else the disk does."""
     with open(f"/proc/{pid}/stat") as f:
-        fields = f.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return int(f.read().rsplit(")", 1)[1].split()[11]) / os.sysconf("SC_CLK_TCK")
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -133,7 +132,7 @@ def test_the_cost_of_many_entries_is_linear(store, shape):  # noqa: F811
         done = store("import", "-", "test/many:1", input=tar, text=False, timeout=300)
         took = worked(store.pid) - begin
         assert done.code == 0, done
-        store.ok("rmi", "test/many:1", timeout=120)
+        store.ok("rmi", "test/many:1", timeout=300)
         return took
     seconds(1000)
     reset_peak(store.pid)
