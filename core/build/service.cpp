@@ -11,6 +11,8 @@
 #include "core/base/log.hpp"
 #include "core/base/text.hpp"
 #include "core/build/cache_export.hpp"
+#include "core/build/outputs.hpp"
+#include "core/build/platforms.hpp"
 #include "core/build/solver.hpp"
 #include "core/build/worker.hpp"
 #include "core/image/archive_plan.hpp"
@@ -20,8 +22,6 @@ namespace gantry::build {
 namespace {
 
 constexpr const char* known_entitlements[] = {"network.host", "security.insecure"};
-
-constexpr const char* inline_cache_key = "gantry.cache.v1";
 
 // A step that fails for want of an imported layer is done once more: its failure is not the build's.
 class ImportListener final : public Listener {
@@ -137,6 +137,7 @@ Result<Built> BuildService::build(const Graph& graph, const BuildRequest& reques
                                   Cancel& cancel, BuildFailure* failure, const CacheUse& caches) {
     GANTRY_CHECK(check_graph(graph));
     for (const std::string& tag : request.tags) GANTRY_CHECK(image::parse_reference(tag));
+    GANTRY_CHECK(check_outputs(graph, request));
     GANTRY_CHECK(ready());
     int parallel = settings().parallel;
     if (parallel <= 0) parallel = std::max(2, static_cast<int>(std::thread::hardware_concurrency()));
@@ -161,17 +162,23 @@ Result<Built> BuildService::attempt(const Graph& graph, const BuildRequest& requ
     ImportListener told(listener, caches.imported);
     BuildWorker worker(graph, *facilities_, request.steps, *sources_, client, told, cancel, caches.imported);
     std::vector<StepId> wanted;
-    if (graph.target.result) wanted.push_back(*graph.target.result);
+    for (const Target* target : graph.targets())
+        if (target->result) wanted.push_back(*target->result);
     Solved solved = solve(graph, wanted, worker, told, cancel, parallel);
     ScopeGuard flush([&] { cache_->flush(); });
     if (solved.error) {
+        const std::string platforms = solved.failed ? platforms_of(graph, *solved.failed) : std::string();
+        if (!platforms.empty()) solved.error = std::move(*solved.error).context(platforms);
         *failure = {*solved.error, solved.failed, worker.exit_code()};
         return *solved.error;
     }
-    Value result;
-    if (graph.target.result) result = std::move(*solved.values[*graph.target.result]);
-    GANTRY_TRY(Built built, write_outputs(graph, result, request, worker, client, cancel));
-    GANTRY_CHECK(export_caches(request, result, worker, client, caches, cancel));
+    std::vector<Finished> finished;
+    for (const Target* target : graph.targets()) {
+        finished.push_back({*target, {}});
+        if (target->result) finished.back().result = *solved.values[*target->result];
+    }
+    GANTRY_TRY(Built built, write_outputs(with_.images, finished, request, worker, client, cancel));
+    GANTRY_CHECK(export_caches(request, finished, worker, client, caches, cancel));
     prune_by_policy();
     return built;
 }
@@ -185,10 +192,11 @@ Result<std::unique_ptr<CacheImport>> BuildService::import_caches(
     return imported;
 }
 
-Result<void> BuildService::export_caches(const BuildRequest& request, const Value& result, BuildWorker& worker,
-                                         Client& client, const CacheUse& caches, Cancel& cancel) {
+Result<void> BuildService::export_caches(const BuildRequest& request, const std::vector<Finished>& finished,
+                                         BuildWorker& worker, Client& client, const CacheUse& caches, Cancel& cancel) {
     std::set<std::string> of_result;
-    for (const LayerRef& layer : result.layers) of_result.insert(layer.diff_id);
+    for (const Finished& one : finished)
+        for (const LayerRef& layer : one.result.layers) of_result.insert(layer.diff_id);
     for (const CachePlace& place : request.cache_to) {
         std::vector<CachedResult> results = worker.results();
         if (!place.whole)
@@ -209,17 +217,6 @@ Result<void> BuildService::export_caches(const BuildRequest& request, const Valu
         if (caches.warn) caches.warn("cache-to " + place.shown + " was not written: " + done.error().text);
     }
     return {};
-}
-
-// Which steps made which layers, for who builds on this image elsewhere.
-Json BuildService::inline_cache_of(const Graph& graph, const Value& result, BuildWorker& worker) {
-    Json entries = Json::array();
-    const auto& steps = graph.target.layer_steps;
-    if (steps.size() > result.layers.size()) return entries;
-    const std::size_t first = result.layers.size() - steps.size();
-    for (std::size_t i = 0; i < steps.size(); ++i)
-        for (const std::string& key : worker.keys_of(steps[i])) entries.push_back({{"key", key}, {"layer", first + i}});
-    return entries;
 }
 
 Result<void> BuildService::import_cache(const image::Image& image) {
@@ -243,57 +240,6 @@ Result<void> BuildService::import_cache(const image::Image& image) {
         GANTRY_CHECK(cache_->put(std::move(known)));
     }
     return {};
-}
-
-Result<Built> BuildService::write_outputs(const Graph& graph, const Value& result, const BuildRequest& request,
-                                          BuildWorker& worker, Client& client, Cancel& cancel) {
-    Layers& layers = worker.layers();
-    if (result.tree) return fail(Code::internal, "the target is a source, not an image");
-    const std::int64_t epoch = request.steps.epoch;
-    const std::int64_t newest = worker.newest_ns() > 0 ? worker.newest_ns() : wall_clock_ns();
-    GANTRY_TRY(std::string config,
-               image_config(graph.target, result.layers, epoch >= 0 ? epoch * 1'000'000'000 : newest));
-    if (request.inline_cache) {
-        Json document = Json::parse(config);
-        document[inline_cache_key] = inline_cache_of(graph, result, worker);
-        config = document.dump(-1, ' ', false, Json::error_handler_t::replace);
-    }
-    std::vector<Output> outputs = request.outputs;
-    if (outputs.empty()) outputs.push_back({"image", {}});
-    Built built;
-    for (std::size_t i = 0; i < outputs.size(); ++i) {
-        GANTRY_CHECK(cancel.check());
-        const Output& output = outputs[i];
-        auto write = [&](std::string_view bytes) { return client.output(i, bytes, false); };
-        std::vector<std::string> tags = request.tags;
-        if (auto name = output.attributes.find("name"); name != output.attributes.end() && !name->second.empty()) {
-            tags.clear();
-            for (std::string_view tag : split(name->second, ',')) tags.emplace_back(trim(tag));
-        }
-        if (output.type == "image") {
-            image::NewImage image{config, {}, tags};
-            GANTRY_CHECK(layers.need(result.top()));
-            for (const LayerRef& layer : result.layers) image.layer_sizes.push_back(worker.size_of(layer));
-            GANTRY_TRY(built.id, with_.images.add(image));
-            built.tags = tags;
-            continue;
-        }
-        built.id = built.id.empty() ? image::digest_of(config) : built.id;
-        if (output.type == "local" || output.type == "tar") {
-            GANTRY_CHECK(write_files(layers, result.layers, epoch, write, cancel));
-        } else if (output.type == "oci" || output.type == "docker") {
-            ArchiveImage image{config, result.layers, tags, request.annotations};
-            GANTRY_CHECK(layers.need(result.top()));
-            GANTRY_TRY(built.digest, write_archive(layers, with_.images,
-                                                   output.type == "oci" ? ArchiveForm::oci : ArchiveForm::docker, image,
-                                                   write, cancel));
-        } else {
-            return fail(Code::unsupported, "output type " + quote_json(output.type.substr(0, 100)) +
-                                               " is not supported, allowed: image, local, tar, oci, docker");
-        }
-        GANTRY_CHECK(client.output(i, {}, true));
-    }
-    return built;
 }
 
 Json BuildService::usage() {
@@ -357,8 +303,10 @@ Result<Json> BuildService::prune(const PruneFilters& filters) {
     if (wants("regular")) {
         // Without "all": what an image stands on is kept, because it costs nothing more.
         std::set<std::string> of_images;
-        if (!filters.all)
+        if (!filters.all) {
             for (const auto& image : with_.images.list()) of_images.insert(image->layers.begin(), image->layers.end());
+            for (const auto& [layer, size] : with_.images.layers_of_variants()) of_images.insert(layer);
+        }
         PruneRule rule{filters.unused_since_ns, filters.keep_bytes, filters.ids};
         GANTRY_TRY(auto gone, cache_->prune(rule, [&](const std::string& layer) { return of_images.contains(layer); }));
         for (const CachedResult& result : gone) deleted.push_back(std::string(image::hex_of(result.key)));

@@ -56,8 +56,8 @@ struct CacheUse {
 };
 
 struct Built {
-    std::string id;      // of the image config, "" where only files came out
-    std::string digest;  // of the manifest, "" where none was made
+    std::string id;      // of the image config, or of the index; "" where only files of several platforms came out
+    std::string digest;  // of the manifest or index, "" where none was made
     std::vector<std::string> tags;
 };
 
@@ -118,14 +118,11 @@ public:
 
 private:
     BuildService(std::string root, std::string run, BuildSettings settings, Collaborators with);
-    Result<Built> write_outputs(const Graph& graph, const Value& result, const BuildRequest& request,
-                                class BuildWorker& worker, Client& client, Cancel& cancel);
-    static Json inline_cache_of(const Graph& graph, const Value& result, class BuildWorker& worker);
     // All steps once, and what comes out.
     Result<Built> attempt(const Graph& graph, const BuildRequest& request, Client& client, Listener& listener,
                           Cancel& cancel, BuildFailure* failure, const CacheUse& caches, int parallel);
-    Result<void> export_caches(const BuildRequest& request, const Value& result, class BuildWorker& worker,
-                               Client& client, const CacheUse& caches, Cancel& cancel);
+    Result<void> export_caches(const BuildRequest& request, const std::vector<struct Finished>& finished,
+                               class BuildWorker& worker, Client& client, const CacheUse& caches, Cancel& cancel);
     BuildSettings settings() const;
     void prune_by_policy();
 

@@ -6,6 +6,7 @@
 #include "core/base/failpoint.hpp"
 #include "core/build/copy_files.hpp"
 #include "core/build/exec_step.hpp"
+#include "core/build/platforms.hpp"
 #include "core/build/trees.hpp"
 #include "core/container/rootfs_view.hpp"
 #include "core/image/archive_plan.hpp"
@@ -341,6 +342,7 @@ Result<Outcome> BuildWorker::exec(StepId step, const Exec& exec, const Input& in
             exec, base.top(), [&](const Mount& mount) { return mount_source(mount, input); },
             [&](int stream, std::string_view bytes) { listener_.log(step, stream, bytes); });
         if (!layer && process.exit_code() != 0) exit_code_ = process.exit_code();
+        if (!layer) return explain_foreign(graph_.steps[step], std::move(layer).error());
         return layer;
     });
 }

@@ -62,7 +62,8 @@ Result<void> write_results(const BuildOptions& options, const Json& result) {
     auto add = [&](const char* key, const std::string& value) {
         if (!value.empty() && !metadata.contains(key)) metadata[key] = value;
     };
-    add("containerimage.config.digest", text_at(result, "id"));
+    // Of several platforms the id is that of the index, which is no image's configuration.
+    if (text_at(result, "id") != text_at(result, "digest")) add("containerimage.config.digest", text_at(result, "id"));
     add("containerimage.digest", text_at(result, "digest"));
     const Json& tags = member(result, "tags");
     if (tags.is_array()) {
