@@ -29,7 +29,7 @@ public:
     ImportListener(Listener& to, CacheImport* imported) : to_(to), imported_(imported) {}
     void step(StepId step, StepState state, std::int64_t ms, const std::string& error) override {
         const bool failed = state == StepState::error || state == StepState::canceled;
-        if (!failed || !imported_ || !imported_->broken()) to_.step(step, state, ms, error);
+        if (!failed || !imported_->broken()) to_.step(step, state, ms, error);
     }
     void log(StepId step, int stream, std::string_view bytes) override { to_.log(step, stream, bytes); }
     void progress(StepId step, std::string_view what, std::int64_t current, std::int64_t total) override {
@@ -142,16 +142,20 @@ Result<Built> BuildService::build(const Graph& graph, const BuildRequest& reques
     int parallel = settings().parallel;
     if (parallel <= 0) parallel = std::max(2, static_cast<int>(std::thread::hardware_concurrency()));
     Guest guest(*this, [&cancel] { cancel.cancel(); });
-    auto built = attempt(graph, request, client, listener, cancel, failure, caches, parallel);
-    if (auto reason = built || !caches.imported ? std::nullopt : caches.imported->broken();
-        reason && !cancel.cancelled()) {
+    CacheImport none(with_.images, *cache_);
+    CacheUse use = caches;
+    if (!use.imported) use.imported = &none;
+    // What a whole cache is to have must be here.
+    for (const CachePlace& place : request.cache_to)
+        if (place.whole) use.imported->refuse_told();
+    for (;;) {
+        auto built = attempt(graph, request, client, listener, cancel, failure, use, parallel);
+        if (built || cancel.cancelled() || !use.imported->broken()) return built;
         // What was done is in the cache of this engine by now.
-        caches.warn("an imported cache is not used: " + *reason);
-        caches.imported->drop();
+        const std::string reason = use.imported->begin_anew();
+        if (!reason.empty() && use.warn) use.warn("an imported cache is not used: " + reason);
         *failure = {};
-        built = attempt(graph, request, client, listener, cancel, failure, caches, parallel);
     }
-    return built;
 }
 
 Result<Built> BuildService::attempt(const Graph& graph, const BuildRequest& request, Client& client, Listener& listener,
@@ -260,7 +264,7 @@ Json BuildService::usage() {
                        {"Description", result.description},
                        {"InUse", false},
                        {"Shared", users[result.layer.key] > 1},
-                       {"Size", result.layer.size},
+                       {"Size", result.bytes()},
                        {"CreatedAt", time(result.created_ns)},
                        {"LastUsedAt", time(result.used_ns)},
                        {"UsageCount", result.uses}});

@@ -94,6 +94,35 @@ def test_a_fresh_engine_runs_nothing_that_a_directory_tells_of(fresh, context, s
     assert not ran and not warnings and once_more == made
 
 
+def test_what_a_cache_told_of_is_known_without_it(fresh, context, scratch):
+    """A second build without the cache runs nothing, though layers that nothing needed never came."""
+    one, two = fresh(), fresh()
+    cache = f"{scratch}/cache"
+    made, _, _ = run_build(one, context, "--cache-to", f"type=local,dest={cache},mode=max")
+    run_build(two, context, "--cache-from", f"type=local,src={cache}")
+    shutil.rmtree(cache)
+    told = [r for r in two.api("GET", "/system/df?type=build-cache").json["BuildCache"] if r["Type"] == "regular"]
+    assert any(r["Size"] == 0 and "RUN echo tools" in r["Description"] for r in told), told
+    for _ in range(2):
+        again, ran, warnings = run_build(two, context)
+        assert again == made and not ran and not warnings
+        two.restart()
+    # What needs a layer that never came makes it, and what it stands on, anew; the rest stays as it is known.
+    with open(f"{context}/Dockerfile", "w") as f:
+        f.write(STAGES.replace("RUN cat /tools > /made", "RUN cat /tools /tools > /made"))
+    changed, ran, warnings = run_build(two, context)
+    assert not warnings and changed != made
+    assert any("RUN cat /tools /tools" in r for r in ran) and any("RUN echo tools" in r for r in ran), ran
+    assert two.ok("run", "--rm", changed, "cat", "/app/end", "/app/file") == "tools\ntools\nof the context"
+    # A whole cache that is written has what it tells of.
+    with open(f"{context}/Dockerfile", "w") as f:
+        f.write(STAGES)
+    run_build(two, context, "--cache-to", f"type=local,dest={scratch}/whole,mode=max")
+    three = fresh()
+    _, ran, warnings = run_build(three, context, "--cache-from", f"type=local,src={scratch}/whole", "--target", "made")
+    assert not ran and not warnings
+
+
 def test_layers_come_only_where_they_are_needed(fresh, context, scratch):
     one, two = fresh(), fresh()
     cache = f"{scratch}/cache"
