@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/log.hpp"
+#include "core/build/extra_step.hpp"
 
 namespace gantry::build {
 
@@ -101,9 +102,11 @@ Result<void> CacheImport::need(const std::string& key, const Cancel& cancel) {
 Result<void> CacheImport::fetch(const Layer& wanted, const Cancel& cancel) {
     GANTRY_CHECK(cancel.check());
     std::shared_ptr<CacheSource> source;
+    std::string name;
     {
         std::lock_guard lock(mutex_);
         source = sources_[wanted.source].source;
+        name = sources_[wanted.source].name;
     }
     const std::string key = wanted.layer.key();
     GANTRY_TRY(bool here, images_.has_layer(key));
@@ -111,9 +114,14 @@ Result<void> CacheImport::fetch(const Layer& wanted, const Cancel& cancel) {
     if (here) {
         GANTRY_TRY(size, images_.layer_bytes(key));
     } else {
-        GANTRY_TRY(UniqueFd file, source->blob(wanted.layer.blob, cancel));
-        GANTRY_TRY(size,
-                   images_.add_layer(image::source_of(std::move(file)), wanted.layer.parent, wanted.layer.diff_id));
+        const CacheBlob& blob = wanted.layer.blob;
+        const std::string shown = shown_blob(blob);
+        ExtraStep step(listener_, "fetching " + shown + " of cache " + name);
+        GANTRY_TRY(size, step.end([&]() -> Result<std::int64_t> {
+            auto moved = [&](std::int64_t bytes) { step.progress(shown, bytes, blob.size); };
+            GANTRY_TRY(UniqueFd file, source->blob(blob, moved, cancel));
+            return images_.add_layer(image::source_of(std::move(file)), wanted.layer.parent, wanted.layer.diff_id);
+        }()));
     }
     return arrived(key, size);
 }

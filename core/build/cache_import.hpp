@@ -12,13 +12,15 @@
 
 #include "core/build/cache.hpp"
 #include "core/build/cache_store.hpp"
+#include "core/build/listener.hpp"
 
 namespace gantry::build {
 
 class CacheImport {
 public:
-    // Both outlive it.
-    CacheImport(image::ImageStore& images, ResultCache& cache) : images_(images), cache_(cache) {}
+    // All outlive it. `listener` is told of layers that are fetched; nullptr: nobody is.
+    CacheImport(image::ImageStore& images, ResultCache& cache, Listener* listener = nullptr)
+        : images_(images), cache_(cache), listener_(listener) {}
 
     // Reads what the source tells, which is then asked for layers. `name`: for messages. GANTRY_UNSUPPORTED, GANTRY_INVALID,
     // GANTRY_NOT_FOUND: nothing is taken over.
@@ -71,6 +73,7 @@ private:
 
     image::ImageStore& images_;
     ResultCache& cache_;
+    Listener* const listener_;
     std::mutex fetching_;  // one layer at a time: sources answer one question at a time
     std::mutex mutex_;     // all below
     std::vector<Source> sources_;

@@ -44,7 +44,7 @@ public:
         if (!build_.cache_from.empty()) {
             GANTRY_TRY(imported, service_.import_caches(
                                      build_.cache_from, [&](const CachePlace& place) { return cache_of_images(place); },
-                                     client_, warn, cancel_));
+                                     client_, watch_.listener, warn, cancel_));
             caches.imported = imported.get();
         }
         BuildFailure failure;

@@ -11,6 +11,7 @@
 #include "core/base/log.hpp"
 #include "core/base/text.hpp"
 #include "core/build/cache_export.hpp"
+#include "core/build/extra_step.hpp"
 #include "core/build/outputs.hpp"
 #include "core/build/platforms.hpp"
 #include "core/build/solver.hpp"
@@ -35,6 +36,7 @@ public:
     void progress(StepId step, std::string_view what, std::int64_t current, std::int64_t total) override {
         to_.progress(step, what, current, total);
     }
+    StepId extra(const std::string& name) override { return to_.extra(name); }
 
 private:
     Listener& to_;
@@ -182,22 +184,23 @@ Result<Built> BuildService::attempt(const Graph& graph, const BuildRequest& requ
         if (target->result) finished.back().result = *solved.values[*target->result];
     }
     GANTRY_TRY(Built built, write_outputs(with_.images, finished, request, worker, client, cancel));
-    GANTRY_CHECK(export_caches(request, finished, worker, client, caches, cancel));
+    GANTRY_CHECK(export_caches(request, finished, worker, client, told, caches, cancel));
     prune_by_policy();
     return built;
 }
 
 Result<std::unique_ptr<CacheImport>> BuildService::import_caches(
     const std::vector<CachePlace>& from, const std::function<Result<bool>(const CachePlace&)>& image, Client& client,
-    const CacheWarning& warn, Cancel& cancel) {
-    auto imported = std::make_unique<CacheImport>(with_.images, *cache_);
-    GANTRY_CHECK(build::import_caches({with_.images, with_.caches, root_ + "/scratch", image}, from, *imported, client,
-                                      warn, cancel));
+    Listener& listener, const CacheWarning& warn, Cancel& cancel) {
+    auto imported = std::make_unique<CacheImport>(with_.images, *cache_, &listener);
+    GANTRY_CHECK(build::import_caches({with_.images, with_.caches, root_ + "/scratch", image, &listener}, from,
+                                      *imported, client, warn, cancel));
     return imported;
 }
 
 Result<void> BuildService::export_caches(const BuildRequest& request, const std::vector<Finished>& finished,
-                                         BuildWorker& worker, Client& client, const CacheUse& caches, Cancel& cancel) {
+                                         BuildWorker& worker, Client& client, Listener& listener,
+                                         const CacheUse& caches, Cancel& cancel) {
     std::set<std::string> of_result;
     for (const Finished& one : finished)
         for (const LayerRef& layer : one.result.layers) of_result.insert(layer.diff_id);
@@ -205,7 +208,8 @@ Result<void> BuildService::export_caches(const BuildRequest& request, const std:
         std::vector<CachedResult> results = worker.results();
         if (!place.whole)
             std::erase_if(results, [&](const CachedResult& one) { return !of_result.contains(one.layer.diff_id); });
-        auto done = [&]() -> Result<void> {
+        ExtraStep step(&listener, "exporting cache to " + place.shown);
+        auto done = step.end([&]() -> Result<void> {
             std::unique_ptr<CacheTarget> target;
             if (place.kind == CachePlace::Kind::local) {
                 target = local_cache_target(client, place.index, caches.imported && caches.imported->dropped());
@@ -213,8 +217,11 @@ Result<void> BuildService::export_caches(const BuildRequest& request, const std:
                 if (!with_.caches.target) return fail(Code::unsupported, "this engine asks no registry");
                 GANTRY_TRY(target, with_.caches.target(place.reference, client, cancel));
             }
-            return export_cache(with_.images, caches.imported, results, *target, cancel);
-        }();
+            auto progress = [&](std::string_view what, std::int64_t current, std::int64_t total) {
+                step.progress(what, current, total);
+            };
+            return export_cache(with_.images, caches.imported, results, *target, progress, cancel);
+        }());
         GANTRY_CHECK(cancel.check());
         if (done) continue;
         if (!place.ignore_error) return std::move(done).error().context("cache-to " + place.shown);

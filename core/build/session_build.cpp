@@ -185,9 +185,7 @@ void serve_session(UniqueFd socket, std::string early, const SessionEngine& engi
         GANTRY_TRY(Wanted wanted, read_build(frame, engine.service));
         session.start({wanted.contexts,
                        {wanted.secrets.begin(), wanted.secrets.end()},
-                       {wanted.agents.begin(), wanted.agents.end()},
-                       {},
-                       {}});
+                       {wanted.agents.begin(), wanted.agents.end()}});
         if (!wanted.has_text) GANTRY_CHECK(read_remote(wanted, session, cancel));
         BuildWatch watch{session,
                          [&](const Graph& graph) {

@@ -2,6 +2,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 
 import pytest
@@ -55,7 +56,8 @@ def run_build(engine, context, *args):
     with open(f"{context}/../iid") as f:
         iid = f.read()
     warnings = [f["message"] for f in frames if f.get("type") == "warning"]
-    ran = [f["name"] for f in last.values() if f["state"] != "cached" and "load build context" not in f["name"]]
+    beside = ("[internal] load build context", "importing cache from ", "exporting cache to ", "fetching layer ")
+    ran = [f["name"] for f in last.values() if f["state"] != "cached" and not f["name"].startswith(beside)]
     return iid, ran, warnings
 
 
@@ -183,6 +185,58 @@ def test_registry(fresh, context, registry):
     assert not ran
     uploads = [r for r in registry.requests() if r.startswith(("PUT", "PATCH"))][sent:]
     assert len([r for r in uploads if "/blobs/" in r]) <= 2 and uploads[-1].startswith("PUT /v2/app/cache/manifests/main"), uploads
+
+
+def moved(text):
+    """From the client's JSON: of each step that moved bytes its name, how it ended, and what was told last of each thing."""
+    names, states, bytes_of = {}, {}, {}
+    for frame in (json.loads(line) for line in text.splitlines() if line.startswith("{")):
+        if frame["type"] == "step":
+            names[frame["step"]], states[frame["step"]] = frame["name"], frame["state"]
+        elif frame["type"] == "progress":
+            bytes_of.setdefault(frame["step"], {})[frame["what"]] = (frame["current"], frame["total"])
+    return [(names[n], states[n], b) for n, b in bytes_of.items() if "load build context" not in names[n]]
+
+
+def test_caches_are_shown_while_they_move(fresh, context, scratch, registry):
+    one = fresh()
+    ref = f"{registry.host}/app/shown:main"
+    places = f"type=registry,ref={ref},mode=max", f"type=local,dest={scratch}/cache,mode=max"
+    done = one("build", "--progress", "rawjson", "--cache-to", places[0], "--cache-to", places[1], context, timeout=120)
+    assert done.code == 0, done
+    exports = moved(done.err)
+    assert len(exports) == 2 and ref in exports[0][0] and f"{scratch}/cache" in exports[1][0], exports
+    for name, state, layers in exports:
+        assert name.startswith("exporting cache to ") and state == "done"
+        assert len(layers) >= 5 and all(w.startswith("layer ") and 0 < c == t for w, (c, t) in layers.items()), layers
+    for source in (f"type=registry,ref={ref}", f"type=local,src={scratch}/cache"):
+        engine = fresh()
+        done = engine("build", "--progress", "rawjson", "--cache-from", source, context, timeout=120)
+        fetched = moved(done.err)
+        assert done.code == 0 and '"name":"importing cache from ' in done.err and len(fetched) == 3, done
+        for name, state, layers in fetched:
+            assert name.startswith("fetching layer ") and state == "done"
+            (what, (current, total)), = layers.items()
+            assert name.startswith(f"fetching {what} of cache ") and current == total > 0
+    plain = fresh()("build", "--progress", "plain", "--cache-from", f"type=local,src={scratch}/cache", "--cache-to",
+                    f"type=local,dest={scratch}/again", context, timeout=120)
+    assert plain.code == 0, plain
+    for pattern in (r"^#\d+ importing cache from \S+$", r"^#\d+ fetching layer [0-9a-f]{12} of cache \S+$",
+                    r"^#\d+ layer [0-9a-f]{12} \S+ / \S+ \S+ done$", r"^#\d+ exporting cache to \S+$"):
+        assert re.search(pattern, plain.err, re.M), (pattern, plain.err)
+
+
+def test_a_cache_that_is_not_there_is_warned_of_once(fresh, context, scratch):
+    e = fresh()
+    for quiet in (True, False):
+        done = e("build", *(["-q"] if quiet else ["--progress", "plain"]), "--cache-from", f"type=local,src={scratch}/none", context)
+        assert done.code == 0
+        lines = [line for line in done.err.splitlines() if line.startswith("WARNING: ")]
+        assert len(lines) == 1 and "cache-from" in lines[0] and f"{scratch}/none" in lines[0] and "is not used" in lines[0], done
+        if quiet:
+            assert done.err.splitlines() == lines and done.out.startswith("sha256:") and done.out.count("\n") == 1
+        else:
+            assert "ERROR: " in done.err and "importing cache from" in done.err
 
 
 def test_a_registry_that_has_no_cache_is_told_of(fresh, context, registry):
