@@ -157,7 +157,7 @@ private:
     // An attestation.
     static bool speaks_of_another(const Json& descriptor) {
         auto notes = descriptor.find("annotations");
-        return notes != descriptor.end() && notes->is_object() && notes->contains("vnd.docker.reference.type");
+        return notes != descriptor.end() && notes->is_object() && notes->contains(media::attestation);
     }
     // Whether the archive has the manifest of that digest and all that it names.
     bool has_whole(const std::string& digest) {

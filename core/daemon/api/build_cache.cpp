@@ -3,6 +3,7 @@
 
 #include "core/base/files.hpp"
 #include "core/daemon/api/build.hpp"
+#include "core/image/media_types.hpp"
 #include "core/image/registry/artifact.hpp"
 #include "core/image/registry/names.hpp"
 
@@ -49,7 +50,7 @@ public:
             GANTRY_CHECK(
                 upload_->blob(digest, file.get(), static_cast<std::int64_t>(config.size()), [](std::int64_t) {}));
         }
-        return upload_->manifest(std::string(build::cache_manifest_type), manifest);
+        return upload_->manifest(std::string(image::media::manifest), manifest);
     }
 
 private:
