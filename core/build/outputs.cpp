@@ -4,6 +4,7 @@
 
 #include "core/base/clock.hpp"
 #include "core/base/text.hpp"
+#include "core/build/extra_step.hpp"
 #include "core/image/archive_plan.hpp"
 #include "core/image/digest.hpp"
 #include "core/image/image_store_impl.hpp"
@@ -24,11 +25,23 @@ Json inline_cache_of(const Finished& finished, BuildWorker& worker) {
     return entries;
 }
 
+std::vector<std::string> platforms_of(const std::vector<Finished>& finished) {
+    std::vector<std::string> platforms;
+    for (const Finished& one : finished) platforms.push_back(one.target.platform.text());
+    return platforms;
+}
+
 class OutputWriter {
 public:
     OutputWriter(image::ImageStore& images, const std::vector<Finished>& finished, const BuildRequest& request,
-                 BuildWorker& worker, Client& client, Cancel& cancel)
-        : images_(images), finished_(finished), request_(request), worker_(worker), client_(client), cancel_(cancel) {}
+                 BuildWorker& worker, Client& client, Listener& listener, Cancel& cancel)
+        : images_(images),
+          finished_(finished),
+          request_(request),
+          worker_(worker),
+          client_(client),
+          listener_(listener),
+          cancel_(cancel) {}
 
     Result<Built> run() {
         GANTRY_CHECK(make_configs());
@@ -97,24 +110,29 @@ private:
 
     // An index names manifests, and these compressed layers: they are made now, so that a push sends what has this digest.
     Result<void> index(const std::vector<std::string>& tags) {
-        image::Pins::Hold hold(images_.parts().pins);
-        image::NewIndex index{{}, tags};
-        for (std::size_t i = 0; i < finished_.size(); ++i) {
-            const Finished& one = finished_[i];
-            GANTRY_CHECK(worker_.layers().need(one.result.top()));
-            image::NewIndex::Entry entry{configs_[i], sizes_of(one), {}, platform_json(one.target.platform)};
-            for (const LayerRef& layer : one.result.layers) {
-                GANTRY_TRY(Json blob, image::registry::kept_layer(images_, layer.key, layer.diff_id, hold,
-                                                                  [this] { return cancel_.cancelled(); }));
-                entry.layers.push_back(std::move(blob));
+        ExtraStep step(&listener_, "exporting index of " + join(platforms_of(finished_), ", "));
+        return step.end([&]() -> Result<void> {
+            image::Pins::Hold hold(images_.parts().pins);
+            image::NewIndex index{{}, tags};
+            for (std::size_t i = 0; i < finished_.size(); ++i) {
+                const Finished& one = finished_[i];
+                GANTRY_CHECK(worker_.layers().need(one.result.top()));
+                image::NewIndex::Entry entry{configs_[i], sizes_of(one), {}, platform_json(one.target.platform)};
+                for (const LayerRef& layer : one.result.layers) {
+                    GANTRY_TRY(Json blob, image::registry::kept_layer(images_, layer.key, layer.diff_id, hold,
+                                                                      [this] { return cancel_.cancelled(); }));
+                    const auto size = blob["size"].get<std::int64_t>();
+                    step.progress("layer " + std::string(image::hex_of(layer.diff_id).substr(0, 12)), size, size);
+                    entry.layers.push_back(std::move(blob));
+                }
+                index.entries.push_back(std::move(entry));
             }
-            index.entries.push_back(std::move(entry));
-        }
-        GANTRY_CHECK(cancel_.check());
-        GANTRY_TRY(built_.id, images_.add_index(index));
-        built_.digest = built_.id;
-        built_.tags = tags;
-        return {};
+            GANTRY_CHECK(cancel_.check());
+            GANTRY_TRY(built_.id, images_.add_index(index));
+            built_.digest = built_.id;
+            built_.tags = tags;
+            return {};
+        }());
     }
 
     Result<void> files(const Write& write) {
@@ -156,6 +174,7 @@ private:
     const BuildRequest& request_;
     BuildWorker& worker_;
     Client& client_;
+    Listener& listener_;
     Cancel& cancel_;
     std::vector<std::string> configs_;  // as finished_
     Built built_;
@@ -180,8 +199,9 @@ Result<void> check_outputs(const Graph& graph, const BuildRequest& request) {
 }
 
 Result<Built> write_outputs(image::ImageStore& images, const std::vector<Finished>& finished,
-                            const BuildRequest& request, BuildWorker& worker, Client& client, Cancel& cancel) {
-    return OutputWriter(images, finished, request, worker, client, cancel).run();
+                            const BuildRequest& request, BuildWorker& worker, Client& client, Listener& listener,
+                            Cancel& cancel) {
+    return OutputWriter(images, finished, request, worker, client, listener, cancel).run();
 }
 
 }  // namespace gantry::build

@@ -20,8 +20,9 @@ struct Finished {
 // cannot.
 Result<void> check_outputs(const Graph& graph, const BuildRequest& request);
 
-// Of one target an image, of several an index of theirs; files of several go into a directory for each.
+// Of one target an image, of several an index of theirs, which is told of as a step; files of several go into a directory for each.
 Result<Built> write_outputs(image::ImageStore& images, const std::vector<Finished>& finished,
-                            const BuildRequest& request, BuildWorker& worker, Client& client, Cancel& cancel);
+                            const BuildRequest& request, BuildWorker& worker, Client& client, Listener& listener,
+                            Cancel& cancel);
 
 }  // namespace gantry::build

@@ -183,7 +183,7 @@ Result<Built> BuildService::attempt(const Graph& graph, const BuildRequest& requ
         finished.push_back({*target, {}});
         if (target->result) finished.back().result = *solved.values[*target->result];
     }
-    GANTRY_TRY(Built built, write_outputs(with_.images, finished, request, worker, client, cancel));
+    GANTRY_TRY(Built built, write_outputs(with_.images, finished, request, worker, client, told, cancel));
     GANTRY_CHECK(export_caches(request, finished, worker, client, told, caches, cancel));
     prune_by_policy();
     return built;
