@@ -1,11 +1,16 @@
 // An image as an archive: an OCI layout or a docker-archive, made while it is written.
+#include <map>
+#include <set>
+
 #include "core/build/image_output.hpp"
 #include "core/build/plain_tar.hpp"
 #include "core/image/digest.hpp"
+#include "core/image/media_types.hpp"
 
 namespace gantry::build {
 namespace {
 
+namespace media = image::media;
 using Write = std::function<Result<void>(std::string_view)>;
 
 std::string blob_name(const std::string& digest) { return "blobs/sha256/" + std::string(image::hex_of(digest)); }
@@ -46,63 +51,112 @@ Result<std::int64_t> write_layer(Layers& layers, image::ImageStore& images, cons
     return size;
 }
 
-}  // namespace
+class ArchiveWriter {
+public:
+    ArchiveWriter(Layers& layers, image::ImageStore& images, const Write& write, const Cancel& cancel)
+        : layers_(layers), images_(images), write_(write), cancel_(cancel), tar_(write) {}
 
-Result<std::string> write_archive(Layers& layers, image::ImageStore& images, ArchiveForm form,
-                                  const ArchiveImage& image, const Write& write, const Cancel& cancel) {
-    PlainTar tar(write);
-    GANTRY_CHECK(tar.directory("blobs"));
-    GANTRY_CHECK(tar.directory("blobs/sha256"));
-    const std::string id = image::digest_of(image.config);
-    GANTRY_CHECK(tar.file(blob_name(id), image.config));
-    Json descriptors = Json::array(), names = Json::array();
-    std::set<std::string> there;
-    std::map<std::string, std::int64_t> sizes;
-    for (const LayerRef& layer : image.layers) {
-        const std::string name = blob_name(layer.diff_id);
-        if (there.insert(name).second) {
-            GANTRY_TRY(sizes[name], write_layer(layers, images, layer, name, tar, write, cancel));
+    Result<std::string> oci(const Archive& archive) {
+        GANTRY_CHECK(begin());
+        Json manifests = Json::array();
+        for (const ArchiveImage& image : archive.images) {
+            GANTRY_TRY(Json layers, content(image));
+            Json manifest{{"schemaVersion", 2},
+                          {"mediaType", media::manifest},
+                          {"config", blob_descriptor(media::config, image.config)},
+                          {"layers", std::move(layers)}};
+            if (!image.annotations.empty()) manifest["annotations"] = image.annotations;
+            GANTRY_TRY(Json descriptor, document(media::manifest, manifest));
+            if (archive.images.size() > 1) descriptor["platform"] = image.platform;
+            manifests.push_back(std::move(descriptor));
         }
-        names.push_back(name);
-        descriptors.push_back({{"mediaType", "application/vnd.oci.image.layer.v1.tar"},
-                               {"digest", layer.diff_id},
-                               {"size", sizes[name]}});
+        Json named = manifests.front();
+        if (archive.images.size() > 1) {
+            GANTRY_TRY(named, document(media::index, Json{{"schemaVersion", 2},
+                                                          {"mediaType", media::index},
+                                                          {"manifests", std::move(manifests)}}));
+        }
+        Json entries = Json::array();
+        for (const std::string& tag : archive.tags) {
+            Json entry = named;
+            GANTRY_TRY(image::Reference reference, image::parse_reference(tag));
+            entry["annotations"] = {{"org.opencontainers.image.ref.name", reference.tag},
+                                    {"io.containerd.image.name", reference.text()}};
+            entries.push_back(std::move(entry));
+        }
+        if (entries.empty()) entries.push_back(named);
+        GANTRY_CHECK(tar_.file(
+            "index.json",
+            Json{{"schemaVersion", 2}, {"mediaType", media::index}, {"manifests", std::move(entries)}}.dump()));
+        GANTRY_CHECK(tar_.file("oci-layout", R"({"imageLayoutVersion":"1.0.0"})"));
+        GANTRY_CHECK(tar_.finish());
+        return named["digest"].get<std::string>();
     }
-    if (form == ArchiveForm::docker) {
-        GANTRY_CHECK(
-            tar.file("manifest.json",
-                     Json::array({{{"Config", blob_name(id)}, {"RepoTags", image.tags}, {"Layers", names}}}).dump()));
-        GANTRY_CHECK(tar.finish());
+
+    Result<std::string> docker(const Archive& archive) {
+        const ArchiveImage& image = archive.images.front();
+        GANTRY_CHECK(begin());
+        GANTRY_TRY(Json layers, content(image));
+        Json names = Json::array();
+        for (const Json& layer : layers) names.push_back(blob_name(layer["digest"]));
+        GANTRY_CHECK(tar_.file("manifest.json", Json::array({{{"Config", blob_name(image::digest_of(image.config))},
+                                                              {"RepoTags", archive.tags},
+                                                              {"Layers", std::move(names)}}})
+                                                    .dump()));
+        GANTRY_CHECK(tar_.finish());
         return std::string();
     }
-    Json manifest{
-        {"schemaVersion", 2},
-        {"mediaType", "application/vnd.oci.image.manifest.v1+json"},
-        {"config",
-         {{"mediaType", "application/vnd.oci.image.config.v1+json"}, {"digest", id}, {"size", image.config.size()}}},
-        {"layers", descriptors}};
-    if (!image.annotations.empty()) manifest["annotations"] = image.annotations;
-    const std::string text = manifest.dump();
-    const std::string digest = image::digest_of(text);
-    GANTRY_CHECK(tar.file(blob_name(digest), text));
-    Json manifests = Json::array();
-    const Json descriptor{
-        {"mediaType", "application/vnd.oci.image.manifest.v1+json"}, {"digest", digest}, {"size", text.size()}};
-    for (const std::string& tag : image.tags) {
-        Json named = descriptor;
-        GANTRY_TRY(image::Reference reference, image::parse_reference(tag));
-        named["annotations"] = {{"org.opencontainers.image.ref.name", reference.tag},
-                                {"io.containerd.image.name", reference.text()}};
-        manifests.push_back(named);
+
+private:
+    static Json blob_descriptor(std::string_view type, const std::string& text) {
+        return {{"mediaType", type}, {"digest", image::digest_of(text)}, {"size", text.size()}};
     }
-    if (manifests.empty()) manifests.push_back(descriptor);
-    GANTRY_CHECK(tar.file(
-        "index.json",
-        Json{{"schemaVersion", 2}, {"mediaType", "application/vnd.oci.image.index.v1+json"}, {"manifests", manifests}}
-            .dump()));
-    GANTRY_CHECK(tar.file("oci-layout", R"({"imageLayoutVersion":"1.0.0"})"));
-    GANTRY_CHECK(tar.finish());
-    return digest;
+
+    Result<void> begin() {
+        GANTRY_CHECK(tar_.directory("blobs"));
+        return tar_.directory("blobs/sha256");
+    }
+
+    Result<void> text(const std::string& bytes) {
+        const std::string name = blob_name(image::digest_of(bytes));
+        if (!there_.insert(name).second) return {};
+        return tar_.file(name, bytes);
+    }
+    Result<Json> document(std::string_view type, const Json& json) {
+        const std::string bytes = json.dump();
+        GANTRY_CHECK(text(bytes));
+        return blob_descriptor(type, bytes);
+    }
+
+    // The blobs of an image; gives the descriptors of its layers.
+    Result<Json> content(const ArchiveImage& image) {
+        GANTRY_CHECK(text(image.config));
+        Json descriptors = Json::array();
+        for (const LayerRef& layer : image.layers) {
+            const std::string name = blob_name(layer.diff_id);
+            if (there_.insert(name).second) {
+                GANTRY_TRY(sizes_[name], write_layer(layers_, images_, layer, name, tar_, write_, cancel_));
+            }
+            descriptors.push_back({{"mediaType", media::layer}, {"digest", layer.diff_id}, {"size", sizes_[name]}});
+        }
+        return descriptors;
+    }
+
+    Layers& layers_;
+    image::ImageStore& images_;
+    const Write& write_;
+    const Cancel& cancel_;
+    PlainTar tar_;
+    std::set<std::string> there_;
+    std::map<std::string, std::int64_t> sizes_;
+};
+
+}  // namespace
+
+Result<std::string> write_archive(Layers& layers, image::ImageStore& images, const Archive& archive, const Write& write,
+                                  const Cancel& cancel) {
+    ArchiveWriter writer(layers, images, write, cancel);
+    return archive.form == ArchiveForm::oci ? writer.oci(archive) : writer.docker(archive);
 }
 
 }  // namespace gantry::build

@@ -12,15 +12,12 @@ namespace gantry::build {
 namespace {
 
 store::Object to_object(const CachedResult& result) {
-    return {std::string(image::hex_of(result.key)), "", 1,
-            Json{{"layer", result.layer.key},
-                 {"diff_id", result.layer.diff_id},
-                 {"size", result.layer.size},
-                 {"parent", result.parent},
-                 {"description", result.description},
-                 {"created_ns", result.created_ns},
-                 {"used_ns", result.used_ns},
-                 {"uses", result.uses}}};
+    Json body{{"layer", result.layer.key},         {"diff_id", result.layer.diff_id},
+              {"size", result.layer.size},         {"parent", result.parent},
+              {"description", result.description}, {"created_ns", result.created_ns},
+              {"used_ns", result.used_ns},         {"uses", result.uses}};
+    if (!result.here) body["here"] = false;
+    return {std::string(image::hex_of(result.key)), "", 1, std::move(body)};
 }
 
 Result<CachedResult> from_object(const store::Object& object) {
@@ -35,6 +32,7 @@ Result<CachedResult> from_object(const store::Object& object) {
                      .required("created_ns", result.created_ns)
                      .required("used_ns", result.used_ns)
                      .required("uses", result.uses)
+                     .optional("here", result.here)
                      .result());
     for (const std::string* digest : {&result.key, &result.layer.key, &result.layer.diff_id})
         if (!image::valid_digest(*digest)) return fail(Code::corrupt, "\"" + *digest + "\" is not a digest");
@@ -58,7 +56,7 @@ Result<void> ResultCache::load(const std::function<bool(const std::string&)>& th
             damage.push_back({std::string(result_kind), object.id, result.error().text});
             continue;
         }
-        if (there(result->layer.key))
+        if (!result->here || there(result->layer.key))
             results_[result->key] = std::move(*result);
         else
             GANTRY_CHECK(store_.erase(result_kind, object.id));
@@ -84,6 +82,10 @@ std::optional<CachedResult> ResultCache::find(const std::string& key) {
 Result<void> ResultCache::put(CachedResult result) {
     result.used_ns = wall_clock_ns();
     if (result.created_ns == 0) result.created_ns = result.used_ns;
+    if (!result.here) {
+        std::lock_guard lock(mutex_);
+        if (auto known = results_.find(result.key); known != results_.end() && known->second.here) return {};
+    }
     GANTRY_FAILPOINT("build.cache.before_record");
     GANTRY_CHECK(store_.put(result_kind, to_object(result)));
     {
@@ -92,6 +94,22 @@ Result<void> ResultCache::put(CachedResult result) {
     }
     images_.layers_kept();
     return {};
+}
+
+void ResultCache::forget_told(const std::set<std::string>& keys) {
+    std::lock_guard lock(mutex_);
+    std::vector<std::string> gone;
+    for (const std::string& key : keys)
+        if (auto found = results_.find(key); found != results_.end() && !found->second.here) gone.push_back(key);
+    auto erased = store_.transact([&]() -> Result<void> {
+        for (const std::string& key : gone) GANTRY_CHECK(store_.erase(result_kind, image::hex_of(key)));
+        return {};
+    });
+    if (!erased) log::warn("records of a build cache could not be erased", {{"reason", erased.error().text}});
+    for (const std::string& key : gone) {
+        stamped_.erase(key);
+        results_.erase(key);
+    }
 }
 
 // Stamps are worth a write, but not one for each step of each build.
@@ -134,7 +152,7 @@ Result<std::vector<CachedResult>> ResultCache::prune(const PruneRule& rule,
     std::int64_t total = 0;
     for (const auto& [key, result] : results_) {
         oldest.push_back(&result);
-        if (users[result.layer.key]++ == 0) total += result.layer.size;
+        if (users[result.layer.key]++ == 0) total += result.bytes();
     }
     std::sort(oldest.begin(), oldest.end(), [](const auto* a, const auto* b) { return a->used_ns < b->used_ns; });
     auto named = [&](const std::string& key) {
@@ -148,7 +166,7 @@ Result<std::vector<CachedResult>> ResultCache::prune(const PruneRule& rule,
         if (total <= rule.keep_bytes && rule.keep_bytes > 0) break;
         if (!named(result->key) || in_use(result->layer.key)) continue;
         if (rule.unused_since_ns > 0 && result->used_ns > rule.unused_since_ns) continue;
-        if (--users[result->layer.key] == 0) total -= result->layer.size;
+        if (--users[result->layer.key] == 0) total -= result->bytes();
         gone.push_back(*result);
     }
     auto erased = store_.transact([&]() -> Result<void> {

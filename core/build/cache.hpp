@@ -27,6 +27,9 @@ struct CachedResult {
     LayerRef layer;
     std::string description;  // the step's name
     std::int64_t created_ns = 0, used_ns = 0, uses = 0;
+    // False: a cache elsewhere told of it, and its layer was not needed yet. It stands for the step in the keys of later ones.
+    bool here = true;
+    std::int64_t bytes() const { return here ? layer.size : 0; }
 };
 
 // What is to go: records unused since `before_ns`, beyond `keep_bytes` (the longest unused first), of these ids.
@@ -40,13 +43,15 @@ class ResultCache {
 public:
     ResultCache(store::Store& store, image::ImageStore& images) : store_(store), images_(images) {}
     // Reads the records; damaged ones are set aside. `there(layer key)`: whether the layer driver has it; a record whose
-    // layer is gone is dropped.
+    // layer was here and is gone is dropped.
     Result<void> load(const std::function<bool(const std::string&)>& there);
 
     // A use: it is stamped, in the store at the next flush().
     std::optional<CachedResult> find(const std::string& key);
-    // created_ns 0: now.
+    // created_ns 0: now. One whose layer is here stays where another only told of comes.
     Result<void> put(CachedResult result);
+    // Of these, the ones whose layers never came.
+    void forget_told(const std::set<std::string>& keys);
     void flush();
     std::vector<CachedResult> list();
     // Erases what the rule names and no build holds; `in_use(layer key)`. Gives what was erased. The layers themselves go

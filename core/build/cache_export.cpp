@@ -9,14 +9,20 @@ namespace gantry::build {
 namespace {
 
 Result<CacheBlob> send_cached_layer(image::ImageStore& images, CacheImport* imported, const LayerRef& layer,
-                                    CacheTarget& target, const Cancel& cancel) {
+                                    CacheTarget& target, const OnProgress& progress, const Cancel& cancel) {
+    auto put = [&](const CacheBlob& blob, int file) {
+        const std::string shown = shown_blob(blob);
+        return target.put(
+            blob, file, [&](std::int64_t bytes) { progress(shown, bytes, blob.size); }, cancel);
+    };
     if (auto origin = imported ? imported->origin_of(layer.key) : std::nullopt) {
         GANTRY_TRY(bool there, target.has(origin->blob));
         if (there) return origin->blob;
         GANTRY_TRY(bool here, images.has_layer(layer.key));
         if (!here) {
-            GANTRY_TRY(UniqueFd file, origin->source->blob(origin->blob, cancel));
-            GANTRY_CHECK(target.put(origin->blob, file.get(), cancel));
+            GANTRY_TRY(UniqueFd file, origin->source->blob(
+                                          origin->blob, [](std::int64_t) {}, cancel));
+            GANTRY_CHECK(put(origin->blob, file.get()));
             return origin->blob;
         }
     }
@@ -24,14 +30,14 @@ Result<CacheBlob> send_cached_layer(image::ImageStore& images, CacheImport* impo
                                                           [&cancel] { return cancel.cancelled(); }));
     CacheBlob blob{packed.media_type, packed.digest, packed.size};
     GANTRY_TRY(bool there, target.has(blob));
-    if (!there) GANTRY_CHECK(target.put(blob, packed.file.get(), cancel));
+    if (!there) GANTRY_CHECK(put(blob, packed.file.get()));
     return blob;
 }
 
 }  // namespace
 
 Result<void> export_cache(image::ImageStore& images, CacheImport* imported, const std::vector<CachedResult>& results,
-                          CacheTarget& target, const Cancel& cancel) {
+                          CacheTarget& target, const OnProgress& progress, const Cancel& cancel) {
     CacheDocument document;
     std::map<std::string, std::size_t> places;
     std::map<std::string, CacheBlob> by_content;  // the same files over another layer are the same blob
@@ -45,7 +51,7 @@ Result<void> export_cache(image::ImageStore& images, CacheImport* imported, cons
                 return fail(Code::exhausted, "a cache has at most " + std::to_string(most_cache_layers) + " layers");
             auto sent = by_content.find(result.layer.diff_id);
             if (sent == by_content.end()) {
-                GANTRY_TRY(CacheBlob blob, send_cached_layer(images, imported, result.layer, target, cancel));
+                GANTRY_TRY(CacheBlob blob, send_cached_layer(images, imported, result.layer, target, progress, cancel));
                 sent = by_content.emplace(result.layer.diff_id, std::move(blob)).first;
             }
             document.layers.push_back({result.parent, result.layer.diff_id, result.layer.size, sent->second});

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/text.hpp"
+#include "core/build/extra_step.hpp"
 
 namespace gantry::build {
 namespace {
@@ -115,8 +116,9 @@ Result<void> import_reference(const CacheSources& with, const CachePlace& place,
 Result<void> import_caches(const CacheSources& with, const std::vector<CachePlace>& from, CacheImport& to,
                            Client& client, const CacheWarning& warn, Cancel& cancel) {
     for (const CachePlace& place : from) {
-        auto done = place.kind == CachePlace::Kind::local ? import_local(with, place, to, client, cancel)
-                                                          : import_reference(with, place, to, client, cancel);
+        ExtraStep step(with.listener, "importing cache from " + place.shown);
+        auto done = step.end(place.kind == CachePlace::Kind::local ? import_local(with, place, to, client, cancel)
+                                                                   : import_reference(with, place, to, client, cancel));
         GANTRY_CHECK(cancel.check());
         if (!done) warn("cache-from " + place.shown + " is not used: " + done.error().text);
     }

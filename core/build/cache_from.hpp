@@ -42,6 +42,7 @@ struct CacheSources {
     std::string scratch;
     // An image that is to serve as a cache: taken over from its configuration. False: it is nowhere.
     std::function<Result<bool>(const CachePlace&)> image;
+    Listener* listener = nullptr;
 };
 // Takes over what the sources have; one that cannot be read is warned of. GANTRY_CANCELLED alone ends the build.
 Result<void> import_caches(const CacheSources& with, const std::vector<CachePlace>& from, CacheImport& to,

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/log.hpp"
+#include "core/build/extra_step.hpp"
 
 namespace gantry::build {
 
@@ -45,16 +46,30 @@ std::optional<CachedResult> CacheImport::find(const std::string& key, const std:
 }
 
 void CacheImport::use(const CachedResult& result) {
+    CachedResult kept = result;
     {
         std::lock_guard lock(mutex_);
-        if (!sizes_.contains(result.layer.key)) {
+        kept.here = sizes_.contains(result.layer.key);  // it may have come meanwhile
+        if (!kept.here) {
             used_[result.layer.key].push_back(result);
-            return;
+            kept_.insert(result.key);
         }
     }
-    // It has come meanwhile.
-    if (auto put = cache_.put(result); !put)
+    // A later build, without this import, has the steps that stand on it in its cache by what is told of it.
+    if (auto put = cache_.put(std::move(kept)); !put)
         log::warn("a result of an imported cache is not kept", {{"reason", put.error().text}});
+}
+
+bool CacheImport::use_told(const CachedResult& result) {
+    std::lock_guard lock(mutex_);
+    if (refuse_told_ || lacking_ || refused_.contains(result.layer.key)) return false;
+    told_[result.layer.key] = result.parent;
+    return true;
+}
+
+void CacheImport::refuse_told() {
+    std::lock_guard lock(mutex_);
+    refuse_told_ = true;
 }
 
 Result<void> CacheImport::need(const std::string& key, const Cancel& cancel) {
@@ -66,6 +81,11 @@ Result<void> CacheImport::need(const std::string& key, const Cancel& cancel) {
              at = layers_.find(at->second.layer.parent))
             missing.push_back(at->second);
         if (!missing.empty() && broken_) return fail(Code::invalid, *broken_);
+        const std::string& lowest = missing.empty() ? key : missing.back().layer.parent;
+        if (told_.contains(lowest)) {
+            lacking_ = lowest;
+            return fail(Code::not_found, "the layer " + lowest + " of a build cache is not here any more");
+        }
     }
     for (auto layer = missing.rbegin(); layer != missing.rend(); ++layer) {
         auto fetched = fetch(*layer, cancel);
@@ -82,9 +102,11 @@ Result<void> CacheImport::need(const std::string& key, const Cancel& cancel) {
 Result<void> CacheImport::fetch(const Layer& wanted, const Cancel& cancel) {
     GANTRY_CHECK(cancel.check());
     std::shared_ptr<CacheSource> source;
+    std::string name;
     {
         std::lock_guard lock(mutex_);
         source = sources_[wanted.source].source;
+        name = sources_[wanted.source].name;
     }
     const std::string key = wanted.layer.key();
     GANTRY_TRY(bool here, images_.has_layer(key));
@@ -92,9 +114,14 @@ Result<void> CacheImport::fetch(const Layer& wanted, const Cancel& cancel) {
     if (here) {
         GANTRY_TRY(size, images_.layer_bytes(key));
     } else {
-        GANTRY_TRY(UniqueFd file, source->blob(wanted.layer.blob, cancel));
-        GANTRY_TRY(size,
-                   images_.add_layer(image::source_of(std::move(file)), wanted.layer.parent, wanted.layer.diff_id));
+        const CacheBlob& blob = wanted.layer.blob;
+        const std::string shown = shown_blob(blob);
+        ExtraStep step(listener_, "fetching " + shown + " of cache " + name);
+        GANTRY_TRY(size, step.end([&]() -> Result<std::int64_t> {
+            auto moved = [&](std::int64_t bytes) { step.progress(shown, bytes, blob.size); };
+            GANTRY_TRY(UniqueFd file, source->blob(blob, moved, cancel));
+            return images_.add_layer(image::source_of(std::move(file)), wanted.layer.parent, wanted.layer.diff_id);
+        }()));
     }
     return arrived(key, size);
 }
@@ -112,21 +139,39 @@ Result<void> CacheImport::arrived(const std::string& key, std::int64_t size) {
     }
     for (CachedResult& result : used) {
         result.layer.size = size;
+        result.here = true;
         GANTRY_CHECK(cache_.put(std::move(result)));
     }
     return {};
 }
 
-std::optional<std::string> CacheImport::broken() {
+bool CacheImport::broken() {
     std::lock_guard lock(mutex_);
-    return broken_;
+    return broken_ || lacking_;
 }
 
-void CacheImport::drop() {
+std::string CacheImport::begin_anew() {
     std::lock_guard lock(mutex_);
+    if (broken_) {
+        std::string reason = std::move(*broken_);
+        drop();
+        return reason;
+    }
+    // That layer is to be made, and so are those that it stands on.
+    for (auto at = lacking_ ? told_.find(*lacking_) : told_.end(); at != told_.end(); at = told_.find(at->second))
+        refused_.insert(at->first);
+    told_.clear();
+    lacking_.reset();
+    return {};
+}
+
+// mutex_ is held.
+void CacheImport::drop() {
     layers_.clear();
     records_.clear();
     used_.clear();
+    // A cache that cannot be read is not believed in what it told, either.
+    cache_.forget_told(std::exchange(kept_, {}));
     broken_.reset();
     dropped_ = true;
 }

@@ -31,7 +31,7 @@ public:
         return text;
     }
 
-    Result<UniqueFd> blob(const CacheBlob& blob, const Cancel& cancel) override {
+    Result<UniqueFd> blob(const CacheBlob& blob, const BlobMoved& moved, const Cancel& cancel) override {
         GANTRY_TRY(UniqueFd file, open_file(scratch_, O_TMPFILE | O_RDWR));
         image::Sha256 hash;
         std::int64_t size = 0;
@@ -40,6 +40,7 @@ public:
             size += static_cast<std::int64_t>(bytes.size());
             if (size > blob.size) return prove(blob, size, "");
             hash.update(bytes);
+            moved(size);
             return write_all(file.get(), bytes);
         };
         GANTRY_CHECK(client_.read_cache(index_, cached_blob_path(blob.digest), keep));
@@ -99,7 +100,7 @@ public:
         return found != there_->end() && found->second == blob.size;
     }
 
-    Result<void> put(const CacheBlob& blob, int file, const Cancel& cancel) override {
+    Result<void> put(const CacheBlob& blob, int file, const BlobMoved& moved, const Cancel& cancel) override {
         GANTRY_CHECK(open());
         GANTRY_CHECK(tar_.begin(cached_blob_path(blob.digest), blob.size));
         std::vector<char> buffer(256u << 10);
@@ -112,6 +113,7 @@ public:
             if (n == 0 || at + n > blob.size) return fail(Code::corrupt, "a layer's blob has changed its size");
             GANTRY_CHECK(write_({buffer.data(), static_cast<std::size_t>(n)}));
             at += n;
+            moved(at);
         }
         GANTRY_CHECK(tar_.end(blob.size));
         written_.insert(blob.digest);
@@ -148,6 +150,10 @@ private:
 };
 
 }  // namespace
+
+std::string shown_blob(const CacheBlob& blob) {
+    return "layer " + std::string(image::hex_of(blob.digest).substr(0, 12));
+}
 
 std::unique_ptr<CacheSource> local_cache_source(Client& client, std::size_t index, std::string scratch) {
     return std::make_unique<LocalCacheSource>(client, index, std::move(scratch));

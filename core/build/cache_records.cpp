@@ -5,6 +5,7 @@
 
 #include "core/base/text.hpp"
 #include "core/image/digest.hpp"
+#include "core/image/media_types.hpp"
 #include "core/image/strict_json.hpp"
 
 namespace gantry::build {
@@ -14,7 +15,6 @@ constexpr int cache_version = 1;
 constexpr std::int64_t largest_cache_blob = std::int64_t{1} << 40;
 constexpr std::size_t longest_description = 1000;
 constexpr std::string_view foreign_cache_type = "application/vnd.buildkit.cacheconfig.v0";
-constexpr std::string_view index_type = "application/vnd.oci.image.index.v1+json";
 
 Error bad_cache(const std::string& why) { return fail(Code::invalid, "the build cache is damaged: " + why); }
 
@@ -84,9 +84,7 @@ Result<CacheKind> cache_kind_of(std::string_view text) {
     if (foreign)
         return fail(Code::unsupported,
                     "it is a cache of BuildKit, which cannot be read: write it anew with --cache-to");
-    if (entries.is_array() || type == "application/vnd.oci.image.config.v1+json" ||
-        type == "application/vnd.docker.container.image.v1+json")
-        return CacheKind::image;
+    if (entries.is_array() || image::media::is_config(type)) return CacheKind::image;
     return fail(Code::invalid, "it is neither a build cache nor an image, its config is of the type " +
                                    quote_json(type.substr(0, 100)));
 }
@@ -105,7 +103,7 @@ Result<CacheManifest> read_cache_manifest(std::string_view text) {
     GANTRY_TRY(const Json* layers, list_member(json, "layers", most_cache_layers));
     for (const Json& layer : *layers) {
         GANTRY_TRY(CacheBlob blob, read_blob(layer, "a layer of the manifest"));
-        if (!blob.media_type.starts_with("application/vnd.oci.image.layer.v1.tar"))
+        if (!blob.media_type.starts_with(image::media::layer))
             return bad_cache("a layer of the type " + quote_json(blob.media_type.substr(0, 100)));
         manifest.layers.push_back(std::move(blob));
     }
@@ -179,7 +177,7 @@ std::string write_cache_manifest(const CacheDocument& document, const std::strin
             layers.push_back(blob_json(layer.blob.media_type, layer.blob.digest, layer.blob.size));
     return Json{
         {"schemaVersion", 2},
-        {"mediaType", cache_manifest_type},
+        {"mediaType", image::media::manifest},
         {"config", blob_json(cache_config_type, image::digest_of(config), static_cast<std::int64_t>(config.size()))},
         {"layers", layers}}
         .dump();
@@ -201,8 +199,8 @@ Result<CacheBlob> read_cache_index(std::string_view text) {
 
 std::string write_cache_index(const std::string& manifest) {
     return Json{{"schemaVersion", 2},
-                {"mediaType", index_type},
-                {"manifests", Json::array({blob_json(cache_manifest_type, image::digest_of(manifest),
+                {"mediaType", image::media::index},
+                {"manifests", Json::array({blob_json(image::media::manifest, image::digest_of(manifest),
                                                      static_cast<std::int64_t>(manifest.size()))})}}
         .dump();
 }

@@ -11,7 +11,6 @@
 namespace gantry::build {
 
 inline constexpr std::string_view cache_config_type = "application/vnd.gantry.build.cache.v1+json";
-inline constexpr std::string_view cache_manifest_type = "application/vnd.oci.image.manifest.v1+json";
 inline constexpr std::size_t most_cache_layers = 2000, most_cache_records = 20'000;
 
 struct CacheBlob {

@@ -14,6 +14,11 @@
 
 namespace gantry::build {
 
+// Told how many bytes of a blob have moved.
+using BlobMoved = std::function<void(std::int64_t)>;
+// "layer 3f2a5c7d9e01": what people see of a blob.
+std::string shown_blob(const CacheBlob& blob);
+
 class CacheSource {
 public:
     virtual ~CacheSource() = default;
@@ -22,7 +27,7 @@ public:
     // A small blob, 4 MiB at most, proven by size and digest.
     virtual Result<std::string> document(const CacheBlob& blob, const Cancel& cancel) = 0;
     // A blob in a file of nobody else's, proven by size and digest, read from its beginning.
-    virtual Result<UniqueFd> blob(const CacheBlob& blob, const Cancel& cancel) = 0;
+    virtual Result<UniqueFd> blob(const CacheBlob& blob, const BlobMoved& moved, const Cancel& cancel) = 0;
 };
 
 class CacheTarget {
@@ -30,7 +35,7 @@ public:
     virtual ~CacheTarget() = default;
     virtual Result<bool> has(const CacheBlob& blob) = 0;
     // `file` is read from its beginning.
-    virtual Result<void> put(const CacheBlob& blob, int file, const Cancel& cancel) = 0;
+    virtual Result<void> put(const CacheBlob& blob, int file, const BlobMoved& moved, const Cancel& cancel) = 0;
     // Last: all that they name is there.
     virtual Result<void> finish(const std::string& manifest, const std::string& config, const Cancel& cancel) = 0;
 };

@@ -4,18 +4,20 @@
 #include <string>
 
 #include "core/build/dockerfile/dockerfile.hpp"
+#include "core/build/platforms.hpp"
 #include "core/build/service.hpp"
 
 namespace gantry::build {
 
-// Gets an image into the store under its reference, with the client's credentials. None is set where no registry can be
-// asked.
-using PullImage =
-    std::function<Result<void>(const std::string& reference, const Platform& platform, Client& client, Cancel& cancel)>;
+// Gets an image into the store, with the client's credentials, and gives its id. It has its reference afterwards, unless that
+// names an image for another platform. None is set where no registry can be asked.
+using PullImage = std::function<Result<std::string>(const std::string& reference, const Platform& platform,
+                                                    Client& client, Cancel& cancel)>;
 
 struct DockerfileBuild {
     std::string text;
     dockerfile::PlanOptions plan;
+    std::vector<Platform> platforms;     // several: in place of the plan's, and what comes out is an index
     bool pull = false;                   // images are asked for anew though they are there
     bool check = false;                  // only the rules
     std::vector<CachePlace> cache_from;  // caches, and images whose inline cache is taken over
@@ -40,10 +42,5 @@ struct BuildWatch {
 Result<Built> build_dockerfile(BuildService& service, image::ImageStore& images, const PullImage& pull,
                                const DockerfileBuild& build, Client& client, const BuildWatch& watch, Cancel& cancel,
                                BuildProblem* problem);
-
-// "linux/amd64" taken apart. GANTRY_INVALID: not a platform.
-Result<Platform> parse_platform(const std::string& text);
-// What this machine runs.
-Platform own_platform();
 
 }  // namespace gantry::build

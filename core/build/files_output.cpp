@@ -22,7 +22,8 @@ public:
     FilesWriter(const Write& write, std::int64_t epoch, const Cancel& cancel)
         : write_(write), epoch_(epoch), cancel_(cancel), archive_(::archive_write_new(), ::archive_write_free) {}
 
-    Result<void> run(int root) {
+    // `add` is called with the archive open, and gives it trees.
+    Result<void> run(const std::function<Result<void>()>& add) {
         // Names are bytes: in the locale "C" those outside ASCII would be lost.
         const locale_t utf8 = ::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
         const locale_t before = utf8 ? ::uselocale(utf8) : nullptr;
@@ -35,10 +36,26 @@ public:
         ::archive_write_set_bytes_in_last_block(archive_.get(), 1);
         if (::archive_write_open2(archive_.get(), this, nullptr, &FilesWriter::put, nullptr, nullptr) != ARCHIVE_OK)
             return error();
-        GANTRY_TRY(UniqueFd directory, open_file("/proc/self/fd/" + std::to_string(root), O_RDONLY | O_DIRECTORY));
-        GANTRY_CHECK(tree(directory.get(), "", 0));
+        GANTRY_CHECK(add());
         if (::archive_write_close(archive_.get()) != ARCHIVE_OK) return error();
         return {};
+    }
+    // What is below `root`, in the directory of that name, or where that is "" at the top.
+    Result<void> add(int root, const std::string& name) {
+        GANTRY_TRY(UniqueFd directory, open_file("/proc/self/fd/" + std::to_string(root), O_RDONLY | O_DIRECTORY));
+        if (!name.empty()) {
+            struct stat info {};
+            if (::fstat(directory.get(), &info) != 0) return fail_errno("stat \"/\"");
+            GANTRY_CHECK(entry(directory.get(), ".", name, info));
+        }
+        links_.clear();
+        return tree(directory.get(), name, 0);
+    }
+    // An empty directory, for a tree of nothing.
+    Result<void> add_empty(const std::string& name) {
+        struct stat info {};
+        info.st_mode = S_IFDIR | 0755;
+        return entry(-1, ".", name, info);
     }
 
 private:
@@ -130,11 +147,21 @@ private:
 
 }  // namespace
 
-Result<void> write_files(Layers& layers, const std::vector<LayerRef>& stack, std::int64_t epoch, const Write& write,
+Result<void> write_files(Layers& layers, const std::vector<FilesOf>& all, std::int64_t epoch, const Write& write,
                          const Cancel& cancel) {
-    if (stack.empty()) return write(std::string(1024, '\0'));  // a tar of nothing
-    GANTRY_TRY(auto tree, view_of(layers, stack.back().key));
-    return FilesWriter(write, epoch, cancel).run(tree->root());
+    if (all.size() == 1 && all.front().stack.empty()) return write(std::string(1024, '\0'));  // a tar of nothing
+    FilesWriter writer(write, epoch, cancel);
+    return writer.run([&]() -> Result<void> {
+        for (const FilesOf& one : all) {
+            if (one.stack.empty()) {
+                GANTRY_CHECK(writer.add_empty(one.directory));
+                continue;
+            }
+            GANTRY_TRY(auto tree, view_of(layers, one.stack.back().key));
+            GANTRY_CHECK(writer.add(tree->root(), one.directory));
+        }
+        return {};
+    });
 }
 
 }  // namespace gantry::build

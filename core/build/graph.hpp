@@ -18,6 +18,7 @@ using StepId = std::size_t;
 struct Platform {
     std::string os = "linux", architecture, variant;  // "amd64", "arm64" with variant "v8", ...
     std::string text() const { return os + "/" + architecture + (variant.empty() ? "" : "/" + variant); }
+    bool operator==(const Platform&) const = default;
 };
 
 // ---- where files come from: steps without inputs, whose result is a tree that is only read
@@ -27,6 +28,7 @@ struct Platform {
 struct ImageSource {
     std::string reference, digest;
     Platform platform;
+    bool operator==(const ImageSource&) const = default;
 };
 // Files of the client: `name` is "context", or that of a --build-context. Only what `paths` names is asked for
 // (cleaned paths and filepath.Match patterns relative to the context's root; empty: all), less what `exclude`
@@ -34,29 +36,34 @@ struct ImageSource {
 struct ContextSource {
     std::string name;
     std::vector<std::string> paths, exclude;
+    bool operator==(const ContextSource&) const = default;
 };
 // One file fetched by http or https. `checksum`: "sha256:.." or "". It has mode 0600 and Last-Modified's time.
 struct HttpSource {
     std::string url, checksum, file_name;
+    bool operator==(const HttpSource&) const = default;
 };
 // A tree fetched by git. `ref`: branch, tag, commit or "" (HEAD); `checksum`: the commit it must be, or "".
 struct GitSource {
     std::string url, ref, subdir, checksum;
     bool keep_git_dir = false;
+    bool operator==(const GitSource&) const = default;
 };
 
 // ---- steps that change a tree: their result is `base` (nothing: an empty tree) and one layer on it
 
 struct Owner {         // --chown: "user", "user:group", "1000:1000"; names are looked up in the tree that is changed
     std::string text;  // "" leaves it: 0:0 for COPY and ADD
+    bool operator==(const Owner&) const = default;
 };
 struct CopyAction {
-    std::optional<StepId> from;        // a source or a stage; none: `inline_files`
+    std::optional<StepId> from;  // a source or a stage; none: `inline_files`
     // Paths or filepath.Match patterns within `from`, cleaned and relative ("." is all of it). With `parents` a "/./" in one
     // parts what is left out of the destination from what is not, and "**" stands for any number of directories.
     std::vector<std::string> sources;
     struct InlineFile {
         std::string name, content;
+        bool operator==(const InlineFile&) const = default;
     };
     std::vector<InlineFile> inline_files;  // heredocs
     std::string destination;               // absolute; a trailing "/" means a directory
@@ -66,14 +73,17 @@ struct CopyAction {
     bool link = false;                     // --link: the layer does not depend on what is below it
     bool allow_nothing = false;            // a pattern that matches nothing is no error
     std::vector<std::string> exclude;
+    bool operator==(const CopyAction&) const = default;
 };
 struct MakeDirectory {  // WORKDIR: with parents, there already is success
     std::string path;
     Owner owner;
+    bool operator==(const MakeDirectory&) const = default;
 };
 struct FileChange {
     std::optional<StepId> base;
     std::vector<std::variant<CopyAction, MakeDirectory>> actions;
+    bool operator==(const FileChange&) const = default;
 };
 
 struct Mount {
@@ -92,6 +102,7 @@ struct Mount {
     std::optional<std::uint32_t> mode;  // cache 0755, secret 0400, ssh 0600
     std::uint32_t uid = 0, gid = 0;
     std::string content;  // inline_file (a heredoc with "#!")
+    bool operator==(const Mount&) const = default;
 };
 struct Exec {
     std::optional<StepId> base;
@@ -103,6 +114,7 @@ struct Exec {
     enum class Network { standard = 1, none, host };
     Network network = Network::standard;
     bool insecure = false;  // --security=insecure
+    bool operator==(const Exec&) const = default;
 };
 
 using Operation = std::variant<ImageSource, ContextSource, HttpSource, GitSource, FileChange, Exec>;
@@ -134,12 +146,20 @@ struct Target {
     std::vector<StepId> layer_steps;
     Json base_config;            // the base image's whole config, null for scratch
     std::string base_reference;  // "" for scratch
+    Platform platform;           // that was asked for
 };
 
 struct Graph {
     std::vector<Step> steps;
     Target target;
+    std::vector<Target> more;  // for further platforms, each once
     std::vector<Warning> warnings;
+    // All of them, in the order in which they were asked for.
+    std::vector<const Target*> targets() const {
+        std::vector<const Target*> all{&target};
+        for (const Target& one : more) all.push_back(&one);
+        return all;
+    }
 };
 
 }  // namespace gantry::build

@@ -21,6 +21,11 @@ public:
     virtual void log(StepId step, int stream, std::string_view bytes) = 0;
     // `total` 0: not known.
     virtual void progress(StepId step, std::string_view what, std::int64_t current, std::int64_t total) = 0;
+    // A step beside the graph's, of this name, from here on; gives what the calls above know it by. Any thread, any time.
+    virtual StepId extra(const std::string& name) {
+        (void)name;
+        return SIZE_MAX;  // nobody asks for such steps
+    }
 };
 
 }  // namespace gantry::build

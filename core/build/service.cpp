@@ -11,6 +11,9 @@
 #include "core/base/log.hpp"
 #include "core/base/text.hpp"
 #include "core/build/cache_export.hpp"
+#include "core/build/extra_step.hpp"
+#include "core/build/outputs.hpp"
+#include "core/build/platforms.hpp"
 #include "core/build/solver.hpp"
 #include "core/build/worker.hpp"
 #include "core/image/archive_plan.hpp"
@@ -21,20 +24,19 @@ namespace {
 
 constexpr const char* known_entitlements[] = {"network.host", "security.insecure"};
 
-constexpr const char* inline_cache_key = "gantry.cache.v1";
-
 // A step that fails for want of an imported layer is done once more: its failure is not the build's.
 class ImportListener final : public Listener {
 public:
     ImportListener(Listener& to, CacheImport* imported) : to_(to), imported_(imported) {}
     void step(StepId step, StepState state, std::int64_t ms, const std::string& error) override {
         const bool failed = state == StepState::error || state == StepState::canceled;
-        if (!failed || !imported_ || !imported_->broken()) to_.step(step, state, ms, error);
+        if (!failed || !imported_->broken()) to_.step(step, state, ms, error);
     }
     void log(StepId step, int stream, std::string_view bytes) override { to_.log(step, stream, bytes); }
     void progress(StepId step, std::string_view what, std::int64_t current, std::int64_t total) override {
         to_.progress(step, what, current, total);
     }
+    StepId extra(const std::string& name) override { return to_.extra(name); }
 
 private:
     Listener& to_;
@@ -137,20 +139,25 @@ Result<Built> BuildService::build(const Graph& graph, const BuildRequest& reques
                                   Cancel& cancel, BuildFailure* failure, const CacheUse& caches) {
     GANTRY_CHECK(check_graph(graph));
     for (const std::string& tag : request.tags) GANTRY_CHECK(image::parse_reference(tag));
+    GANTRY_CHECK(check_outputs(graph, request));
     GANTRY_CHECK(ready());
     int parallel = settings().parallel;
     if (parallel <= 0) parallel = std::max(2, static_cast<int>(std::thread::hardware_concurrency()));
     Guest guest(*this, [&cancel] { cancel.cancel(); });
-    auto built = attempt(graph, request, client, listener, cancel, failure, caches, parallel);
-    if (auto reason = built || !caches.imported ? std::nullopt : caches.imported->broken();
-        reason && !cancel.cancelled()) {
+    CacheImport none(with_.images, *cache_);
+    CacheUse use = caches;
+    if (!use.imported) use.imported = &none;
+    // What a whole cache is to have must be here.
+    for (const CachePlace& place : request.cache_to)
+        if (place.whole) use.imported->refuse_told();
+    for (;;) {
+        auto built = attempt(graph, request, client, listener, cancel, failure, use, parallel);
+        if (built || cancel.cancelled() || !use.imported->broken()) return built;
         // What was done is in the cache of this engine by now.
-        caches.warn("an imported cache is not used: " + *reason);
-        caches.imported->drop();
+        const std::string reason = use.imported->begin_anew();
+        if (!reason.empty() && use.warn) use.warn("an imported cache is not used: " + reason);
         *failure = {};
-        built = attempt(graph, request, client, listener, cancel, failure, caches, parallel);
     }
-    return built;
 }
 
 Result<Built> BuildService::attempt(const Graph& graph, const BuildRequest& request, Client& client, Listener& listener,
@@ -161,39 +168,48 @@ Result<Built> BuildService::attempt(const Graph& graph, const BuildRequest& requ
     ImportListener told(listener, caches.imported);
     BuildWorker worker(graph, *facilities_, request.steps, *sources_, client, told, cancel, caches.imported);
     std::vector<StepId> wanted;
-    if (graph.target.result) wanted.push_back(*graph.target.result);
+    for (const Target* target : graph.targets())
+        if (target->result) wanted.push_back(*target->result);
     Solved solved = solve(graph, wanted, worker, told, cancel, parallel);
     ScopeGuard flush([&] { cache_->flush(); });
     if (solved.error) {
+        const std::string platforms = solved.failed ? platforms_of(graph, *solved.failed) : std::string();
+        if (!platforms.empty()) solved.error = std::move(*solved.error).context(platforms);
         *failure = {*solved.error, solved.failed, worker.exit_code()};
         return *solved.error;
     }
-    Value result;
-    if (graph.target.result) result = std::move(*solved.values[*graph.target.result]);
-    GANTRY_TRY(Built built, write_outputs(graph, result, request, worker, client, cancel));
-    GANTRY_CHECK(export_caches(request, result, worker, client, caches, cancel));
+    std::vector<Finished> finished;
+    for (const Target* target : graph.targets()) {
+        finished.push_back({*target, {}});
+        if (target->result) finished.back().result = *solved.values[*target->result];
+    }
+    GANTRY_TRY(Built built, write_outputs(with_.images, finished, request, worker, client, told, cancel));
+    GANTRY_CHECK(export_caches(request, finished, worker, client, told, caches, cancel));
     prune_by_policy();
     return built;
 }
 
 Result<std::unique_ptr<CacheImport>> BuildService::import_caches(
     const std::vector<CachePlace>& from, const std::function<Result<bool>(const CachePlace&)>& image, Client& client,
-    const CacheWarning& warn, Cancel& cancel) {
-    auto imported = std::make_unique<CacheImport>(with_.images, *cache_);
-    GANTRY_CHECK(build::import_caches({with_.images, with_.caches, root_ + "/scratch", image}, from, *imported, client,
-                                      warn, cancel));
+    Listener& listener, const CacheWarning& warn, Cancel& cancel) {
+    auto imported = std::make_unique<CacheImport>(with_.images, *cache_, &listener);
+    GANTRY_CHECK(build::import_caches({with_.images, with_.caches, root_ + "/scratch", image, &listener}, from,
+                                      *imported, client, warn, cancel));
     return imported;
 }
 
-Result<void> BuildService::export_caches(const BuildRequest& request, const Value& result, BuildWorker& worker,
-                                         Client& client, const CacheUse& caches, Cancel& cancel) {
+Result<void> BuildService::export_caches(const BuildRequest& request, const std::vector<Finished>& finished,
+                                         BuildWorker& worker, Client& client, Listener& listener,
+                                         const CacheUse& caches, Cancel& cancel) {
     std::set<std::string> of_result;
-    for (const LayerRef& layer : result.layers) of_result.insert(layer.diff_id);
+    for (const Finished& one : finished)
+        for (const LayerRef& layer : one.result.layers) of_result.insert(layer.diff_id);
     for (const CachePlace& place : request.cache_to) {
         std::vector<CachedResult> results = worker.results();
         if (!place.whole)
             std::erase_if(results, [&](const CachedResult& one) { return !of_result.contains(one.layer.diff_id); });
-        auto done = [&]() -> Result<void> {
+        ExtraStep step(&listener, "exporting cache to " + place.shown);
+        auto done = step.end([&]() -> Result<void> {
             std::unique_ptr<CacheTarget> target;
             if (place.kind == CachePlace::Kind::local) {
                 target = local_cache_target(client, place.index, caches.imported && caches.imported->dropped());
@@ -201,25 +217,17 @@ Result<void> BuildService::export_caches(const BuildRequest& request, const Valu
                 if (!with_.caches.target) return fail(Code::unsupported, "this engine asks no registry");
                 GANTRY_TRY(target, with_.caches.target(place.reference, client, cancel));
             }
-            return export_cache(with_.images, caches.imported, results, *target, cancel);
-        }();
+            auto progress = [&](std::string_view what, std::int64_t current, std::int64_t total) {
+                step.progress(what, current, total);
+            };
+            return export_cache(with_.images, caches.imported, results, *target, progress, cancel);
+        }());
         GANTRY_CHECK(cancel.check());
         if (done) continue;
         if (!place.ignore_error) return std::move(done).error().context("cache-to " + place.shown);
         if (caches.warn) caches.warn("cache-to " + place.shown + " was not written: " + done.error().text);
     }
     return {};
-}
-
-// Which steps made which layers, for who builds on this image elsewhere.
-Json BuildService::inline_cache_of(const Graph& graph, const Value& result, BuildWorker& worker) {
-    Json entries = Json::array();
-    const auto& steps = graph.target.layer_steps;
-    if (steps.size() > result.layers.size()) return entries;
-    const std::size_t first = result.layers.size() - steps.size();
-    for (std::size_t i = 0; i < steps.size(); ++i)
-        for (const std::string& key : worker.keys_of(steps[i])) entries.push_back({{"key", key}, {"layer", first + i}});
-    return entries;
 }
 
 Result<void> BuildService::import_cache(const image::Image& image) {
@@ -245,57 +253,6 @@ Result<void> BuildService::import_cache(const image::Image& image) {
     return {};
 }
 
-Result<Built> BuildService::write_outputs(const Graph& graph, const Value& result, const BuildRequest& request,
-                                          BuildWorker& worker, Client& client, Cancel& cancel) {
-    Layers& layers = worker.layers();
-    if (result.tree) return fail(Code::internal, "the target is a source, not an image");
-    const std::int64_t epoch = request.steps.epoch;
-    const std::int64_t newest = worker.newest_ns() > 0 ? worker.newest_ns() : wall_clock_ns();
-    GANTRY_TRY(std::string config,
-               image_config(graph.target, result.layers, epoch >= 0 ? epoch * 1'000'000'000 : newest));
-    if (request.inline_cache) {
-        Json document = Json::parse(config);
-        document[inline_cache_key] = inline_cache_of(graph, result, worker);
-        config = document.dump(-1, ' ', false, Json::error_handler_t::replace);
-    }
-    std::vector<Output> outputs = request.outputs;
-    if (outputs.empty()) outputs.push_back({"image", {}});
-    Built built;
-    for (std::size_t i = 0; i < outputs.size(); ++i) {
-        GANTRY_CHECK(cancel.check());
-        const Output& output = outputs[i];
-        auto write = [&](std::string_view bytes) { return client.output(i, bytes, false); };
-        std::vector<std::string> tags = request.tags;
-        if (auto name = output.attributes.find("name"); name != output.attributes.end() && !name->second.empty()) {
-            tags.clear();
-            for (std::string_view tag : split(name->second, ',')) tags.emplace_back(trim(tag));
-        }
-        if (output.type == "image") {
-            image::NewImage image{config, {}, tags};
-            GANTRY_CHECK(layers.need(result.top()));
-            for (const LayerRef& layer : result.layers) image.layer_sizes.push_back(worker.size_of(layer));
-            GANTRY_TRY(built.id, with_.images.add(image));
-            built.tags = tags;
-            continue;
-        }
-        built.id = built.id.empty() ? image::digest_of(config) : built.id;
-        if (output.type == "local" || output.type == "tar") {
-            GANTRY_CHECK(write_files(layers, result.layers, epoch, write, cancel));
-        } else if (output.type == "oci" || output.type == "docker") {
-            ArchiveImage image{config, result.layers, tags, request.annotations};
-            GANTRY_CHECK(layers.need(result.top()));
-            GANTRY_TRY(built.digest, write_archive(layers, with_.images,
-                                                   output.type == "oci" ? ArchiveForm::oci : ArchiveForm::docker, image,
-                                                   write, cancel));
-        } else {
-            return fail(Code::unsupported, "output type " + quote_json(output.type.substr(0, 100)) +
-                                               " is not supported, allowed: image, local, tar, oci, docker");
-        }
-        GANTRY_CHECK(client.output(i, {}, true));
-    }
-    return built;
-}
-
 Json BuildService::usage() {
     Json all = Json::array();
     auto time = [](std::int64_t ns) { return ns > 0 ? Json(rfc3339(ns)) : Json(nullptr); };
@@ -314,7 +271,7 @@ Json BuildService::usage() {
                        {"Description", result.description},
                        {"InUse", false},
                        {"Shared", users[result.layer.key] > 1},
-                       {"Size", result.layer.size},
+                       {"Size", result.bytes()},
                        {"CreatedAt", time(result.created_ns)},
                        {"LastUsedAt", time(result.used_ns)},
                        {"UsageCount", result.uses}});
@@ -357,8 +314,10 @@ Result<Json> BuildService::prune(const PruneFilters& filters) {
     if (wants("regular")) {
         // Without "all": what an image stands on is kept, because it costs nothing more.
         std::set<std::string> of_images;
-        if (!filters.all)
+        if (!filters.all) {
             for (const auto& image : with_.images.list()) of_images.insert(image->layers.begin(), image->layers.end());
+            for (const auto& [layer, size] : with_.images.layers_of_variants()) of_images.insert(layer);
+        }
         PruneRule rule{filters.unused_since_ns, filters.keep_bytes, filters.ids};
         GANTRY_TRY(auto gone, cache_->prune(rule, [&](const std::string& layer) { return of_images.contains(layer); }));
         for (const CachedResult& result : gone) deleted.push_back(std::string(image::hex_of(result.key)));

@@ -56,8 +56,8 @@ struct CacheUse {
 };
 
 struct Built {
-    std::string id;      // of the image config, "" where only files came out
-    std::string digest;  // of the manifest, "" where none was made
+    std::string id;      // of the image config, or of the index; "" where only files of several platforms came out
+    std::string digest;  // of the manifest or index, "" where none was made
     std::vector<std::string> tags;
 };
 
@@ -90,10 +90,12 @@ public:
     // The failure goes to *failure where it is of a step.
     Result<Built> build(const Graph& graph, const BuildRequest& request, Client& client, Listener& listener,
                         Cancel& cancel, BuildFailure* failure, const CacheUse& caches = {});
-    // Takes over what these places have of caches, for one build. GANTRY_CANCELLED alone: the others are warned of.
+    // Takes over what these places have of caches, for one build, whose listener outlives it. GANTRY_CANCELLED alone: the others
+    // are warned of.
     Result<std::unique_ptr<CacheImport>> import_caches(const std::vector<CachePlace>& from,
                                                        const std::function<Result<bool>(const CachePlace&)>& image,
-                                                       Client& client, const CacheWarning& warn, Cancel& cancel);
+                                                       Client& client, Listener& listener, const CacheWarning& warn,
+                                                       Cancel& cancel);
     // What a client asks for, less what the engine does not allow: GANTRY_DENIED names it, GANTRY_INVALID an unknown one.
     Result<void> allow(const std::vector<std::string>& wanted, StepSettings* steps) const;
     // Takes over what an image's configuration tells of the steps that made its layers (BuildRequest::inline_cache). An image
@@ -118,14 +120,12 @@ public:
 
 private:
     BuildService(std::string root, std::string run, BuildSettings settings, Collaborators with);
-    Result<Built> write_outputs(const Graph& graph, const Value& result, const BuildRequest& request,
-                                class BuildWorker& worker, Client& client, Cancel& cancel);
-    static Json inline_cache_of(const Graph& graph, const Value& result, class BuildWorker& worker);
     // All steps once, and what comes out.
     Result<Built> attempt(const Graph& graph, const BuildRequest& request, Client& client, Listener& listener,
                           Cancel& cancel, BuildFailure* failure, const CacheUse& caches, int parallel);
-    Result<void> export_caches(const BuildRequest& request, const Value& result, class BuildWorker& worker,
-                               Client& client, const CacheUse& caches, Cancel& cancel);
+    Result<void> export_caches(const BuildRequest& request, const std::vector<struct Finished>& finished,
+                               class BuildWorker& worker, Client& client, Listener& listener, const CacheUse& caches,
+                               Cancel& cancel);
     BuildSettings settings() const;
     void prune_by_policy();
 

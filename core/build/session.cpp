@@ -187,10 +187,18 @@ void Session::start(Offer offer) {
 }
 
 void Session::set_steps(const Graph& graph) {
+    std::lock_guard lock(mutex_);
     for (const Step& step : graph.steps) {
-        offer_.names.push_back(step.name);
-        offer_.stages.push_back(step.stage);
+        names_.push_back(step.name);
+        stages_.push_back(step.stage);
     }
+}
+
+StepId Session::extra(const std::string& name) {
+    std::lock_guard lock(mutex_);
+    names_.push_back(name);
+    stages_.emplace_back();
+    return names_.size() - 1;
 }
 
 void Session::read() {
@@ -374,9 +382,12 @@ Result<void> Session::send_output(const char* member, std::size_t index, std::st
 
 void Session::step(StepId step, StepState state, std::int64_t ms, const std::string& error) {
     Json header{{"type", "step"}, {"step", step}, {"state", name_of(state)}, {"ms", ms}};
-    if (step < offer_.names.size()) {
-        header["name"] = offer_.names[step];
-        header["stage"] = offer_.stages[step];
+    {
+        std::lock_guard lock(mutex_);
+        if (step < names_.size()) {
+            header["name"] = names_[step];
+            header["stage"] = stages_[step];
+        }
     }
     if (!error.empty()) header["error"] = error;
     (void)socket_.send(header);

@@ -30,7 +30,6 @@ public:
     struct Offer {
         std::map<std::string, Json> contexts;  // name -> {"kind", "key" or "url"}
         std::set<std::string> secrets, agents;
-        std::vector<std::string> stages, names;  // of the graph's steps
     };
     void start(Offer offer);
     void set_steps(const Graph& graph);
@@ -54,6 +53,7 @@ public:
     void step(StepId step, StepState state, std::int64_t ms, const std::string& error) override;
     void log(StepId step, int stream, std::string_view bytes) override;
     void progress(StepId step, std::string_view what, std::int64_t current, std::int64_t total) override;
+    StepId extra(const std::string& name) override;
 
 private:
     // A request and the frames that answer it, until it is dropped.
@@ -83,7 +83,8 @@ private:
     bool gone_ = false;
     std::map<std::pair<std::string, std::size_t>, std::shared_ptr<Request>> outputs_;
     std::vector<std::thread> agents_;
-    std::map<StepId, std::int64_t> told_ns_;  // when progress was sent last
+    std::map<StepId, std::int64_t> told_ns_;   // when progress was sent last
+    std::vector<std::string> stages_, names_;  // of the graph's steps, and of those beside it
 };
 
 }  // namespace gantry::build

@@ -49,6 +49,10 @@ Result<void> read_outputs(const Json& frame, BuildRequest& request) {
             return fail(Code::unsupported, "the push of a build's image is not supported: push it when it is built");
         // An archive for nobody is an image for this engine.
         if (output.type == "docker" && !output.attributes.contains("dest")) output.type = "image";
+        if (auto split = output.attributes.find("platform-split");
+            split != output.attributes.end() && split->second != "true")
+            return fail(Code::unsupported, "platform-split " + quote_json(split->second.substr(0, 50)) +
+                                               " of an output is not supported, allowed: true");
         if (output.type == "image" && !request.annotations.empty())
             return fail(Code::unsupported, "annotations are kept in archives only: use --output type=oci");
         request.outputs.push_back(std::move(output));
@@ -105,11 +109,11 @@ Result<Wanted> read_build(const Json& frame, const BuildService& service) {
         plan.network = Exec::Network::host;
     else if (!network.empty() && network != "default")
         return fail(Code::invalid, "network " + quote_json(network.substr(0, 100)) + ", allowed: default, none, host");
-    if (platforms.size() > 1)
-        return fail(Code::unsupported, "a build for several platforms at once is not supported: build them one by one");
     plan.build_platform = plan.platform = own_platform();
-    if (!platforms.empty()) {
-        GANTRY_TRY(plan.platform, parse_platform(platforms[0]));
+    GANTRY_TRY(build.platforms, parse_platforms(platforms));
+    if (build.platforms.size() == 1) {
+        plan.platform = build.platforms[0];
+        build.platforms.clear();
     }
     // A client may give it as an argument alone; an empty one is none.
     if (auto given = plan.args.find("SOURCE_DATE_EPOCH");
@@ -157,7 +161,8 @@ Result<void> read_remote(Wanted& wanted, Session& session, Cancel& cancel) {
 
 Json result_of(const Built& built) {
     Json metadata = Json::object();
-    if (!built.id.empty()) metadata["containerimage.config.digest"] = built.id;
+    // An index is no image's configuration.
+    if (!built.id.empty() && built.id != built.digest) metadata["containerimage.config.digest"] = built.id;
     if (!built.digest.empty()) metadata["containerimage.digest"] = built.digest;
     if (!built.tags.empty()) metadata["image.name"] = join(built.tags, ",");
     return {{"id", built.id}, {"digest", built.digest}, {"tags", built.tags}, {"metadata", metadata}};
@@ -180,9 +185,7 @@ void serve_session(UniqueFd socket, std::string early, const SessionEngine& engi
         GANTRY_TRY(Wanted wanted, read_build(frame, engine.service));
         session.start({wanted.contexts,
                        {wanted.secrets.begin(), wanted.secrets.end()},
-                       {wanted.agents.begin(), wanted.agents.end()},
-                       {},
-                       {}});
+                       {wanted.agents.begin(), wanted.agents.end()}});
         if (!wanted.has_text) GANTRY_CHECK(read_remote(wanted, session, cancel));
         BuildWatch watch{session,
                          [&](const Graph& graph) {

@@ -177,12 +177,14 @@ Result<void> check_graph(const Graph& graph) {
             if (input >= step)
                 return fail(Code::internal, shown_name(graph, step) + " stands on step " + std::to_string(input) +
                                                 ", which does not come before it");
-    std::vector<StepId> named = graph.target.layer_steps;
-    if (graph.target.result) named.push_back(*graph.target.result);
-    for (StepId step : named)
-        if (step >= graph.steps.size())
-            return fail(Code::internal,
-                        "the target names step " + std::to_string(step) + " of " + std::to_string(graph.steps.size()));
+    for (const Target* target : graph.targets()) {
+        std::vector<StepId> named = target->layer_steps;
+        if (target->result) named.push_back(*target->result);
+        for (StepId step : named)
+            if (step >= graph.steps.size())
+                return fail(Code::internal, "the target names step " + std::to_string(step) + " of " +
+                                                std::to_string(graph.steps.size()));
+    }
     return {};
 }
 

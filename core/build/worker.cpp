@@ -6,6 +6,7 @@
 #include "core/base/failpoint.hpp"
 #include "core/build/copy_files.hpp"
 #include "core/build/exec_step.hpp"
+#include "core/build/platforms.hpp"
 #include "core/build/trees.hpp"
 #include "core/container/rootfs_view.hpp"
 #include "core/image/archive_plan.hpp"
@@ -117,6 +118,7 @@ std::optional<BuildWorker::Hit> BuildWorker::find(StepId step, const std::string
     if (graph_.steps[step].ignore_cache) return std::nullopt;
     auto found = with_.cache.find(key);
     if (!found) return find_imported(key, parent);
+    if (!found->here) return find_told(std::move(*found), parent);
     layers_.hold(found->layer.key);
     // Pruned between the look and the hold: the layer may be going.
     if (!with_.cache.find(key)) return std::nullopt;
@@ -125,7 +127,7 @@ std::optional<BuildWorker::Hit> BuildWorker::find(StepId step, const std::string
 }
 
 std::optional<BuildWorker::Hit> BuildWorker::find_imported(const std::string& key, const std::string& parent) {
-    auto found = imported_ ? imported_->find(key, parent) : std::nullopt;
+    auto found = imported_->find(key, parent);
     if (!found) return std::nullopt;
     layers_.hold(found->layer.key);
     auto here = with_.images.has_layer(found->layer.key);
@@ -133,6 +135,26 @@ std::optional<BuildWorker::Hit> BuildWorker::find_imported(const std::string& ke
     imported_->use(*found);
     seen(found->created_ns);
     return Hit{std::move(*found), true};
+}
+
+// What an earlier import told of: its layer may have come by another way, or be had from an import of this build.
+std::optional<BuildWorker::Hit> BuildWorker::find_told(CachedResult found, const std::string& parent) {
+    layers_.hold(found.layer.key);
+    auto here = with_.images.has_layer(found.layer.key);
+    if (!here) return std::nullopt;
+    if (*here) {
+        auto size = with_.images.layer_bytes(found.layer.key);
+        if (!size) return std::nullopt;
+        found.layer.size = *size;
+        found.here = true;
+        if (!with_.cache.put(found)) return std::nullopt;
+        seen(found.created_ns);
+        return Hit{std::move(found), false};
+    }
+    if (auto imported = find_imported(found.key, parent)) return imported;
+    if (found.parent != parent || !imported_->use_told(found)) return std::nullopt;
+    seen(found.created_ns);
+    return Hit{std::move(found), true};
 }
 
 void BuildWorker::seen(std::int64_t created_ns) {
@@ -341,6 +363,7 @@ Result<Outcome> BuildWorker::exec(StepId step, const Exec& exec, const Input& in
             exec, base.top(), [&](const Mount& mount) { return mount_source(mount, input); },
             [&](int stream, std::string_view bytes) { listener_.log(step, stream, bytes); });
         if (!layer && process.exit_code() != 0) exit_code_ = process.exit_code();
+        if (!layer) return explain_foreign(graph_.steps[step], std::move(layer).error());
         return layer;
     });
 }

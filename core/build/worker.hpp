@@ -15,7 +15,7 @@ namespace gantry::build {
 
 class BuildWorker final : public Worker {
 public:
-    // `imported`: caches from elsewhere, nullptr for none.
+    // `imported`: caches from elsewhere.
     BuildWorker(const Graph& graph, const Facilities& with, const StepSettings& settings, Sources& sources,
                 Client& client, Listener& listener, Cancel& cancel, CacheImport* imported)
         : graph_(graph),
@@ -27,7 +27,7 @@ public:
           cancel_(cancel),
           imported_(imported),
           layers_(with.layers, with.images.hold_layers()) {
-        if (imported) layers_.on_need([this](const std::string& key) { return imported_->need(key, cancel_); });
+        layers_.on_need([this](const std::string& key) { return imported_->need(key, cancel_); });
     }
 
     Result<Outcome> run(StepId step, const std::function<const Value&(StepId)>& input) override;
@@ -40,9 +40,7 @@ public:
     // The cache's keys of the step's result; none for a source.
     std::vector<std::string> keys_of(StepId step);
     // Of a layer that is here.
-    std::int64_t size_of(const LayerRef& layer) const {
-        return imported_ ? imported_->size_of(layer.key).value_or(layer.size) : layer.size;
-    }
+    std::int64_t size_of(const LayerRef& layer) const { return imported_->size_of(layer.key).value_or(layer.size); }
     // All that is known of the steps, in the order of the file.
     std::vector<CachedResult> results();
 
@@ -71,6 +69,7 @@ private:
     };
     std::optional<Hit> find(StepId step, const std::string& key, const std::string& parent);
     std::optional<Hit> find_imported(const std::string& key, const std::string& parent);
+    std::optional<Hit> find_told(CachedResult found, const std::string& parent);
     Result<void> record(StepId step, const std::string& key, const std::string& parent, const LayerRef& layer,
                         std::int64_t created_ns);
     void seen(std::int64_t created_ns);

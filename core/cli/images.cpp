@@ -89,6 +89,7 @@ Result<int> images(Call& call) {
     std::vector<std::pair<std::string, std::string>> pairs;
     if (all) pairs.emplace_back("all", "1");
     if (digests) pairs.emplace_back("digests", "1");
+    if (tree) pairs.emplace_back("manifests", "1");
     GANTRY_TRY(std::string wanted, parse_filters(filters));
     if (!wanted.empty()) pairs.emplace_back("filters", wanted);
     GANTRY_TRY(Json list, call.client().get("/images/json" + query(pairs)));

@@ -167,6 +167,13 @@ std::string ContainerService::user_of_image(const std::string& image_id) {
     return user;
 }
 
+std::vector<std::string> ContainerService::users_of_image(const std::string& image_id) {
+    std::vector<std::string> users;
+    for (const auto& entry : all())
+        if (entry->record.image_id == image_id) users.push_back(entry->id());
+    return users;
+}
+
 std::set<std::string> ContainerService::networks_wanted() {
     std::set<std::string> wanted;
     for (const auto& entry : all()) {

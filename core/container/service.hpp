@@ -170,6 +170,8 @@ public:
     Result<void> disconnect_network(const std::string& network, const Json& body);
     // "container ID" or "running container ID" of one that uses the image, a running one first; "" for none.
     std::string user_of_image(const std::string& image_id);
+    // The ids of all of them.
+    std::vector<std::string> users_of_image(const std::string& image_id);
     std::set<std::string> networks_wanted();
     std::vector<std::string> layers_in_use();
     struct Counts {

@@ -51,6 +51,8 @@ struct Deps {
     std::function<ContainerCounts()> container_counts = {};
     // A container that uses the image ("container ID", "running container ID"), "" for none.
     std::function<std::string(const std::string& image_id)> user_of_image = {};
+    // The ids of all that use it.
+    std::function<std::vector<std::string>(const std::string& image_id)> users_of_image = {};
     std::function<std::vector<std::string>()> layers_in_use = {};
     // Names and ids of networks that a container will be attached to at its next start.
     std::function<std::set<std::string>()> networks_wanted = {};

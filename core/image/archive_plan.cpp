@@ -28,7 +28,13 @@ Result<void> want_strings(const Json& object, const char* key) {
     return {};
 }
 
-// The manifest of the very same image, if it names the very same files.
+bool share_a_tag(const PlannedImage& a, const PlannedImage& b) {
+    return std::any_of(a.tags.begin(), a.tags.end(), [&](const std::string& tag) {
+        return std::find(b.tags.begin(), b.tags.end(), tag) != b.tags.end();
+    });
+}
+
+// The manifest of the very same image, if it names the very same files; and what else its names stand for.
 void take_manifest(PlannedImage& image, const std::vector<PlannedImage>& described) {
     for (const PlannedImage& other : described) {
         if (other.id != image.id || other.layers.size() != image.layers.size()) continue;
@@ -38,6 +44,12 @@ void take_manifest(PlannedImage& image, const std::vector<PlannedImage>& describ
         if (!same) continue;
         image.manifest = other.manifest;
         image.manifest_text = other.manifest_text;
+        if (!other.index.empty() && share_a_tag(image, other)) {
+            image.index = other.index;
+            image.index_text = other.index_text;
+            image.index_type = other.index_type;
+            image.variants = other.variants;
+        }
         return;
     }
 }

@@ -17,10 +17,16 @@ struct PlannedImage {
     std::vector<std::string> tags;  // "name:tag"
     std::string manifest;           // digest of the OCI manifest, "" for a docker-archive
     std::string manifest_text;
+    // Of an image for several platforms, of which the archive has more than this one: the index's digest, document and media
+    // type, and the others.
+    std::string index, index_text, index_type;
+    std::vector<PlannedImage> variants = {};
 };
 
 // A docker-archive (manifest.json) or an OCI layout (oci-layout, index.json); of an archive that is both the first says
-// which images there are and the second what their manifests are. Of an image for several platforms, this machine's.
+// which images there are and the second what their manifests are, and what other platforms they are for. Of an image for
+// several platforms, this machine's, with those others that the archive has whole; without this machine's, the first of
+// several.
 Result<std::vector<PlannedImage>> plan_archive(Spool& spool);
 
 // The two forms. Of a layout there may be no image for this machine.

@@ -1,12 +1,9 @@
 #include "core/image/image_catalog.hpp"
 
-#include <gantry/driver.hpp>
-
 #include "core/base/clock.hpp"
-#include "core/base/ids.hpp"
 #include "core/base/log.hpp"
 #include "core/image/archive_plan.hpp"
-#include "core/image/references.hpp"
+#include "core/image/catalog_indexes.hpp"
 #include "core/image/strict_json.hpp"
 
 namespace gantry::image {
@@ -14,30 +11,10 @@ namespace {
 
 constexpr std::int64_t store_used_after_ns = 600'000'000'000;
 
-Error no_such_image(std::string_view name) { return fail(Code::not_found, "No such image: " + std::string(name)); }
-
 // It could not be told from an image's id. What names an archive brings is the archive's choice.
 Result<void> check_tag(std::string_view tag) {
     if (!tag.starts_with("sha256:")) return {};
     return fail(Code::invalid, "refusing to create an ambiguous tag using digest algorithm as name");
-}
-
-Record with_tags(const Record& record, std::vector<std::string> tags) {
-    Image image = *record.image;
-    std::sort(tags.begin(), tags.end());
-    tags.erase(std::unique(tags.begin(), tags.end()), tags.end());
-    image.tags = std::move(tags);
-    Record changed = record;
-    changed.image = std::make_shared<const Image>(std::move(image));
-    return changed;
-}
-
-Record tagged_now(const Record& record) {
-    Image image = *record.image;
-    image.tagged_ns = wall_clock_ns();
-    Record changed = record;
-    changed.image = std::make_shared<const Image>(std::move(image));
-    return changed;
 }
 
 }  // namespace
@@ -58,53 +35,19 @@ Result<void> Catalog::load(const BlobStore& blobs) {
             continue;
         }
         auto config = parse_config(*text);
-        auto record = config ? from_object(object, std::move(*config)) : Result<Record>(config.error());
+        auto read = [&](const std::string& id) -> Result<Json> {
+            GANTRY_TRY(std::string other, blobs.read(id, max_document_bytes));
+            return parse_config(other);
+        };
+        auto record = config ? from_object(object, std::move(*config), read) : Result<Record>(config.error());
         if (!record) {
             set_aside(record.error());
             continue;
         }
-        for (const std::string& tag : record->image->tags) by_tag_[tag] = object.id;
-        for (const std::string& digest : record->image->repo_digests) by_digest_[digest] = object.id;
+        learn(*record);
         records_[object.id] = std::move(*record);
     }
     return {};
-}
-
-Result<std::shared_ptr<const Image>> Catalog::find(std::string_view name_or_id) const {
-    std::lock_guard lock(mutex_);
-    auto by_id = [&](std::string_view id) { return records_.find(id); };
-    std::string_view hex = name_or_id.starts_with("sha256:") ? name_or_id.substr(7) : name_or_id;
-    if (hex.size() == 64 && is_id_prefix(hex)) {
-        auto found = by_id("sha256:" + std::string(hex));
-        if (found == records_.end()) return no_such_image(name_or_id);
-        return found->second.image;
-    }
-    std::string shown(name_or_id);
-    if (auto reference = parse_reference(name_or_id)) {
-        shown = reference->text();
-        if (!reference->digest.empty()) {
-            auto found = by_digest_.find(reference->name + "@" + reference->digest);
-            if (found != by_digest_.end()) return by_id(found->second)->second.image;
-        } else if (auto found = by_tag_.find(tag_key(*reference)); found != by_tag_.end()) {
-            return by_id(found->second)->second.image;
-        }
-    } else if (!is_id_prefix(hex)) {
-        return std::move(reference).error();
-    }
-    if (!is_id_prefix(hex)) return no_such_image(shown);
-    const std::string prefix = "sha256:" + std::string(hex);
-    auto first = records_.lower_bound(prefix);
-    if (first == records_.end() || !first->first.starts_with(prefix)) return no_such_image(shown);
-    if (auto second = std::next(first); second != records_.end() && second->first.starts_with(prefix))
-        return fail(Code::invalid,
-                    "ambiguous image id prefix \"" + std::string(hex) + "\": it fits more than one image");
-    return first->second.image;
-}
-
-std::optional<Record> Catalog::record(const std::string& id) const {
-    std::lock_guard lock(mutex_);
-    auto found = records_.find(id);
-    return found == records_.end() ? std::nullopt : std::optional(found->second);
 }
 
 std::vector<Record> Catalog::all() const {
@@ -119,41 +62,42 @@ std::vector<store::Damage> Catalog::damage() const {
     return damage_;
 }
 
-Result<void> Catalog::write(const std::vector<Record>& changed) {
+Result<void> Catalog::write(const std::vector<Record>& changed, const std::string& erased) {
     GANTRY_CHECK(store_.transact([&]() -> Result<void> {
         for (const Record& record : changed) GANTRY_CHECK(store_.put(store_kind, to_object(record)));
+        if (!erased.empty()) GANTRY_CHECK(store_.erase(store_kind, erased));
         return {};
     }));
     ++generation_;
     for (const Record& record : changed) {
-        const std::string& id = record.image->id;
-        if (auto before = records_.find(id); before != records_.end()) {
-            for (const std::string& tag : before->second.image->tags)
-                if (auto named = by_tag_.find(tag); named != by_tag_.end() && named->second == id) by_tag_.erase(named);
-            for (const std::string& digest : before->second.image->repo_digests) by_digest_.erase(digest);
-        }
-        records_[id] = record;
+        if (auto before = records_.find(record.image->id); before != records_.end()) forget(before->second);
+        records_[record.image->id] = record;
     }
-    for (const Record& record : changed) {
-        for (const std::string& tag : record.image->tags) by_tag_[tag] = record.image->id;
-        for (const std::string& digest : record.image->repo_digests) by_digest_[digest] = record.image->id;
+    if (auto gone = records_.find(erased); gone != records_.end()) {
+        forget(gone->second);
+        used_.erase(erased);
+        records_.erase(gone);
     }
+    for (const Record& record : changed) learn(record);
     return {};
 }
 
-Result<std::vector<Record>> Catalog::moved(const std::string& id, const std::string& tag) const {
+Result<std::vector<Record>> Catalog::moved(const std::string& id, const std::string& tag,
+                                           const std::string& index) const {
     std::vector<Record> changed;
-    auto target = records_.find(id);
-    if (target == records_.end()) return no_such_image(id);
+    if (!holder_of(id)) return no_such_image(id);
+    // One that an index names beside its main one gets a record of its own with its first tag.
+    Record named = named_by(id).record;
     if (auto owner = by_tag_.find(tag); owner != by_tag_.end() && owner->second != id) {
         const Record& loser = records_.find(owner->second)->second;
         auto tags = loser.image->tags;
         std::erase(tags, tag);
         changed.push_back(with_tags(loser, std::move(tags)));
     }
-    auto tags = target->second.image->tags;
+    auto tags = named.image->tags;
     tags.push_back(tag);
-    changed.push_back(tagged_now(with_tags(target->second, std::move(tags))));
+    give_tag(named, tag, index);
+    changed.push_back(tagged_now(with_tags(named, std::move(tags))));
     return changed;
 }
 
@@ -180,6 +124,7 @@ std::vector<std::string> Catalog::add_to(std::map<std::string, Record>& changed,
             if (std::find(image.repo_digests.begin(), image.repo_digests.end(), digest) == image.repo_digests.end())
                 image.repo_digests.push_back(digest);
         record.image = std::make_shared<const Image>(std::move(image));
+        record.indexes = joined_indexes(*there, record, tags);
         if (record.manifest.empty()) record.manifest = there->manifest;
         record.used_ns = std::max(record.used_ns, there->used_ns);
     }
@@ -226,8 +171,13 @@ Result<std::vector<std::string>> Catalog::add(Record record, const std::vector<s
 void Catalog::mark_used(const std::string& id, std::int64_t now_ns) {
     std::lock_guard lock(mutex_);
     auto found = records_.find(id);
-    if (found == records_.end()) return;
-    used_[id] = now_ns;
+    if (found == records_.end()) {
+        // One of an index is used with it.
+        auto part = parts_.find(id);
+        if (part == parts_.end()) return;
+        found = records_.find(*part->second.begin());
+    }
+    used_[found->first] = now_ns;
     // A transaction for every container would cost more than the figure is worth.
     if (now_ns - found->second.used_ns < store_used_after_ns) return;
     Record record = found->second;
@@ -245,10 +195,10 @@ std::int64_t Catalog::last_used(const std::string& id) const {
     return used == used_.end() ? stored : std::max(stored, used->second);
 }
 
-Result<void> Catalog::tag(const std::string& id, const std::string& tag) {
+Result<void> Catalog::tag(const std::string& id, const std::string& tag, const std::string& index) {
     GANTRY_CHECK(check_tag(tag));
     std::lock_guard lock(mutex_);
-    GANTRY_TRY(auto changed, moved(id, tag));
+    GANTRY_TRY(auto changed, moved(id, tag, index));
     return write(changed);
 }
 
@@ -292,8 +242,7 @@ Result<void> Catalog::erase(const std::string& id) {
     std::erase_if(damage_, [&](const store::Damage& damage) { return damage.id == id; });
     auto found = records_.find(id);
     if (found == records_.end()) return {};
-    for (const std::string& tag : found->second.image->tags) by_tag_.erase(tag);
-    for (const std::string& digest : found->second.image->repo_digests) by_digest_.erase(digest);
+    forget(found->second);
     used_.erase(id);
     records_.erase(found);
     return {};

@@ -29,7 +29,7 @@ public:
         if (impl_.blobs.has(digest)) return true;
         if (!diff_ids_) {
             diff_ids_.emplace();
-            for (const Record& record : impl_.catalog.all())
+            for (const Record& record : impl_.catalog.every())
                 for (std::string& diff_id : diff_ids_of(record.image->config)) diff_ids_->insert(std::move(diff_id));
         }
         return diff_ids_->contains(digest);
@@ -82,8 +82,8 @@ Result<std::vector<std::string>> ImageStore::load(int fd, const Progress& progre
     GANTRY_FAILPOINT("image.load.checked");
 
     Impl::Made made(*impl_);
-    std::vector<Catalog::Addition> additions;
-    for (PlannedImage& planned : plan) {
+    // Its layers, unpacked; what is recorded of it but the names.
+    auto unpacked = [&](const PlannedImage& planned) -> Result<Record> {
         Image image;
         Record record;
         GANTRY_TRY(auto layers, made.layers(planned, early, progress));
@@ -96,18 +96,38 @@ Result<std::vector<std::string>> ImageStore::load(int fd, const Progress& progre
         image.id = planned.id;
         image.created_ns = parse_rfc3339(member<std::string>(planned.config, "created")).value_or(0);
         image.config = planned.config;
-        if (!planned.manifest.empty())
+        // As a pull would name it: by the index where there is one.
+        if (const std::string& digest = planned.index.empty() ? planned.manifest : planned.index; !digest.empty())
             for (const std::string& tag : planned.tags)
-                image.repo_digests.push_back(tag.substr(0, tag.rfind(':')) + "@" + planned.manifest);
+                image.repo_digests.push_back(tag.substr(0, tag.rfind(':')) + "@" + digest);
         record.manifest = planned.manifest;
         record.image = std::make_shared<const Image>(std::move(image));
+        return record;
+    };
+    std::vector<Catalog::Addition> additions;
+    for (const PlannedImage& planned : plan) {
+        GANTRY_TRY(Record record, unpacked(planned));
+        if (!planned.index.empty()) {
+            ImageIndex index{planned.index, planned.index_type, planned.tags, {}};
+            for (const PlannedImage& variant : planned.variants) {
+                GANTRY_TRY(Record other, unpacked(variant));
+                index.variants.push_back(std::move(other));
+            }
+            record.indexes.push_back(std::move(index));
+        }
         additions.push_back({std::move(record), planned.tags});
     }
 
-    for (PlannedImage& planned : plan) {
+    auto keep_blobs = [&](const PlannedImage& planned) -> Result<void> {
         for (const PlannedLayer& layer : planned.layers) GANTRY_CHECK(made.blob(*layer.file));
         GANTRY_CHECK(made.blob(planned.id, planned.config_text));
         if (!planned.manifest.empty()) GANTRY_CHECK(made.blob(planned.manifest, planned.manifest_text));
+        if (!planned.index.empty()) GANTRY_CHECK(made.blob(planned.index, planned.index_text));
+        return {};
+    };
+    for (const PlannedImage& planned : plan) {
+        GANTRY_CHECK(keep_blobs(planned));
+        for (const PlannedImage& variant : planned.variants) GANTRY_CHECK(keep_blobs(variant));
     }
     GANTRY_FAILPOINT("image.load.before_record");
 

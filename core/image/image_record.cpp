@@ -9,47 +9,48 @@
 #include "core/store/members.hpp"
 
 namespace gantry::image {
+namespace {
 
-store::Object to_object(const Record& record) {
+// What every image has, an index's others too.
+Json image_body(const Record& record) {
     Json blobs = Json::array();
     for (const LayerBlob& blob : record.blobs) blobs.push_back({{"digest", blob.digest}, {"size", blob.size}});
     const Image& image = *record.image;
-    return {image.id, "", 1,
-            Json{{"tags", image.tags},
-                 {"repo_digests", image.repo_digests},
-                 {"layers", image.layers},
-                 {"size", image.size},
-                 {"tagged_ns", image.tagged_ns},
-                 {"manifest", record.manifest},
-                 {"used_ns", record.used_ns},
-                 {"blobs", std::move(blobs)},
-                 {"layer_sizes", image.layer_sizes}}};
+    return {{"layers", image.layers},      {"size", image.size},        {"tagged_ns", image.tagged_ns},
+            {"manifest", record.manifest}, {"blobs", std::move(blobs)}, {"layer_sizes", image.layer_sizes}};
 }
 
-Result<Record> from_object(const store::Object& object, Json config) {
-    if (!valid_digest(object.id)) return fail(Code::corrupt, "its id is not a digest");
-    Image image;
-    image.id = object.id;
-    Record record;
+Json index_body(const ImageIndex& index) {
+    Json variants = Json::array();
+    for (const Record& variant : index.variants) {
+        Json body = image_body(variant);
+        body["id"] = variant.image->id;
+        variants.push_back(std::move(body));
+    }
+    return {{"digest", index.digest},
+            {"media_type", index.media_type},
+            {"tags", index.tags},
+            {"variants", std::move(variants)}};
+}
+
+// Digests become parts of paths.
+bool stored_digest(const std::string& digest) { return digest.empty() || valid_digest(digest); }
+
+Result<void> read_image_body(const Json& body, Image& image, Record& record) {
     std::vector<Json> blobs;
-    GANTRY_CHECK(store::Members(object.body)
-                     .required("tags", image.tags)
-                     .required("repo_digests", image.repo_digests)
+    GANTRY_CHECK(store::Members(body)
                      .required("layers", image.layers)
                      .required("layer_sizes", image.layer_sizes)
                      .required("size", image.size)
                      .required("tagged_ns", image.tagged_ns)
                      .required("manifest", record.manifest)
-                     .optional("used_ns", record.used_ns)
                      .required("blobs", blobs)
                      .result());
-    // They become parts of paths.
-    auto stored = [](const std::string& digest) { return digest.empty() || valid_digest(digest); };
-    if (!stored(record.manifest)) return fail(Code::corrupt, "its manifest is not a digest");
-    for (const Json& body : blobs) {
+    if (!stored_digest(record.manifest)) return fail(Code::corrupt, "its manifest is not a digest");
+    for (const Json& one : blobs) {
         LayerBlob blob;
-        GANTRY_CHECK(store::Members(body).required("digest", blob.digest).required("size", blob.size).result());
-        if (!stored(blob.digest)) return fail(Code::corrupt, "one of its blobs is not a digest");
+        GANTRY_CHECK(store::Members(one).required("digest", blob.digest).required("size", blob.size).result());
+        if (!stored_digest(blob.digest)) return fail(Code::corrupt, "one of its blobs is not a digest");
         record.blobs.push_back(std::move(blob));
     }
     if (!std::all_of(image.layers.begin(), image.layers.end(), valid_digest))
@@ -58,8 +59,87 @@ Result<Record> from_object(const store::Object& object, Json config) {
         return fail(Code::corrupt, "it has " + std::to_string(image.layers.size()) + " layers, but sizes of " +
                                        std::to_string(image.layer_sizes.size()) + " and blobs of " +
                                        std::to_string(record.blobs.size()));
+    return {};
+}
+
+void set_config(Image& image, Json config) {
     image.created_ns = parse_rfc3339(member<std::string>(config, "created")).value_or(0);
     image.config = std::move(config);
+}
+
+Result<ImageIndex> read_index_body(const Json& body, const ReadConfig& read) {
+    ImageIndex index;
+    std::vector<Json> variants;
+    GANTRY_CHECK(store::Members(body)
+                     .required("digest", index.digest)
+                     .required("media_type", index.media_type)
+                     .required("tags", index.tags)
+                     .required("variants", variants)
+                     .result());
+    if (!valid_digest(index.digest)) return fail(Code::corrupt, "one of its indexes is not a digest");
+    for (const Json& one : variants) {
+        Image image;
+        Record record;
+        GANTRY_CHECK(store::Members(one).required("id", image.id).result());
+        if (!valid_digest(image.id)) return fail(Code::corrupt, "an image of its index is not a digest");
+        GANTRY_CHECK(read_image_body(one, image, record));
+        if (read) {
+            GANTRY_TRY(Json config, read(image.id));
+            set_config(image, std::move(config));
+        }
+        record.image = std::make_shared<const Image>(std::move(image));
+        index.variants.push_back(std::move(record));
+    }
+    return index;
+}
+
+void add_references(const Json& body, const std::string& id, References& needed) {
+    for (std::string& layer : member<std::vector<std::string>>(body, "layers"))
+        needed.layers.push_back(std::move(layer));
+    needed.blobs.push_back(id);
+    needed.blobs.push_back(member<std::string>(body, "manifest"));
+    for (const Json& blob : member<std::vector<Json>>(body, "blobs"))
+        if (blob.is_object()) needed.blobs.push_back(member<std::string>(blob, "digest"));
+}
+
+}  // namespace
+
+const Record* variant_of(const ImageIndex& index, std::string_view id) {
+    for (const Record& variant : index.variants)
+        if (variant.image->id == id) return &variant;
+    return nullptr;
+}
+
+store::Object to_object(const Record& record) {
+    Json body = image_body(record);
+    body["tags"] = record.image->tags;
+    body["repo_digests"] = record.image->repo_digests;
+    body["used_ns"] = record.used_ns;
+    if (!record.indexes.empty()) {
+        body["indexes"] = Json::array();
+        for (const ImageIndex& index : record.indexes) body["indexes"].push_back(index_body(index));
+    }
+    return {record.image->id, "", 1, std::move(body)};
+}
+
+Result<Record> from_object(const store::Object& object, Json config, const ReadConfig& read) {
+    if (!valid_digest(object.id)) return fail(Code::corrupt, "its id is not a digest");
+    Image image;
+    image.id = object.id;
+    Record record;
+    std::vector<Json> indexes;
+    GANTRY_CHECK(store::Members(object.body)
+                     .required("tags", image.tags)
+                     .required("repo_digests", image.repo_digests)
+                     .optional("used_ns", record.used_ns)
+                     .optional("indexes", indexes)
+                     .result());
+    GANTRY_CHECK(read_image_body(object.body, image, record));
+    for (const Json& one : indexes) {
+        GANTRY_TRY(ImageIndex index, read_index_body(one, read));
+        record.indexes.push_back(std::move(index));
+    }
+    set_config(image, std::move(config));
     record.image = std::make_shared<const Image>(std::move(image));
     return record;
 }
@@ -68,10 +148,13 @@ References references_of(const store::Object& object) {
     References needed;
     const Json& body = object.body;
     if (!body.is_object()) return needed;
-    needed.layers = member<std::vector<std::string>>(body, "layers");
-    needed.blobs = {object.id, member<std::string>(body, "manifest")};
-    for (const Json& blob : member<std::vector<Json>>(body, "blobs"))
-        if (blob.is_object()) needed.blobs.push_back(member<std::string>(blob, "digest"));
+    add_references(body, object.id, needed);
+    for (const Json& index : member<std::vector<Json>>(body, "indexes")) {
+        if (!index.is_object()) continue;
+        needed.blobs.push_back(member<std::string>(index, "digest"));
+        for (const Json& variant : member<std::vector<Json>>(index, "variants"))
+            if (variant.is_object()) add_references(variant, member<std::string>(variant, "id"), needed);
+    }
     return needed;
 }
 

@@ -15,10 +15,25 @@ bool is_running(const std::string& user) { return user.starts_with("running "); 
 // Images have no parent images here, so there is nothing that `prune` would take along.
 Result<Deleted> ImageStore::remove(std::string_view name_or_id, bool force, bool /*prune*/,
                                    const std::function<std::string(const std::string& id)>& in_use) {
-    GANTRY_TRY(auto image, find(name_or_id));
+    GANTRY_TRY(Catalog::Named named, impl_->catalog.named(name_or_id));
+    const std::shared_ptr<const Image> image = named.record.image;
     const std::string id = image->id;
-    const std::string user = in_use ? in_use(id) : std::string();
+    if (impl_->catalog.is_part(id))
+        return fail(Code::conflict,
+                    "conflict: " + shown_id(id) +
+                        " is one platform's image of an image for several: remove that, or this one with "
+                        "its name and the platform");
+    std::string user = in_use ? in_use(id) : std::string();
+    for (const ImageIndex& index : named.record.indexes)
+        for (const Record& variant : index.variants)
+            if (user.empty() && in_use) user = in_use(variant.image->id);
     Deleted deleted;
+    // What went with an index that nothing names any more.
+    auto add_variants = [&] {
+        for (const ImageIndex& index : named.record.indexes)
+            for (const Record& variant : index.variants)
+                if (!impl_->catalog.record(variant.image->id)) deleted.deleted.push_back(variant.image->id);
+    };
 
     auto reference = parse_reference(name_or_id);
     const std::string tag = reference && reference->digest.empty() ? tag_key(*reference) : std::string();
@@ -40,7 +55,10 @@ Result<Deleted> ImageStore::remove(std::string_view name_or_id, bool force, bool
                                             shown_id(id));
         GANTRY_TRY(bool bare, impl_->catalog.untag(id, tag));
         deleted.untagged.push_back(tag);
-        if (!bare || !user.empty()) return deleted;
+        if (!bare || !user.empty()) {
+            add_variants();
+            return deleted;
+        }
     } else {
         if (!user.empty() && (is_running(user) || !force))
             return fail(Code::conflict, "conflict: unable to delete " + shown_id(id) +
@@ -54,7 +72,13 @@ Result<Deleted> ImageStore::remove(std::string_view name_or_id, bool force, bool
     GANTRY_FAILPOINT("image.remove.before_erase");
     GANTRY_CHECK(impl_->catalog.erase(id));
     deleted.deleted.push_back(id);
+    add_variants();
     return deleted;
+}
+
+Result<bool> ImageStore::remove_variant(std::string_view name, const std::string& id) {
+    GANTRY_TRY(Reference reference, parse_reference(name));
+    return impl_->catalog.drop_variant(tag_key(reference), id);
 }
 
 }  // namespace gantry::image

@@ -25,24 +25,40 @@ std::pair<std::string, std::string> split_tag(const std::string& tag) {
 
 std::string index_json(const SavePlan& plan) {
     Json manifests = Json::array();
-    for (const SavedImage& image : plan.images) {
-        Json descriptor{{"mediaType", image.manifest_type},
-                        {"digest", image.manifest},
-                        {"size", plan.blobs.at(image.manifest).size}};
-        if (image.tags.empty()) manifests.push_back(descriptor);
-        for (const std::string& full : image.tags) {
+    auto add = [&](const std::string& type, const std::string& digest, const std::vector<std::string>& tags) {
+        Json descriptor{{"mediaType", type}, {"digest", digest}, {"size", plan.blobs.at(digest).size}};
+        if (tags.empty()) manifests.push_back(descriptor);
+        for (const std::string& full : tags) {
             const auto [name, tag] = split_tag(full);
             descriptor["annotations"] = {{"io.containerd.image.name", qualified_name(name) + ":" + tag},
                                          {"org.opencontainers.image.ref.name", tag}};
             manifests.push_back(descriptor);
         }
-    }
+    };
+    for (const SavedImage& image : plan.images)
+        if (image.alone) add(image.manifest_type, image.manifest, image.tags);
+    for (const SavedIndex& index : plan.indexes) add(index.media_type, index.digest, index.tags);
     return Json{{"schemaVersion", 2}, {"mediaType", media::index}, {"manifests", manifests}}.dump();
 }
 
-std::string manifest_json(const SavePlan& plan) {
+// With the names of an index where the image has to stand for it: this form knows of none.
+std::vector<SavedImage> docker_images(const SavePlan& plan) {
+    std::vector<SavedImage> images;
+    for (SavedImage image : plan.images) {
+        bool shown = image.alone;
+        for (const SavedIndex& index : plan.indexes) {
+            if (index.main != image.id) continue;
+            shown = true;
+            image.tags.insert(image.tags.end(), index.tags.begin(), index.tags.end());
+        }
+        if (shown) images.push_back(std::move(image));
+    }
+    return images;
+}
+
+std::string manifest_json(const std::vector<SavedImage>& saved) {
     Json images = Json::array();
-    for (const SavedImage& image : plan.images) {
+    for (const SavedImage& image : saved) {
         Json layers = Json::array(), sources = Json::object();
         for (std::size_t i = 0; i < image.layers.size(); ++i) {
             layers.push_back(blob_path(image.layers[i]["digest"]));
@@ -56,9 +72,9 @@ std::string manifest_json(const SavePlan& plan) {
     return images.dump();
 }
 
-std::string repositories_json(const SavePlan& plan) {
+std::string repositories_json(const std::vector<SavedImage>& saved) {
     Json repositories = Json::object();
-    for (const SavedImage& image : plan.images)
+    for (const SavedImage& image : saved)
         for (const std::string& full : image.tags) {
             const auto [name, tag] = split_tag(full);
             if (!image.layers.empty())
@@ -116,36 +132,59 @@ std::string platform_text(const Json& platform) {
     return text;
 }
 
+// What is to be saved of what a name stands for. Of an index and one platform that is its image alone.
+Result<void> add_wish(const std::string& name, const Catalog::Named& found, const std::string& tag,
+                      const std::vector<Json>& platforms, SaveWish& wish) {
+    std::vector<const Image*> images{found.record.image.get()};
+    if (found.index)
+        for (const Record& variant : found.index->variants) images.push_back(variant.image.get());
+    std::erase_if(images, [&](const Image* image) { return !has_platform(*image, platforms); });
+    if (images.empty())
+        return fail(Code::not_found, "image with reference " + name +
+                                         " was found but does not provide the specified platform (" +
+                                         platform_text(platforms.front()) + ")");
+    if (!found.index || (images.size() == 1 && !platforms.empty())) {
+        auto& tags = wish.images[images.front()->id];
+        if (!tag.empty()) tags.insert(tag);
+        return {};
+    }
+    SaveWish::Index& index = wish.indexes[found.index->digest];
+    index.media_type = found.index->media_type;
+    for (const Image* image : images)
+        if (std::find(index.images.begin(), index.images.end(), image->id) == index.images.end())
+            index.images.push_back(image->id);
+    if (!tag.empty()) index.tags.insert(tag);
+    return {};
+}
+
 }  // namespace
 
 Result<void> ImageStore::save(const std::vector<std::string>& names, const std::vector<Json>& platforms,
                               const std::function<archive::Sink()>& begin) {
     if (names.empty()) return fail(Code::invalid, "no image to save is named");
-    std::map<std::string, std::set<std::string>> wanted;
+    SaveWish wanted;
     for (const std::string& name : names) {
         auto reference = parse_reference(name);
         // A bare name stands for all its tags.
         const bool bare =
             reference && reference->digest.empty() && name.find(':', name.rfind('/') + 1) == std::string::npos;
-        std::vector<std::pair<std::shared_ptr<const Image>, std::string>> found;
+        std::vector<std::string> tags;
         if (bare)
             for (const auto& image : list())
                 for (const std::string& tag : image->tags)
-                    if (split_tag(tag).first == reference->name) found.emplace_back(image, tag);
-        if (found.empty()) {
-            GANTRY_TRY(auto image, find(name));
-            const std::string tag = reference && reference->digest.empty() ? tag_key(*reference) : std::string();
-            const bool tagged = std::find(image->tags.begin(), image->tags.end(), tag) != image->tags.end();
-            found.emplace_back(std::move(image), tagged ? tag : std::string());
+                    if (split_tag(tag).first == reference->name) tags.push_back(tag);
+        if (!tags.empty()) {
+            for (const std::string& tag : tags) {
+                GANTRY_TRY(Catalog::Named found, impl_->catalog.named(tag));
+                GANTRY_CHECK(add_wish(name, found, tag, platforms, wanted));
+            }
+            continue;
         }
-        for (const auto& [image, tag] : found) {
-            if (!has_platform(*image, platforms))
-                return fail(Code::not_found, "image with reference " + name +
-                                                 " was found but does not provide the specified platform (" +
-                                                 platform_text(platforms.front()) + ")");
-            auto& tags = wanted[image->id];
-            if (!tag.empty()) tags.insert(tag);
-        }
+        GANTRY_TRY(Catalog::Named found, impl_->catalog.named(name));
+        const std::string tag = reference && reference->digest.empty() ? tag_key(*reference) : std::string();
+        const auto& its = found.record.image->tags;
+        const bool tagged = std::find(its.begin(), its.end(), tag) != its.end();
+        GANTRY_CHECK(add_wish(name, found, tagged ? tag : std::string(), platforms, wanted));
     }
     const SaveSources sources{impl_->catalog, impl_->blobs, impl_->layers};
     Pins::Hold hold(impl_->pins);
@@ -163,10 +202,11 @@ Result<void> ImageStore::save(const std::vector<std::string>& names, const std::
         GANTRY_CHECK(write_blob(*writer, digest, blob, *source));
         GANTRY_FAILPOINT("image.save.blob_written");
     }
+    const std::vector<SavedImage> saved = docker_images(plan);
     GANTRY_CHECK(write_text(*writer, "index.json", index_json(plan)));
-    GANTRY_CHECK(write_text(*writer, "manifest.json", manifest_json(plan)));
+    GANTRY_CHECK(write_text(*writer, "manifest.json", manifest_json(saved)));
     GANTRY_CHECK(write_text(*writer, "oci-layout", R"({"imageLayoutVersion":"1.0.0"})"));
-    GANTRY_CHECK(write_text(*writer, "repositories", repositories_json(plan)));
+    GANTRY_CHECK(write_text(*writer, "repositories", repositories_json(saved)));
     return writer->finish();
 }
 

@@ -71,6 +71,25 @@ Result<std::shared_ptr<const Image>> ImageStore::find(std::string_view name_or_i
     return impl_->catalog.find(name_or_id);
 }
 
+Result<ImageStore::Choices> ImageStore::choices(std::string_view name_or_id) {
+    GANTRY_TRY(Catalog::Named named, impl_->catalog.named(name_or_id));
+    Choices found{{named.record.image}, ""};
+    if (!named.index) return found;
+    found.index = named.index->digest;
+    for (const Record& variant : named.index->variants) found.images.push_back(variant.image);
+    return found;
+}
+
+std::map<std::string, std::int64_t> ImageStore::layers_of_variants() const {
+    std::map<std::string, std::int64_t> layers;
+    for (const Record& record : impl_->catalog.all())
+        for (const ImageIndex& index : record.indexes)
+            for (const Record& variant : index.variants)
+                for (std::size_t i = 0; i < variant.image->layers.size(); ++i)
+                    layers[variant.image->layers[i]] = variant.image->layer_sizes[i];
+    return layers;
+}
+
 std::vector<std::shared_ptr<const Image>> ImageStore::list() {
     std::vector<std::shared_ptr<const Image>> images;
     for (const Record& record : impl_->catalog.all()) images.push_back(record.image);
@@ -82,8 +101,8 @@ std::vector<std::shared_ptr<const Image>> ImageStore::list() {
 Result<void> ImageStore::tag(std::string_view source, std::string_view target) {
     GANTRY_TRY(Reference reference, parse_reference(target));
     if (!reference.digest.empty()) return fail(Code::invalid, "refusing to create a tag with a digest reference");
-    GANTRY_TRY(auto image, find(source));
-    return impl_->catalog.tag(image->id, tag_key(reference));
+    GANTRY_TRY(Catalog::Named named, impl_->catalog.named(source));
+    return impl_->catalog.tag(named.record.image->id, tag_key(reference), named.index ? named.index->digest : "");
 }
 
 void ImageStore::mark_used(const std::string& id) { impl_->catalog.mark_used(id, wall_clock_ns()); }

@@ -1,6 +1,7 @@
 // Images: references, manifests, content-addressed blobs and their unpacked layers.
 #pragma once
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -78,6 +79,20 @@ struct NewImage {
     std::vector<std::string> tags;          // references
 };
 
+// An image for several platforms: an index and its images, of layers that are committed already.
+struct NewIndex {
+    struct Entry {
+        std::string config;                     // as of NewImage
+        std::vector<std::int64_t> layer_sizes;  // as of NewImage
+        // {"mediaType", "digest", "size"} of each layer's blob, lowest first: the caller has put them into the store, and holds
+        // them.
+        std::vector<Json> layers;
+        Json platform;  // {"os", "architecture", "variant"}
+    };
+    std::vector<Entry> entries;     // in the index's order; two at least
+    std::vector<std::string> tags;  // references
+};
+
 class ImageStore {
 public:
     // `root`: a directory of its own (blobs/). Reads what is there; damaged images are set aside (damage()), never
@@ -89,7 +104,7 @@ public:
     // Reads an archive from `fd` to its end: docker-archive or OCI layout as tar, plain, gzip or zstd. Layers are
     // unpacked while it comes in; everything is checked (digests, sizes, limits) before it is linked. Of several images
     // all are loaded or none (Docker keeps those before the one that fails): failed, nothing is kept and no tag has
-    // moved. Gives the images' references ("name:tag", or the id of an untagged one).
+    // moved. Of an image for several platforms all that the archive has are kept. Gives the images' references ("name:tag", or the id of an untagged one).
     Result<std::vector<std::string>> load(int fd, const Progress& progress);
     // A root file system as tar (plain, gzip, zstd, xz) from `fd` becomes a one-layer image. `reference` may be empty.
     // `changes` are Dockerfile instructions (CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, USER, VOLUME, WORKDIR, STOPSIGNAL,
@@ -98,21 +113,34 @@ public:
                                std::string_view message, const Json& base_config, const Progress& progress);
     // Writes images as one tar that is an OCI layout and a docker-archive at once; the same images give the same bytes.
     // `names`: "name:tag", "name" (all tags of that repository), ids, digests. Layers whose blob is kept go out byte for
-    // byte, the others as plain tar. `platforms` ({"os","architecture","variant"}): the image must be for one of them;
-    // empty: any. `begin` is called once, when all has been looked up and checked, and gives where the bytes go.
+    // byte, the others as plain tar. `platforms` ({"os","architecture","variant"}): the image must be for one of them, and of
+    // an image for several platforms only those go out, one alone as an image; empty: any, and all. `begin` is called once, when all has been looked up and checked, and gives where the bytes go.
     Result<void> save(const std::vector<std::string>& names, const std::vector<Json>& platforms,
                       const std::function<archive::Sink()>& begin);
     // `layer` (a tar stream in OCI form, plain; nullptr: none) becomes the top layer of a new image. Gives its id.
     Result<std::string> commit(ByteSource* layer, const CommitRequest& request);
     // By "name[:tag]", "name@digest", id or unambiguous id prefix. Not found in Docker's words:
     // "No such image: name:tag".
+    // Of an image for several platforms, which an index names, the one that fits this machine, or the first.
     Result<std::shared_ptr<const Image>> find(std::string_view name_or_id);
+    // What a name stands for: of an image for several platforms the one of find() first, then the others that are here.
+    struct Choices {
+        std::vector<std::shared_ptr<const Image>> images;
+        std::string index;  // the digest of the index, "" for an image alone
+    };
+    Result<Choices> choices(std::string_view name_or_id);
+    // Of an image for several platforms, the one of find().
     std::vector<std::shared_ptr<const Image>> list();
+    // Layers of the other images of indexes; those of list() are not among them, but where they share one.
+    std::map<std::string, std::int64_t> layers_of_variants() const;
     Result<void> tag(std::string_view source, std::string_view target);
     // `in_use(id)` gives what uses the image ("container ID", "running container ID"), "" for nothing. force as Docker's
     // -f. By a digest reference: as by id, but other names keep the image.
     Result<Deleted> remove(std::string_view name_or_id, bool force, bool prune,
                            const std::function<std::string(const std::string& id)>& in_use);
+    // Takes the image `id` out of what the tag stands for, which names an index; the index's own document stays as it is. False:
+    // it is the only one, and nothing is done.
+    Result<bool> remove_variant(std::string_view name, const std::string& id);
     // The image is being used, now: by a container that was made of it or has gone, or by a build. Of the last ten
     // minutes before a crash that may be forgotten.
     void mark_used(const std::string& id);
@@ -124,6 +152,8 @@ public:
     Result<std::int64_t> collect_garbage(const std::vector<std::string>& used_layers);
     // Gives the id. The layers are those of the config's diff ids: one that is not there is GANTRY_INTERNAL.
     Result<std::string> add(const NewImage& image);
+    // Gives the digest of the index. All is recorded, or nothing.
+    Result<std::string> add_index(const NewIndex& index);
     std::shared_ptr<LayerHold> hold_layers();
     // The plain tar that the layer of this chain id came in, decompressed on the way, where its blob is kept; nullptr
     // where only the unpacked layer is: then the layer driver's diff is that tar.

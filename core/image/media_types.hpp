@@ -18,6 +18,9 @@ inline constexpr std::string_view docker_layer = "application/vnd.docker.image.r
 inline constexpr std::string_view docker_layer_gzip = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 inline constexpr std::string_view docker_layer_zstd = "application/vnd.docker.image.rootfs.diff.tar.zstd";
 
+// The annotation of an index's entry that speaks about another one and is no image: an attestation.
+inline constexpr const char* attestation = "vnd.docker.reference.type";
+
 constexpr bool is_index(std::string_view type) { return type == index || type == docker_list; }
 constexpr bool is_manifest(std::string_view type) { return type == manifest || type == docker_manifest; }
 constexpr bool is_config(std::string_view type) { return type == config || type == docker_config; }

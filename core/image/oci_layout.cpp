@@ -12,7 +12,7 @@ namespace gantry::image {
 namespace {
 
 constexpr int max_index_depth = 4;
-constexpr std::size_t max_index_nodes = 1000;
+constexpr std::size_t max_index_nodes = 1000, max_index_images = 100;
 
 // A reference only where it says a repository: a bare "latest" names nothing that could be found again.
 std::string tag_of(const Json& descriptor) {
@@ -94,18 +94,103 @@ private:
         GANTRY_TRY(std::string text, spool_.text("blobs/sha256/" + std::string(hex_of(digest))));
         GANTRY_TRY(Json index, parse_document(text, "index " + digest));
         GANTRY_CHECK(check_index(index, "index " + digest));
+        if (depth == 1) {
+            GANTRY_TRY(bool whole, several_platforms(digest, type, index, text, tag));
+            if (whole) return {};
+        }
         for (const Json& below : index["manifests"]) GANTRY_CHECK(descriptor_at(below, tag, depth + 1));
         return {};
     }
 
+    // An index of which the archive has several images, taken as what it is. False: it is no such index.
+    Result<bool> several_platforms(const std::string& digest, const std::string& type, const Json& index,
+                                   const std::string& text, const std::string& tag) {
+        for (PlannedImage& known : images_)
+            if (known.index == digest) {
+                if (!tag.empty()) known.tags.push_back(tag);
+                return true;
+            }
+        std::vector<PlannedImage> found;
+        std::size_t main = 0;
+        bool own = false;
+        for (const Json& entry : index["manifests"]) {
+            if (!entry.is_object() || !media::is_manifest(member<std::string>(entry, "mediaType"))) continue;
+            if (speaks_of_another(entry) || !for_linux(entry)) continue;
+            const auto of_entry = member<std::string>(entry, "digest");
+            if (std::any_of(found.begin(), found.end(), [&](const auto& one) { return one.manifest == of_entry; }))
+                continue;
+            const bool here = runs_here(entry);
+            // Archives often have some of the platforms only; of this machine's, what is missing is told.
+            if (!here && !has_whole(of_entry)) continue;
+            GANTRY_TRY(BlobWriter * file, blob_of(entry, "index.json"));
+            PlannedImage image;
+            GANTRY_TRY(bool is_image, read_manifest(file->digest(), member<std::string>(entry, "mediaType"), image));
+            if (!is_image ||
+                std::any_of(found.begin(), found.end(), [&](const auto& one) { return one.id == image.id; }))
+                continue;
+            if (found.size() >= max_index_images)
+                return fail(Code::invalid,
+                            "index " + digest + ": more than " + std::to_string(max_index_images) + " images");
+            if (here && !own) {
+                own = true;
+                main = found.size();
+            }
+            found.push_back(std::move(image));
+        }
+        if (found.size() < 2) return false;
+        PlannedImage image = std::move(found[main]);
+        found.erase(found.begin() + static_cast<std::ptrdiff_t>(main));
+        image.index = digest;
+        image.index_text = text;
+        image.index_type = type;
+        image.variants = std::move(found);
+        if (!tag.empty()) image.tags.push_back(tag);
+        images_.push_back(std::move(image));
+        return true;
+    }
+
+    static bool for_linux(const Json& descriptor) {
+        auto platform = descriptor.find("platform");
+        return platform == descriptor.end() || !platform->is_object() ||
+               member<std::string>(*platform, "os", "linux") == "linux";
+    }
+    // An attestation.
+    static bool speaks_of_another(const Json& descriptor) {
+        auto notes = descriptor.find("annotations");
+        return notes != descriptor.end() && notes->is_object() && notes->contains(media::attestation);
+    }
+    // Whether the archive has the manifest of that digest and all that it names.
+    bool has_whole(const std::string& digest) {
+        auto there = [&](const std::string& of) {
+            return valid_digest(of) && spool_.find("blobs/sha256/" + std::string(hex_of(of))) != nullptr;
+        };
+        if (!there(digest)) return false;
+        auto text = spool_.text("blobs/sha256/" + std::string(hex_of(digest)));
+        const Json manifest = text ? Json::parse(*text, nullptr, false) : Json();
+        if (!manifest.is_object()) return true;  // what is wrong with it is told when it is read
+        if (!there(member<std::string>(member<Json>(manifest, "config", Json::object()), "digest"))) return false;
+        for (const Json& layer : member<std::vector<Json>>(manifest, "layers"))
+            if (!layer.is_object() || !there(member<std::string>(layer, "digest"))) return false;
+        return true;
+    }
+
     Result<void> manifest(const std::string& digest, const std::string& told_type, const std::string& tag) {
         for (PlannedImage& known : images_)
-            if (known.manifest == digest) {
+            if (known.manifest == digest && known.index.empty()) {
                 if (!tag.empty()) known.tags.push_back(tag);
                 return {};
             }
-        const std::string what = "manifest " + digest;
         PlannedImage image;
+        GANTRY_TRY(bool is_image, read_manifest(digest, told_type, image));
+        if (!is_image) return {};
+        if (!tag.empty()) image.tags.push_back(tag);
+        images_.push_back(std::move(image));
+        return {};
+    }
+
+    // False: an artifact, not an image.
+    Result<bool> read_manifest(const std::string& digest, const std::string& told_type, PlannedImage& image) {
+        const std::string what = "manifest " + digest;
         image.manifest = digest;
         GANTRY_TRY(image.manifest_text, spool_.text("blobs/sha256/" + std::string(hex_of(digest))));
         GANTRY_TRY(Json manifest, parse_document(image.manifest_text, what));
@@ -121,7 +206,7 @@ private:
                         what + ": calls itself " + quote_json(own_type) + ", the index " + quote_json(told_type));
         if (const auto config_type = member<std::string>(manifest["config"], "mediaType");
             !media::is_config(config_type))
-            return {};  // an artifact, not an image
+            return false;
         GANTRY_TRY(BlobWriter * config, blob_of(manifest["config"], what.c_str()));
         image.id = config->digest();
         GANTRY_TRY(image.config_text, spool_.text("blobs/sha256/" + std::string(hex_of(image.id))));
@@ -135,9 +220,7 @@ private:
             GANTRY_TRY(BlobWriter * file, blob_of(layers[i], what.c_str()));
             image.layers.push_back({file, diff_ids[i]});
         }
-        if (!tag.empty()) image.tags.push_back(tag);
-        images_.push_back(std::move(image));
-        return {};
+        return true;
     }
 
     Spool& spool_;

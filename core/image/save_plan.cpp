@@ -60,7 +60,21 @@ class Planner {
 public:
     Planner(const SaveSources& sources, Pins::Hold& hold) : sources_(sources), hold_(hold) {}
 
-    Result<void> image(const std::string& id, const std::set<std::string>& tags) {
+    Result<void> index(const std::string& digest, const SaveWish::Index& wanted) {
+        hold_.add(digest);
+        GANTRY_TRY(std::string text, sources_.blobs.read(digest, max_document_bytes));
+        plan_.blobs[digest] = {SavedBlob::From::store, digest, static_cast<std::int64_t>(text.size())};
+        for (const SavedImage& image : plan_.images)
+            if (std::find(wanted.images.begin(), wanted.images.end(), image.id) != wanted.images.end() &&
+                text.find(image.manifest) == std::string::npos)
+                return fail(Code::corrupt, "index \"" + digest + "\": the layers of its image " + image.id +
+                                               " are no longer kept in the form that it names");
+        plan_.indexes.push_back({digest, wanted.media_type, wanted.images.front(),
+                                 std::vector<std::string>(wanted.tags.begin(), wanted.tags.end())});
+        return {};
+    }
+
+    Result<void> image(const std::string& id, const std::set<std::string>& tags, bool alone) {
         auto record = sources_.catalog.record(id);
         if (!record) return fail(Code::not_found, "No such image: " + id);
         for (const std::string& key : record->image->layers) hold_.add(key);
@@ -74,6 +88,7 @@ public:
 
         SavedImage saved;
         saved.id = id;
+        saved.alone = alone;
         saved.tags.assign(tags.begin(), tags.end());
         saved.diff_ids = diff_ids_of(record->image->config);
         if (saved.diff_ids.size() != record->image->layers.size())
@@ -169,10 +184,14 @@ Result<std::unique_ptr<ByteSource>> open_saved(const SaveSources& sources, const
     return decompressed(source_of(std::move(fd)));
 }
 
-Result<SavePlan> plan_save(const SaveSources& sources, const std::map<std::string, std::set<std::string>>& wanted,
-                           Pins::Hold& hold) {
+Result<SavePlan> plan_save(const SaveSources& sources, const SaveWish& wanted, Pins::Hold& hold) {
     Planner planner(sources, hold);
-    for (const auto& [id, tags] : wanted) GANTRY_CHECK(planner.image(id, tags));
+    // By id, so that the same images give the same bytes.
+    std::map<std::string, std::set<std::string>> images = wanted.images;
+    for (const auto& [digest, index] : wanted.indexes)
+        for (const std::string& id : index.images) images[id];
+    for (const auto& [id, tags] : images) GANTRY_CHECK(planner.image(id, tags, wanted.images.contains(id)));
+    for (const auto& [digest, index] : wanted.indexes) GANTRY_CHECK(planner.index(digest, index));
     return planner.take();
 }
 

@@ -30,10 +30,18 @@ struct SavedImage {
     std::string manifest_type;  // its media type
     std::vector<Json> layers;   // descriptors, lowest first
     std::vector<std::string> diff_ids, tags;
+    bool alone = false;  // it is named by itself, not only by an index
+};
+
+// An image for several platforms.
+struct SavedIndex {
+    std::string digest, media_type, main;  // main: the id of the image that archives without indexes have in its place
+    std::vector<std::string> tags;
 };
 
 struct SavePlan {
-    std::vector<SavedImage> images;          // by id
+    std::vector<SavedImage> images;  // by id
+    std::vector<SavedIndex> indexes;
     std::map<std::string, SavedBlob> blobs;  // by digest
 };
 
@@ -44,10 +52,19 @@ struct SaveSources {
     std::shared_ptr<driver::Driver> layers;
 };
 
-// `wanted`: image ids with the tags to save of each. What is planned is pinned by `hold`. The original manifest is
-// taken where all it names is kept, else one is made. GANTRY_CORRUPT: a layer is not what the image's config says.
-Result<SavePlan> plan_save(const SaveSources& sources, const std::map<std::string, std::set<std::string>>& wanted,
-                           Pins::Hold& hold);
+struct SaveWish {
+    std::map<std::string, std::set<std::string>> images;  // ids with the tags to save of each
+    struct Index {
+        std::string media_type;
+        std::vector<std::string> images;  // ids, the main one first
+        std::set<std::string> tags;
+    };
+    std::map<std::string, Index> indexes;  // by digest
+};
+
+// What is planned is pinned by `hold`. The original manifest is taken where all it names is kept, else one is made.
+// GANTRY_CORRUPT: a layer is not what the image's config says, or an index names a manifest whose layers are not kept.
+Result<SavePlan> plan_save(const SaveSources& sources, const SaveWish& wanted, Pins::Hold& hold);
 
 // The bytes of a blob of the plan, plain ones read on the way.
 Result<std::unique_ptr<ByteSource>> open_saved(const SaveSources& sources, const SavedBlob& blob);

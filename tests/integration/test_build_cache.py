@@ -2,6 +2,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 
 import pytest
@@ -55,7 +56,8 @@ def run_build(engine, context, *args):
     with open(f"{context}/../iid") as f:
         iid = f.read()
     warnings = [f["message"] for f in frames if f.get("type") == "warning"]
-    ran = [f["name"] for f in last.values() if f["state"] != "cached" and "load build context" not in f["name"]]
+    beside = ("[internal] load build context", "importing cache from ", "exporting cache to ", "fetching layer ")
+    ran = [f["name"] for f in last.values() if f["state"] != "cached" and not f["name"].startswith(beside)]
     return iid, ran, warnings
 
 
@@ -92,6 +94,35 @@ def test_a_fresh_engine_runs_nothing_that_a_directory_tells_of(fresh, context, s
         os.unlink(f"{cache}/blobs/sha256/{layer['digest'].removeprefix('sha256:')}")
     once_more, ran, warnings = run_build(two, context, "--cache-from", f"type=local,src={cache}")
     assert not ran and not warnings and once_more == made
+
+
+def test_what_a_cache_told_of_is_known_without_it(fresh, context, scratch):
+    """A second build without the cache runs nothing, though layers that nothing needed never came."""
+    one, two = fresh(), fresh()
+    cache = f"{scratch}/cache"
+    made, _, _ = run_build(one, context, "--cache-to", f"type=local,dest={cache},mode=max")
+    run_build(two, context, "--cache-from", f"type=local,src={cache}")
+    shutil.rmtree(cache)
+    told = [r for r in two.api("GET", "/system/df?type=build-cache").json["BuildCache"] if r["Type"] == "regular"]
+    assert any(r["Size"] == 0 and "RUN echo tools" in r["Description"] for r in told), told
+    for _ in range(2):
+        again, ran, warnings = run_build(two, context)
+        assert again == made and not ran and not warnings
+        two.restart()
+    # What needs a layer that never came makes it, and what it stands on, anew; the rest stays as it is known.
+    with open(f"{context}/Dockerfile", "w") as f:
+        f.write(STAGES.replace("RUN cat /tools > /made", "RUN cat /tools /tools > /made"))
+    changed, ran, warnings = run_build(two, context)
+    assert not warnings and changed != made
+    assert any("RUN cat /tools /tools" in r for r in ran) and any("RUN echo tools" in r for r in ran), ran
+    assert two.ok("run", "--rm", changed, "cat", "/app/end", "/app/file") == "tools\ntools\nof the context"
+    # A whole cache that is written has what it tells of.
+    with open(f"{context}/Dockerfile", "w") as f:
+        f.write(STAGES)
+    run_build(two, context, "--cache-to", f"type=local,dest={scratch}/whole,mode=max")
+    three = fresh()
+    _, ran, warnings = run_build(three, context, "--cache-from", f"type=local,src={scratch}/whole", "--target", "made")
+    assert not ran and not warnings
 
 
 def test_layers_come_only_where_they_are_needed(fresh, context, scratch):
@@ -154,6 +185,58 @@ def test_registry(fresh, context, registry):
     assert not ran
     uploads = [r for r in registry.requests() if r.startswith(("PUT", "PATCH"))][sent:]
     assert len([r for r in uploads if "/blobs/" in r]) <= 2 and uploads[-1].startswith("PUT /v2/app/cache/manifests/main"), uploads
+
+
+def moved(text):
+    """From the client's JSON: of each step that moved bytes its name, how it ended, and what was told last of each thing."""
+    names, states, bytes_of = {}, {}, {}
+    for frame in (json.loads(line) for line in text.splitlines() if line.startswith("{")):
+        if frame["type"] == "step":
+            names[frame["step"]], states[frame["step"]] = frame["name"], frame["state"]
+        elif frame["type"] == "progress":
+            bytes_of.setdefault(frame["step"], {})[frame["what"]] = (frame["current"], frame["total"])
+    return [(names[n], states[n], b) for n, b in bytes_of.items() if "load build context" not in names[n]]
+
+
+def test_caches_are_shown_while_they_move(fresh, context, scratch, registry):
+    one = fresh()
+    ref = f"{registry.host}/app/shown:main"
+    places = f"type=registry,ref={ref},mode=max", f"type=local,dest={scratch}/cache,mode=max"
+    done = one("build", "--progress", "rawjson", "--cache-to", places[0], "--cache-to", places[1], context, timeout=120)
+    assert done.code == 0, done
+    exports = moved(done.err)
+    assert len(exports) == 2 and ref in exports[0][0] and f"{scratch}/cache" in exports[1][0], exports
+    for name, state, layers in exports:
+        assert name.startswith("exporting cache to ") and state == "done"
+        assert len(layers) >= 5 and all(w.startswith("layer ") and 0 < c == t for w, (c, t) in layers.items()), layers
+    for source in (f"type=registry,ref={ref}", f"type=local,src={scratch}/cache"):
+        engine = fresh()
+        done = engine("build", "--progress", "rawjson", "--cache-from", source, context, timeout=120)
+        fetched = moved(done.err)
+        assert done.code == 0 and '"name":"importing cache from ' in done.err and len(fetched) == 3, done
+        for name, state, layers in fetched:
+            assert name.startswith("fetching layer ") and state == "done"
+            (what, (current, total)), = layers.items()
+            assert name.startswith(f"fetching {what} of cache ") and current == total > 0
+    plain = fresh()("build", "--progress", "plain", "--cache-from", f"type=local,src={scratch}/cache", "--cache-to",
+                    f"type=local,dest={scratch}/again", context, timeout=120)
+    assert plain.code == 0, plain
+    for pattern in (r"^#\d+ importing cache from \S+$", r"^#\d+ fetching layer [0-9a-f]{12} of cache \S+$",
+                    r"^#\d+ layer [0-9a-f]{12} \S+ / \S+ \S+ done$", r"^#\d+ exporting cache to \S+$"):
+        assert re.search(pattern, plain.err, re.M), (pattern, plain.err)
+
+
+def test_a_cache_that_is_not_there_is_warned_of_once(fresh, context, scratch):
+    e = fresh()
+    for quiet in (True, False):
+        done = e("build", *(["-q"] if quiet else ["--progress", "plain"]), "--cache-from", f"type=local,src={scratch}/none", context)
+        assert done.code == 0
+        lines = [line for line in done.err.splitlines() if line.startswith("WARNING: ")]
+        assert len(lines) == 1 and "cache-from" in lines[0] and f"{scratch}/none" in lines[0] and "is not used" in lines[0], done
+        if quiet:
+            assert done.err.splitlines() == lines and done.out.startswith("sha256:") and done.out.count("\n") == 1
+        else:
+            assert "ERROR: " in done.err and "importing cache from" in done.err
 
 
 def test_a_registry_that_has_no_cache_is_told_of(fresh, context, registry):

@@ -219,6 +219,7 @@ Result<void> Planner::finish(std::size_t target) {
     graph_.target.layer_steps = state.layer_steps;
     graph_.target.base_config = state.base_config;
     graph_.target.base_reference = state.base_reference;
+    graph_.target.platform = options.platform;
     return {};
 }
 

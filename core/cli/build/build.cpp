@@ -62,7 +62,8 @@ Result<void> write_results(const BuildOptions& options, const Json& result) {
     auto add = [&](const char* key, const std::string& value) {
         if (!value.empty() && !metadata.contains(key)) metadata[key] = value;
     };
-    add("containerimage.config.digest", text_at(result, "id"));
+    // Of several platforms the id is that of the index, which is no image's configuration.
+    if (text_at(result, "id") != text_at(result, "digest")) add("containerimage.config.digest", text_at(result, "id"));
     add("containerimage.digest", text_at(result, "digest"));
     const Json& tags = member(result, "tags");
     if (tags.is_array()) {
@@ -145,6 +146,10 @@ Result<int> build(Call& call) {
 
     const std::string dockerfile = context->dockerfile.value_or("");
     const bool json = kind == "rawjson", quiet = kind == "quiet";
+    // What was asked for and is not used is told of also where nothing else is; the rules' warnings have a name.
+    if (quiet)
+        for (const BuildWarning& warning : state.warnings())
+            if (warning.rule.empty()) print_err("WARNING: " + warning.message + "\n");
     if (!end->success) {
         if (!json) print_err(error_report(end->error, dockerfile, context->dockerfile_name));
         print_error(end->error.message.empty() ? "the build failed" : end->error.message);

@@ -98,7 +98,7 @@ void BuildOptions::declare(Flags& flags) {
     flags.text(cgroup_parent, 0, "cgroup-parent", "Set the parent cgroup for the \"RUN\" instructions during build");
     flags.boolean(check, 0, "check", "Shorthand for \"--call=check\"");
     flags.text(file, 'f', "file", "Name of the Dockerfile (default: \"PATH/Dockerfile\")");
-    flags.text(iidfile, 0, "iidfile", "Write the image ID to a file");
+    flags.text(iidfile, 0, "iidfile", "Write the image ID to a file; of several platforms the digest of the index");
     flags.list(labels, 0, "label", "Set metadata for an image", "stringArray");
     flags.boolean(load, 0, "load", "Shorthand for \"--output=type=docker\"");
     flags.text(metadata_file, 0, "metadata-file", "Write build result metadata to a file");
@@ -107,7 +107,9 @@ void BuildOptions::declare(Flags& flags) {
     flags.boolean(no_cache, 0, "no-cache", "Do not use cache when building the image");
     flags.list(no_cache_filter, 0, "no-cache-filter", "Do not cache specified stages", "stringArray");
     flags.list(outputs_, 'o', "output", "Output destination (format: \"type=local,dest=path\")", "stringArray");
-    flags.list(platforms, 0, "platform", "Set target platform for build", "stringArray");
+    flags.list(platforms, 0, "platform",
+               "Set target platforms for build (e.g., \"linux/amd64,linux/arm64\"); of several an index is made",
+               "stringArray");
     progress = "auto";
     flags.text(progress, 0, "progress",
                "Set type of progress output (\"auto\", \"plain\", \"tty\", \"quiet\", \"rawjson\"). Use plain to show\n"

@@ -3,6 +3,7 @@
 
 #include "core/base/files.hpp"
 #include "core/daemon/api/build.hpp"
+#include "core/image/media_types.hpp"
 #include "core/image/registry/artifact.hpp"
 #include "core/image/registry/names.hpp"
 
@@ -22,8 +23,9 @@ public:
     Result<std::string> document(const build::CacheBlob& blob, const build::Cancel&) override {
         return artifact_->document(descriptor_of(blob));
     }
-    Result<UniqueFd> blob(const build::CacheBlob& blob, const build::Cancel& cancel) override {
-        return artifact_->blob(descriptor_of(blob), [&cancel] { return cancel.cancelled(); });
+    Result<UniqueFd> blob(const build::CacheBlob& blob, const build::BlobMoved& moved,
+                          const build::Cancel& cancel) override {
+        return artifact_->blob(descriptor_of(blob), moved, [&cancel] { return cancel.cancelled(); });
     }
 
 private:
@@ -35,8 +37,9 @@ public:
     explicit RegistryCacheTarget(std::unique_ptr<ArtifactUpload> upload, std::string scratch)
         : upload_(std::move(upload)), scratch_(std::move(scratch)) {}
     Result<bool> has(const build::CacheBlob& blob) override { return upload_->has(blob.digest); }
-    Result<void> put(const build::CacheBlob& blob, int file, const build::Cancel&) override {
-        return upload_->blob(blob.digest, file, blob.size);
+    Result<void> put(const build::CacheBlob& blob, int file, const build::BlobMoved& moved,
+                     const build::Cancel&) override {
+        return upload_->blob(blob.digest, file, blob.size, moved);
     }
     Result<void> finish(const std::string& manifest, const std::string& config, const build::Cancel&) override {
         const std::string digest = image::digest_of(config);
@@ -44,9 +47,10 @@ public:
         if (!there) {
             GANTRY_TRY(UniqueFd file, open_file(scratch_, O_TMPFILE | O_RDWR));
             GANTRY_CHECK(write_all(file.get(), config));
-            GANTRY_CHECK(upload_->blob(digest, file.get(), static_cast<std::int64_t>(config.size())));
+            GANTRY_CHECK(
+                upload_->blob(digest, file.get(), static_cast<std::int64_t>(config.size()), [](std::int64_t) {}));
         }
-        return upload_->manifest(std::string(build::cache_manifest_type), manifest);
+        return upload_->manifest(std::string(image::media::manifest), manifest);
     }
 
 private:

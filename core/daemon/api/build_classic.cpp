@@ -1,6 +1,8 @@
 // Docker's classic build: the context comes as a tar, and what happens goes back as JSON messages.
 #include <fcntl.h>
 
+#include <set>
+
 #include "core/base/text.hpp"
 #include "core/build/dockerfile_build.hpp"
 #include "core/build/dockerignore.hpp"
@@ -166,8 +168,15 @@ Result<build::DockerfileBuild> read_request(const http::Request& request, const 
     build.pull = request.query_flag("pull");
     GANTRY_TRY(build.cache_from, read_cache_from(request));
     build.plan.build_platform = build.plan.platform = build::own_platform();
-    if (const std::string platform = request.query_value("platform"); !platform.empty()) {
-        GANTRY_TRY(build.plan.platform, build::parse_platform(platform));
+    std::set<std::string> platforms;
+    for (auto [at, end] = request.query.equal_range("platform"); at != end; ++at)
+        for (std::string_view one : split(at->second, ','))
+            if (!trim(one).empty()) platforms.emplace(trim(one));
+    if (platforms.size() > 1)
+        return fail(Code::invalid, "platform " + quote_json(request.query_value("platform").substr(0, 100)) +
+                                       ": this route builds for one platform, \"gantry build\" for several");
+    if (!platforms.empty()) {
+        GANTRY_TRY(build.plan.platform, build::parse_platform(*platforms.begin()));
     }
     const std::string network = request.query_value("networkmode");
     if (network == "none")

@@ -21,7 +21,12 @@ Json images_of(Deps& deps, const Json& containers, std::int64_t* all_layers) {
     for (const Json& container : containers) ++users[member<std::string>(container, "ImageID")];
     const auto images = deps.images.list();
     const image::SharedSizes sizes(images);
+    // Of an image for several platforms the list has one: the layers of the others are here, too.
     *all_layers = sizes.total();
+    std::set<std::string> listed;
+    for (const auto& image : images) listed.insert(image->layers.begin(), image->layers.end());
+    for (const auto& [layer, size] : deps.images.layers_of_variants())
+        if (!listed.contains(layer)) *all_layers += size;
     Json list = Json::array();
     for (const auto& image : images) {
         Json summary = image::to_summary(*image, users[image->id]);

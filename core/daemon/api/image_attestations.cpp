@@ -1,5 +1,5 @@
-// GET /images/{name}/attestations. The store keeps the one image of an index that fits this machine and nothing beside it, so
-// what an index says of its images is not there to be read.
+// GET /images/{name}/attestations. The store keeps the images of an index and nothing beside them, so what an
+// index says of its images is not there to be read.
 #include "core/daemon/api/answer.hpp"
 #include "core/daemon/api/api.hpp"
 #include "core/daemon/api/parameters.hpp"

@@ -1,5 +1,6 @@
 #include "core/base/log.hpp"
 #include "core/daemon/api/image_filters.hpp"
+#include "core/daemon/api/image_platforms.hpp"
 #include "core/daemon/api/answer.hpp"
 #include "core/daemon/api/api.hpp"
 #include "core/daemon/api/image_streams.hpp"
@@ -11,19 +12,12 @@
 namespace gantry::daemon {
 namespace {
 
-// An image is of one platform here: the one of the request, or it is not here. "manifests" and "identity" add to an answer what a
-// store has that keeps whole indexes; of one that does not, as this, Docker leaves "Manifests" and "Identity" out.
-Result<std::shared_ptr<const image::Image>> find_for_platform(Deps& deps, const http::Request& request,
-                                                              const char* parameter = "platform") {
-    GANTRY_TRY(auto image, deps.images.find(request.parameter("name")));
-    GANTRY_TRY(std::vector<Json> platforms, read_platforms(request, parameter));
-    const image::registry::Platform offered = image::registry::platform_of(image->config);
-    for (const Json& platform : platforms)
-        if (const auto wanted = image::registry::platform_of(platform); image::registry::fitness(wanted, offered) == 0)
-            return fail(Code::not_found, "image with reference " + request.parameter("name") +
-                                             " was found but does not provide the specified platform (" +
-                                             wanted.text() + "): it is for " + offered.text());
-    return image;
+// "identity" adds to an answer where an image was verified to come from; of a store that knows nothing of it, as this, Docker
+// leaves "Identity" out. "Manifests" is there where an index is.
+Result<std::shared_ptr<const image::Image>> find_for_platform(Deps& deps, const http::Request& request) {
+    GANTRY_TRY(std::vector<Json> platforms, read_platforms(request));
+    GANTRY_TRY(auto found, find_for_platforms(deps.images, request.parameter("name"), platforms));
+    return found.front();
 }
 
 Result<Json> list(Deps& deps, const http::Request& request) {
@@ -35,6 +29,10 @@ Result<Json> list(Deps& deps, const http::Request& request) {
         const image::SharedSizes sizes(deps.images.list());
         for (std::size_t i = 0; i < images.size(); ++i) all[i]["SharedSize"] = sizes.shared(*images[i]);
     }
+    if (request.query_flag("manifests"))
+        for (std::size_t i = 0; i < images.size(); ++i)
+            if (Json manifests = manifests_of(deps, images[i]->tags); !manifests.is_null())
+                all[i]["Manifests"] = std::move(manifests);
     return all;
 }
 
@@ -42,6 +40,9 @@ Result<Json> inspect(Deps& deps, const http::Request& request) {
     GANTRY_TRY(auto image, find_for_platform(deps, request));
     Json json = image::to_inspect(*image);
     json["GraphDriver"] = {{"Name", deps.config.get()->defaults.layer}, {"Data", nullptr}};
+    if (request.query_flag("manifests"))
+        if (Json manifests = manifests_of(deps, {request.parameter("name")}); !manifests.is_null())
+            json["Manifests"] = std::move(manifests);
     return json;
 }
 
@@ -50,8 +51,42 @@ Result<Json> history(Deps& deps, const http::Request& request) {
     return image::history(*image);
 }
 
+// The image is gone whatever comes of its files: the next collection finds what this one leaves.
+void collect_files_of(Deps& deps, const std::string& id) {
+    if (auto freed = deps.images.collect_garbage(deps.layers_in_use()); !freed)
+        log::warn("the files of a removed image could not be deleted", {{"image", id}, {"reason", freed.error().text}});
+}
+
+// Some platforms of an image for several. False: these are all that there are of it.
+Result<bool> remove_platforms(Deps& deps, const http::Request& request,
+                              const std::vector<std::shared_ptr<const image::Image>>& images, Json& all) {
+    const std::string name = request.parameter("name");
+    GANTRY_TRY(image::ImageStore::Choices choices, deps.images.choices(name));
+    if (images.size() >= choices.images.size()) return false;
+    for (const auto& image : images)
+        if (const std::string user = deps.user_of_image(image->id); !user.empty())
+            return fail(Code::conflict, "conflict: unable to delete " +
+                                            image::registry::platform_of(image->config).text() + " of " + name +
+                                            " - image is being used by " + user);
+    for (const auto& image : images) {
+        GANTRY_TRY(bool gone, deps.images.remove_variant(name, image->id));
+        if (!gone) continue;
+        all.push_back({{"Deleted", image->id}});
+        deps.events.publish("image", "delete", image->id, {{"name", name}});
+    }
+    collect_files_of(deps, images.front()->id);
+    return true;
+}
+
 Result<Json> remove(Deps& deps, const http::Request& request) {
-    GANTRY_TRY(auto image, find_for_platform(deps, request, "platforms"));
+    GANTRY_TRY(std::vector<Json> platforms, read_platforms(request, "platforms"));
+    GANTRY_TRY(auto found, find_for_platforms(deps.images, request.parameter("name"), platforms));
+    const auto image = found.front();
+    if (!platforms.empty()) {
+        Json some = Json::array();
+        GANTRY_TRY(bool done, remove_platforms(deps, request, found, some));
+        if (done) return some;
+    }
     GANTRY_TRY(image::Deleted gone, deps.images.remove(request.parameter("name"), request.query_flag("force"),
                                                        !request.query_flag("noprune"), deps.user_of_image));
     Json all = Json::array();
@@ -63,11 +98,7 @@ Result<Json> remove(Deps& deps, const http::Request& request) {
         all.push_back({{"Deleted", id}});
         if (id == image->id) deps.events.publish("image", "delete", id, {{"name", id}});
     }
-    // The image is gone whatever comes of its files: the next collection finds what this one leaves.
-    if (!gone.deleted.empty())
-        if (auto freed = deps.images.collect_garbage(deps.layers_in_use()); !freed)
-            log::warn("the files of a removed image could not be deleted",
-                      {{"image", image->id}, {"reason", freed.error().text}});
+    if (!gone.deleted.empty()) collect_files_of(deps, image->id);
     return all;
 }
 

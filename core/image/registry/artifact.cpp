@@ -3,26 +3,41 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "core/base/clock.hpp"
 #include "core/base/files.hpp"
 #include "core/image/registry/names.hpp"
 
 namespace gantry::image::registry {
+namespace {
+
+constexpr std::int64_t tell_every_ns = 100'000'000;
+
+}  // namespace
 
 Result<std::string> Artifact::document(const Descriptor& descriptor) {
     GANTRY_TRY(auto remote, sources_->get(source_));
     return remote->document(descriptor);
 }
 
-Result<UniqueFd> Artifact::blob(const Descriptor& descriptor, const Cancelled& cancelled) {
+Result<UniqueFd> Artifact::blob(const Descriptor& descriptor, const std::function<void(std::int64_t)>& moved,
+                                const Cancelled& cancelled) {
     const int side_by_side = service_.settings().downloads;
     for (bool joined = true; joined;) {
         auto place = service_.downloads->get(descriptor, sources_, source_, side_by_side);
         joined = place.joined();
-        auto come = place.get()->wait(cancelled);
+        Result<void> come;
+        for (;;) {
+            // Whoever is told may be slow: not from within the wait, which holds up the download.
+            const std::int64_t until = monotonic_ns() + tell_every_ns;
+            come = place.get()->wait([&] { return cancelled() || monotonic_ns() > until; });
+            if (come || cancelled() || place.get()->state() == Download::State::failed) break;
+            moved(place.get()->received());
+        }
         if (!come) {
             if (joined && !cancelled()) continue;  // someone else's, which has failed for reasons of theirs
             return std::move(come).error();
         }
+        moved(descriptor.size);
         GANTRY_TRY(UniqueFd file, open_file("/proc/self/fd/" + std::to_string(place.get()->fd()), O_RDONLY));
         // A pull that wants the same blob links it by its name.
         if (place.alone()) service_.partials->discard(descriptor.digest);
@@ -39,8 +54,11 @@ Result<void> ArtifactUpload::open(const std::string& host, const std::string& re
     return {};
 }
 
-Result<void> ArtifactUpload::blob(const std::string& digest, int fd, std::int64_t size) {
-    return upload_->blob(digest, fd, size, [](std::int64_t) {});
+Result<void> ArtifactUpload::blob(const std::string& digest, int fd, std::int64_t size,
+                                  const std::function<void(std::int64_t)>& moved) {
+    GANTRY_CHECK(upload_->blob(digest, fd, size, moved));
+    moved(size);
+    return {};
 }
 
 Result<void> ArtifactUpload::manifest(const std::string& media_type, const std::string& text) {

@@ -20,7 +20,9 @@ public:
     // A small blob, 4 MiB at most, proven by size and digest.
     Result<std::string> document(const Descriptor& descriptor);
     // A blob of any size in a file, proven by size and digest; read from its beginning. A broken connection is gone on with.
-    Result<UniqueFd> blob(const Descriptor& descriptor, const Cancelled& cancelled);
+    // `moved` is told how much of it has come, about ten times a second.
+    Result<UniqueFd> blob(const Descriptor& descriptor, const std::function<void(std::int64_t)>& moved,
+                          const Cancelled& cancelled);
 
 private:
     Service::Impl& service_;
@@ -39,7 +41,9 @@ public:
     Result<void> open(const std::string& host, const std::string& repository, std::string reference,
                       const Credentials& credentials);
     Result<bool> has(const std::string& digest) { return upload_->has(digest); }
-    Result<void> blob(const std::string& digest, int fd, std::int64_t size);
+    // `moved` is told the bytes so far.
+    Result<void> blob(const std::string& digest, int fd, std::int64_t size,
+                      const std::function<void(std::int64_t)>& moved);
     // Last: what it names must be there.
     Result<void> manifest(const std::string& media_type, const std::string& text);
 

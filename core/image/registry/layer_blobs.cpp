@@ -10,6 +10,7 @@
 #include "core/base/files.hpp"
 #include "core/base/log.hpp"
 #include "core/image/archive_plan.hpp"
+#include "core/image/media_types.hpp"
 
 namespace gantry::image::registry {
 namespace {
@@ -91,7 +92,7 @@ bool is_packed(Compression compression) { return compression == Compression::gzi
 
 // Every image that has this layer without a manifest which names another blob for it.
 void keep(ImageStore::Impl& store, const std::string& key, const LayerBlob& made) {
-    for (const Record& record : store.catalog.all()) {
+    for (const Record& record : store.catalog.every()) {
         const auto& keys = record.image->layers;
         if (!record.manifest.empty() || std::find(keys.begin(), keys.end(), key) == keys.end()) continue;
         auto amended = store.catalog.amend(record.image->id, [&](Image& image, Record& now) {
@@ -158,33 +159,68 @@ Result<LayerBlob> compressed_layer(Service::Impl& service, const std::string& id
     return made;
 }
 
-Result<PackedLayer> packed_layer(ImageStore& images, const std::string& key, const std::string& diff_id,
-                                 const Cancelled& cancelled) {
-    auto& store = images.parts();
-    Pins::Hold hold(store.pins);
-    for (const Record& record : store.catalog.all())
+namespace {
+
+// The compressed blob that some image has of the layer, with its media type; a digest "" where there is none.
+Result<std::pair<std::string_view, LayerBlob>> packed_already(ImageStore::Impl& store, const std::string& key,
+                                                              Pins::Hold& hold) {
+    for (const Record& record : store.catalog.every())
         for (std::size_t i = 0; i < record.image->layers.size() && i < record.blobs.size(); ++i) {
             const LayerBlob& blob = record.blobs[i];
             if (record.image->layers[i] != key || blob.digest.empty()) continue;
             hold.add(blob.digest);
             if (!store.blobs.has(blob.digest)) continue;
             GANTRY_TRY(Compression form, compression_of(store.blobs, blob.digest));
-            if (!is_packed(form)) continue;
-            GANTRY_TRY(UniqueFd file, store.blobs.open_blob(blob.digest));
-            return PackedLayer{form == Compression::zstd ? "application/vnd.oci.image.layer.v1.tar+zstd"
-                                                         : "application/vnd.oci.image.layer.v1.tar+gzip",
-                               blob.digest, blob.size, std::move(file)};
+            if (is_packed(form))
+                return std::pair(form == Compression::zstd ? media::layer_zstd : media::layer_gzip, blob);
         }
+    return std::pair(std::string_view(), LayerBlob{});
+}
+
+Result<BlobWriter> pack_layer(ImageStore& images, const std::string& key, const std::string& diff_id,
+                              const Cancelled& cancelled) {
+    auto& store = images.parts();
     GANTRY_TRY(BlobWriter writer, store.blobs.writer());
     GANTRY_TRY(auto tar, images.open_layer_tar(key));
     if (tar)
         GANTRY_CHECK(compress(*tar, writer, diff_id, cancelled));
     else
         GANTRY_CHECK(compress_unpacked(*store.layers, key, writer, diff_id, cancelled));
-    const std::string digest = writer.finish();
+    writer.finish();
+    return writer;
+}
+
+}  // namespace
+
+Result<PackedLayer> packed_layer(ImageStore& images, const std::string& key, const std::string& diff_id,
+                                 const Cancelled& cancelled) {
+    auto& store = images.parts();
+    Pins::Hold hold(store.pins);
+    GANTRY_TRY(auto found, packed_already(store, key, hold));
+    if (const auto& [type, blob] = found; !type.empty()) {
+        GANTRY_TRY(UniqueFd file, store.blobs.open_blob(blob.digest));
+        return PackedLayer{std::string(type), blob.digest, blob.size, std::move(file)};
+    }
+    GANTRY_TRY(BlobWriter writer, pack_layer(images, key, diff_id, cancelled));
     // The name goes with the writer, the file with its last descriptor.
     GANTRY_TRY(UniqueFd file, open_file(writer.path(), O_RDONLY));
-    return PackedLayer{"application/vnd.oci.image.layer.v1.tar+gzip", digest, writer.size(), std::move(file)};
+    return PackedLayer{std::string(media::layer_gzip), writer.digest(), writer.size(), std::move(file)};
+}
+
+Result<Json> kept_layer(ImageStore& images, const std::string& key, const std::string& diff_id, Pins::Hold& hold,
+                        const Cancelled& cancelled) {
+    auto& store = images.parts();
+    GANTRY_TRY(auto found, packed_already(store, key, hold));
+    auto [type, blob] = std::move(found);
+    if (type.empty()) {
+        GANTRY_TRY(BlobWriter writer, pack_layer(images, key, diff_id, cancelled));
+        hold.add(writer.digest());
+        GANTRY_CHECK(store.blobs.adopt(writer));
+        type = media::layer_gzip;
+        blob = {writer.digest(), writer.size()};
+        keep(store, key, blob);
+    }
+    return Json{{"mediaType", type}, {"digest", blob.digest}, {"size", blob.size}};
 }
 
 }  // namespace gantry::image::registry

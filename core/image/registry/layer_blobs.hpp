@@ -20,6 +20,10 @@ struct PackedLayer {
 Result<PackedLayer> packed_layer(ImageStore& images, const std::string& key, const std::string& diff_id,
                                  const Cancelled& cancelled);
 
+// The same, kept as a blob of the store, pinned by `hold`: {"mediaType", "digest", "size"}.
+Result<Json> kept_layer(ImageStore& images, const std::string& key, const std::string& diff_id, Pins::Hold& hold,
+                        const Cancelled& cancelled);
+
 enum class Compression { none = 1, gzip, zstd, other };
 // By the first bytes.
 Result<Compression> compression_of(const BlobStore& blobs, const std::string& digest);

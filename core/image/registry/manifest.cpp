@@ -40,7 +40,7 @@ Result<Descriptor> read_descriptor(const Json& json, const std::string& what) {
         descriptor.platform = platform_of(*platform);
     }
     if (auto notes = json.find("annotations"); notes != json.end() && notes->is_object())
-        descriptor.attestation = notes->contains("vnd.docker.reference.type");
+        descriptor.attestation = notes->contains(media::attestation);
     return descriptor;
 }
 

@@ -174,7 +174,7 @@ Result<void> ImagePull::prove(const Layer& layer) {
     if (info.st_size != layer.blob.size)
         return fail(Code::invalid, "layer " + layer.blob.digest + ": its size is " + std::to_string(info.st_size) +
                                        ", but the manifest says " + std::to_string(layer.blob.size));
-    for (const Record& record : store.catalog.all())
+    for (const Record& record : store.catalog.every())
         for (std::size_t i = 0; i < std::min(record.blobs.size(), record.image->layers.size()); ++i)
             if (record.blobs[i].digest == layer.blob.digest && record.image->layers[i] == layer.key) return {};
     GANTRY_TRY(auto plain, decompressed(source_of(std::move(file))));
@@ -235,6 +235,11 @@ Result<std::string> ImagePull::run(const std::vector<std::string>& tags, const s
 
 namespace {
 
+bool is_of_another(ImageStore& images, const std::string& reference, const Platform& platform) {
+    auto there = images.find(reference);
+    return there && fitness(platform, platform_of((*there)->config)) == 0;
+}
+
 // The image of one reference, from the first source that gives it.
 Result<Pulled> pull_one(Service::Impl& service, const std::shared_ptr<Sources>& sources, const PullRequest& request,
                         const std::string& wanted, int side_by_side, const Progress& progress,
@@ -262,7 +267,9 @@ Result<Pulled> pull_one(Service::Impl& service, const std::shared_ptr<Sources>& 
         if (auto there = service.images.find(pulled.reference)) before = (*there)->id;
         const std::string digest = resolved->digest;
         std::vector<std::string> tags;
-        if (!by_digest) tags.push_back(request.name + ":" + wanted);
+        if (!by_digest &&
+            !(request.spare_others && is_of_another(service.images, pulled.reference, resolved->platform)))
+            tags.push_back(pulled.reference);
         ImagePull pull(service, sources, i, std::move(*resolved), progress, cancelled, side_by_side);
         GANTRY_TRY(pulled.id, pull.run(tags, request.name + "@" + digest));
         pulled.newer = pulled.id != before;

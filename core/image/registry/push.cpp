@@ -1,3 +1,6 @@
+#include <map>
+#include <set>
+
 #include <gantry/driver.hpp>
 
 #include "core/base/failpoint.hpp"
@@ -38,7 +41,8 @@ public:
           cancelled_(cancelled),
           hold_(service.store().pins) {}
 
-    Result<Pushed> run(const std::string& id, const std::string& name, const std::string& tag) {
+    // `reference`: a tag, or the digest of the manifest that an index names the image by.
+    Result<Pushed> run(const std::string& id, const std::string& name, const std::string& reference) {
         auto record = service_.store().catalog.record(id);
         if (!record) return fail(Code::not_found, "No such image: " + id);
         diff_ids_ = diff_ids_of(record->image->config);
@@ -47,6 +51,10 @@ public:
         for (const std::string& diff_id : diff_ids_) tell(diff_id, "Preparing");
         GANTRY_TRY(auto whole, parcel_of(*record));
         Parcel parcel;
+        const bool of_index = valid_digest(reference);
+        if (of_index && (!whole || whole->digest != reference))
+            return fail(Code::corrupt,
+                        "the manifest " + reference + " of an index, or a layer that it names, is not kept here");
         if (whole)
             parcel = std::move(*whole);
         else
@@ -56,9 +64,43 @@ public:
         GANTRY_CHECK(send_config(parcel.config));
         GANTRY_FAILPOINT("registry.push.before_manifest");
         if (cancelled_()) return push_cancelled();
-        GANTRY_CHECK(upload_.manifest(tag, parcel.media_type, parcel.text, parcel.digest));
-        GANTRY_CHECK(remember(id, name, parcel));
-        return Pushed{tag, parcel.digest, static_cast<std::int64_t>(parcel.text.size())};
+        GANTRY_CHECK(upload_.manifest(reference, parcel.media_type, parcel.text, parcel.digest));
+        if (!of_index) GANTRY_CHECK(remember(id, name, parcel));
+        return Pushed{reference, parcel.digest, static_cast<std::int64_t>(parcel.text.size())};
+    }
+
+    // All images that the index names, and then it.
+    Result<Pushed> run(const std::string& main, const ImageIndex& index, const std::string& name,
+                       const std::string& tag) {
+        auto& store = service_.store();
+        hold_.add(index.digest);
+        GANTRY_TRY(std::string text, store.blobs.read(index.digest, 4u << 20));
+        const Json json = Json::parse(text, nullptr, false);
+        std::string type = json.is_object() ? member<std::string>(json, "mediaType") : std::string();
+        GANTRY_TRY(Manifest manifest, parse_manifest(std::move(text), type.empty() ? index.media_type : type));
+        std::map<std::string, std::string> ids;  // by manifest
+        if (auto record = store.catalog.record(main)) ids[record->manifest] = main;
+        for (const Record& variant : index.variants) ids[variant.manifest] = variant.image->id;
+        for (const Descriptor& entry : manifest.entries)
+            if (!ids.contains(entry.digest))
+                return fail(
+                    Code::not_found,
+                    name + ":" + tag + " is an index that names " +
+                        (entry.attestation || entry.platform.os.empty() ? entry.digest : entry.platform.text()) +
+                        ", which is not here: push one platform's image with --platform");
+        for (const Descriptor& entry : manifest.entries)
+            GANTRY_CHECK(ImagePush(service_, upload_, host_, side_by_side_, progress_, cancelled_)
+                             .run(ids[entry.digest], name, entry.digest));
+        if (cancelled_()) return push_cancelled();
+        GANTRY_FAILPOINT("registry.push.before_index");
+        GANTRY_CHECK(upload_.manifest(tag, manifest.media_type, manifest.text, manifest.digest));
+        auto kept = store.catalog.amend(main, [&](Image& image, Record&) {
+            const std::string digest = name + "@" + manifest.digest;
+            if (std::find(image.repo_digests.begin(), image.repo_digests.end(), digest) == image.repo_digests.end())
+                image.repo_digests.push_back(digest);
+        });
+        if (!kept && kept.error().code != Code::not_found) return std::move(kept).error();
+        return Pushed{tag, manifest.digest, static_cast<std::int64_t>(manifest.text.size())};
     }
 
 private:
@@ -140,7 +182,7 @@ private:
     // Repositories of this registry that are known to have the blob.
     std::vector<std::string> mounts_of(const std::string& digest) {
         std::vector<std::string> found;
-        for (const Record& record : service_.store().catalog.all()) {
+        for (const Record& record : service_.store().catalog.every()) {
             if (std::none_of(record.blobs.begin(), record.blobs.end(),
                              [&](const LayerBlob& blob) { return blob.digest == digest; }))
                 continue;
@@ -244,29 +286,51 @@ private:
     std::vector<std::string> diff_ids_;
 };
 
-// "name:tag" of every tag that is to be pushed, with the image it names.
-Result<std::vector<std::pair<std::string, std::string>>> tags_of(ImageStore& images, const PushRequest& request) {
-    std::vector<std::pair<std::string, std::string>> tags;
-    if (!request.tag.empty()) {
-        auto image = images.find(request.name + ":" + request.tag);
-        if (!image) return fail(Code::not_found, "An image does not exist locally with the tag: " + request.name);
-        tags.emplace_back(request.tag, (*image)->id);
-    } else {
+// What is pushed as a tag.
+struct Tagged {
+    std::string tag, id;
+    std::optional<ImageIndex> index;  // all of it; none: the image alone
+};
+
+Result<Tagged> tagged(const Catalog& catalog, const PushRequest& request, const std::string& tag) {
+    auto named = catalog.named(request.name + ":" + tag);
+    if (!named) return fail(Code::not_found, "An image does not exist locally with the tag: " + request.name);
+    Tagged found{tag, named->record.image->id, std::move(named->index)};
+    if (!request.platform) return found;
+    int best = 0;
+    std::string offered;
+    auto look = [&](const Image& image) {
+        const Platform own = platform_of(image.config);
+        offered += (offered.empty() ? "" : ", ") + own.text();
+        if (const int fit = fitness(*request.platform, own); fit > best) {
+            best = fit;
+            found.id = image.id;
+        }
+    };
+    look(*named->record.image);
+    if (found.index)
+        for (const Record& variant : found.index->variants) look(*variant.image);
+    if (best == 0)
+        return fail(Code::not_found, "image " + request.name + ":" + tag + " is for " + offered + ", not for " +
+                                         request.platform->text());
+    found.index.reset();
+    return found;
+}
+
+Result<std::vector<Tagged>> tags_of(ImageStore& images, const PushRequest& request) {
+    std::set<std::string> names;
+    if (!request.tag.empty()) names.insert(request.tag);
+    if (request.tag.empty())
         for (const auto& image : images.list())
             for (const std::string& tag : image->tags)
                 if (const std::size_t colon = tag.rfind(':'); tag.substr(0, colon) == request.name)
-                    tags.emplace_back(tag.substr(colon + 1), image->id);
-        if (tags.empty()) return fail(Code::not_found, "An image does not exist locally with the tag: " + request.name);
-        std::sort(tags.begin(), tags.end());
+                    names.insert(tag.substr(colon + 1));
+    if (names.empty()) return fail(Code::not_found, "An image does not exist locally with the tag: " + request.name);
+    std::vector<Tagged> tags;
+    for (const std::string& name : names) {
+        GANTRY_TRY(Tagged one, tagged(images.parts().catalog, request, name));
+        tags.push_back(std::move(one));
     }
-    if (request.platform)
-        for (const auto& [tag, id] : tags) {
-            GANTRY_TRY(auto image, images.find(id));
-            const Platform own = platform_of(image->config);
-            if (fitness(*request.platform, own) == 0)
-                return fail(Code::not_found, "image " + request.name + ":" + tag + " is for " + own.text() +
-                                                 ", not for " + request.platform->text());
-        }
     return tags;
 }
 
@@ -284,9 +348,9 @@ Result<std::vector<Pushed>> Service::push(const PushRequest& request, const Prog
     GANTRY_TRY(auto session, Session::open(transport, location.host, "", request.credentials));
     Upload upload(std::shared_ptr<Session>(std::move(session)), location.repository);
     std::vector<Pushed> all;
-    for (const auto& [tag, id] : tags) {
+    for (const auto& [tag, id, index] : tags) {
         ImagePush push(*impl_, upload, location.host, settings.uploads, progress, cancelled);
-        auto pushed = push.run(id, request.name, tag);
+        auto pushed = index ? push.run(id, *index, request.name, tag) : push.run(id, request.name, tag);
         if (!pushed) {
             if (cancelled()) return push_cancelled();
             return std::move(pushed).error();

@@ -22,6 +22,7 @@ struct PullRequest {
     std::string tag, digest;           // with a digest the tag is of no account; neither: every tag there is
     std::optional<Platform> platform;  // nothing: this machine's
     Credentials credentials;
+    bool spare_others = false;  // a tag that names an image for another platform here keeps it
 };
 struct Pulled {
     std::string id, reference;  // "debian:12"

@@ -20,6 +20,21 @@ store::Object good() {
     return to_object({std::make_shared<const Image>(std::move(image)), digest('d'), {{digest('e'), 5}, {"", 0}}});
 }
 
+// With an index, which has another image.
+store::Object with_index() {
+    Image other;
+    other.id = digest('1');
+    other.layers = {digest('2')};
+    other.layer_sizes = {7};
+    other.size = 7;
+    Record record = *from_object(good(), Json::object());
+    record.indexes.push_back({digest('3'),
+                              "application/vnd.oci.image.index.v1+json",
+                              {"web:1"},
+                              {{std::make_shared<const Image>(std::move(other)), digest('4'), {{digest('5'), 3}}}}});
+    return to_object(record);
+}
+
 }  // namespace
 
 TEST(ImageRecord, of_a_wrong_shape_is_refused) {
@@ -37,6 +52,37 @@ TEST(ImageRecord, of_a_wrong_shape_is_refused) {
         // Older records do not say when the image was used.
         EXPECT_EQ(bool(from_object({object.id, "", 1, one.body}, Json::object())), one.where == "no used_ns")
             << one.where;
+}
+
+TEST(ImageRecord, with_an_index_of_a_wrong_shape_is_refused) {
+    const store::Object object = with_index();
+    auto whole = from_object(object, Json::object());
+    ASSERT_TRUE(whole) << whole.error().text;
+    EXPECT_EQ(to_object(*whole).body, object.body);
+    const Json& index = object.body["indexes"][0];
+    auto with = [&](const Json& changed) {
+        store::Object other = object;
+        other.body["indexes"][0] = changed;
+        EXPECT_NO_THROW((void)references_of(other));
+        return from_object(other, Json::object());
+    };
+    for (const test::Bent& one : test::bent(index)) {
+        auto read = with(one.body);
+        if (read)
+            EXPECT_EQ(to_object(*read).body["indexes"][0], one.body) << one.where;
+        else
+            EXPECT_EQ(read.error().code, Code::corrupt) << one.where;
+    }
+    for (const test::Bent& one : test::without_each(index)) EXPECT_FALSE(with(one.body)) << one.where;
+    for (const test::Bent& one : test::without_each(index["variants"][0])) {
+        Json changed = index;
+        changed["variants"][0] = one.body;
+        EXPECT_FALSE(with(changed)) << one.where;
+    }
+    const References references = references_of(object);
+    EXPECT_EQ(references.layers, (std::vector<std::string>{digest('b'), digest('c'), digest('2')}));
+    for (char c : {'a', 'd', 'e', '1', '3', '4', '5'})
+        EXPECT_NE(std::find(references.blobs.begin(), references.blobs.end(), digest(c)), references.blobs.end()) << c;
 }
 
 TEST(ImageRecord, whose_parts_do_not_fit_together_is_refused) {

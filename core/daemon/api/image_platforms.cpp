@@ -1,0 +1,92 @@
+#include "core/daemon/api/image_platforms.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include <gantry/driver.hpp>
+
+#include "core/image/image_store_impl.hpp"
+#include "core/image/media_types.hpp"
+#include "core/image/registry/platform.hpp"
+
+namespace gantry::daemon {
+namespace {
+
+namespace registry = image::registry;
+
+Json platform_json(const image::Image& image) {
+    const registry::Platform platform = registry::platform_of(image.config);
+    Json json{{"os", platform.os}, {"architecture", platform.architecture}};
+    if (!platform.variant.empty()) json["variant"] = platform.variant;
+    return json;
+}
+
+// The manifest's own words in its index: a digest and a size that a client can ask a registry for.
+Json manifest_summary(const image::Record& record, const Json& descriptor, const std::vector<std::string>& users) {
+    std::int64_t content = descriptor.value("size", std::int64_t{0});
+    for (const image::LayerBlob& blob : record.blobs) content += blob.size;
+    return {{"ID", record.manifest},
+            {"Descriptor", descriptor},
+            {"Available", true},
+            {"Kind", "image"},
+            {"Size", {{"Content", content}, {"Total", content + record.image->size}}},
+            {"ImageData",
+             {{"Platform", platform_json(*record.image)},
+              {"Containers", users},
+              {"Size", {{"Unpacked", record.image->size}}}}}};
+}
+
+}  // namespace
+
+Result<std::vector<std::shared_ptr<const image::Image>>> find_for_platforms(image::ImageStore& images,
+                                                                            const std::string& name,
+                                                                            const std::vector<Json>& platforms) {
+    GANTRY_TRY(image::ImageStore::Choices choices, images.choices(name));
+    if (platforms.empty()) return std::vector{choices.images.front()};
+    std::vector<std::shared_ptr<const image::Image>> found;
+    for (const Json& platform : platforms) {
+        const registry::Platform wanted = registry::platform_of(platform);
+        std::shared_ptr<const image::Image> best;
+        int fit = 0;
+        std::string offered;
+        for (const auto& image : choices.images) {
+            const registry::Platform own = registry::platform_of(image->config);
+            offered += (offered.empty() ? "" : ", ") + own.text();
+            if (const int fits = registry::fitness(wanted, own); fits > fit) {
+                fit = fits;
+                best = image;
+            }
+        }
+        if (!best)
+            return fail(Code::not_found, "image with reference " + name +
+                                             " was found but does not provide the specified platform (" +
+                                             wanted.text() + "): it is for " + offered);
+        if (std::find(found.begin(), found.end(), best) == found.end()) found.push_back(std::move(best));
+    }
+    return found;
+}
+
+Json manifests_of(Deps& deps, const std::vector<std::string>& names) {
+    Json all = nullptr;
+    std::set<std::string> seen;
+    auto& parts = deps.images.parts();
+    for (const std::string& name : names) {
+        auto named = parts.catalog.named(name);
+        if (!named || !named->index) continue;
+        if (all.is_null()) all = Json::array();
+        auto text = parts.blobs.read(named->index->digest, 4u << 20);
+        const Json index = text ? Json::parse(*text, nullptr, false) : Json();
+        auto add = [&](const image::Record& record) {
+            if (!seen.insert(record.image->id).second) return;
+            Json descriptor{{"mediaType", image::media::manifest}, {"digest", record.manifest}, {"size", 0}};
+            for (const Json& entry : member<std::vector<Json>>(index, "manifests"))
+                if (member<std::string>(entry, "digest") == record.manifest) descriptor = entry;
+            all.push_back(manifest_summary(record, descriptor, deps.users_of_image(record.image->id)));
+        };
+        add(named->record);
+        for (const image::Record& variant : named->index->variants) add(variant);
+    }
+    return all;
+}
+
+}  // namespace gantry::daemon

@@ -1,0 +1,20 @@
+// Images for several platforms, as the API shows and names their parts.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/daemon/deps.hpp"
+#include "core/image/image_store.hpp"
+
+namespace gantry::daemon {
+
+// Of what `name` stands for, the images for the platforms ({"os", "architecture", "variant"}), each once, in that order; without
+// platforms the main one. GANTRY_NOT_FOUND names a platform that there is no image for, and those that there are.
+Result<std::vector<std::shared_ptr<const image::Image>>> find_for_platforms(image::ImageStore& images,
+                                                                            const std::string& name,
+                                                                            const std::vector<Json>& platforms);
+// ImageManifestSummary[] of the images that are here of the indexes behind these names; null where none is one's.
+Json manifests_of(Deps& deps, const std::vector<std::string>& names);
+
+}  // namespace gantry::daemon
