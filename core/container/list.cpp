@@ -1,6 +1,6 @@
 // inspect and list.
 #include "core/base/text.hpp"
-#include "core/container/entry.hpp"
+#include "core/container/executions.hpp"
 #include "core/container/view.hpp"
 
 namespace gantry::container {
@@ -27,6 +27,7 @@ bool port_matches(const std::string& wanted, std::int64_t port, const std::strin
 Result<Json> ContainerService::inspect(const std::string& ref, bool size) {
     GANTRY_TRY(EntryPtr entry, find(ref));
     Snapshot snapshot = take_snapshot(*entry);
+    snapshot.exec_ids = executions_->running_of(snapshot.container.id);
     Json result = to_inspect(snapshot);
     if (size) {
         GANTRY_TRY(Sizes sizes, sizes_of(snapshot.container));
@@ -56,9 +57,6 @@ Snapshot ContainerService::take_snapshot(Entry& entry) {
     }
     snapshot.run_directory = run_directory(snapshot.container.id);
     snapshot.directory = directory(snapshot.container.id);
-    std::lock_guard lock(index_mutex_);
-    for (const auto& [id, execution] : executions_)
-        if (execution->container_id == snapshot.container.id && execution->running) snapshot.exec_ids.push_back(id);
     return snapshot;
 }
 

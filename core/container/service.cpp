@@ -9,7 +9,7 @@
 #include "core/base/log.hpp"
 #include "core/base/text.hpp"
 #include "core/container/devices.hpp"
-#include "core/container/entry.hpp"
+#include "core/container/executions.hpp"
 
 namespace gantry::container {
 
@@ -57,7 +57,8 @@ ContainerService::ContainerService(ServiceSettings settings, Collaborators colla
     : settings_(std::move(settings)),
       adjustable_(std::make_shared<const Adjustable>(settings_.adjustable)),
       with_(std::move(collaborators)),
-      timers_(std::make_unique<Timers>(with_.post)) {
+      timers_(std::make_unique<Timers>(with_.post)),
+      executions_(std::make_unique<Executions>()) {
     patience_ = std::chrono::steady_clock::now() + std::chrono::seconds(5);
 }
 
