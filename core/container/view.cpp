@@ -188,10 +188,24 @@ Json to_summary(const Snapshot& s) {
             {"Mounts", mount_points(c)}};
 }
 
+std::optional<PortRange> parse_port_range(const std::string& text) {
+    const std::size_t slash = text.find('/'), dash = text.substr(0, slash).find('-');
+    PortRange range;
+    if (slash != std::string::npos) range.protocol = to_lower(text.substr(slash + 1));
+    if (range.protocol != "tcp" && range.protocol != "udp" && range.protocol != "sctp") return std::nullopt;
+    const std::string ports = text.substr(0, slash);
+    auto low = parse_int(ports.substr(0, dash)), high = dash == std::string::npos ? low : parse_int(ports.substr(dash + 1));
+    if (!low || !high || *low < 1 || *high > 65535 || *low > *high) return std::nullopt;
+    range.low = *low;
+    range.high = *high;
+    return range;
+}
+
 Result<void> check_list_filters(const Filters& filters) {
     const std::vector<std::string> known = {"ancestor", "before", "exited", "expose", "health",
                                             "id",       "label",  "label!", "name",   "network",
-                                            "publish",  "since",  "status", "volume", "is-task"};
+                                            "publish",  "since",  "status", "volume", "is-task",
+                                            "isolation"};
     for (const auto& [key, values] : filters) {
         if (std::find(known.begin(), known.end(), key) == known.end())
             return fail(Code::invalid, "invalid filter '" + key + "'");
@@ -200,6 +214,12 @@ Result<void> check_list_filters(const Filters& filters) {
                 return fail(Code::invalid, "invalid filter 'status=" + value + "'");
             if (key == "exited" && !parse_int(value))
                 return fail(Code::invalid, "invalid filter 'exited=" + value + "'");
+            if (key == "health" && value != "none" && value != "starting" && value != "healthy" && value != "unhealthy")
+                return fail(Code::invalid, "invalid filter 'health=" + value + "'");
+            if (key == "is-task" && value != "true" && value != "false" && value != "1" && value != "0")
+                return fail(Code::invalid, "invalid filter 'is-task=" + value + "'");
+            if ((key == "publish" || key == "expose") && !parse_port_range(value))
+                return fail(Code::invalid, "invalid filter '" + key + "=" + value + "'");
         }
     }
     return {};

@@ -153,7 +153,7 @@ Result<void> Engine::open(TraceStart trace) {
     register_networks(router_, *deps_);
     register_drivers(router_, *deps_);
     register_engine(router_, *deps_);
-    register_containers(router_, *containers_);
+    register_containers(router_, *containers_, *images_);
     register_container_streams(router_, *containers_);
     register_build(router_, *deps_, *builds_, registry_pull(*deps_));
     register_container_attach(router_, *containers_);

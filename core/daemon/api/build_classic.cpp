@@ -179,11 +179,12 @@ Result<build::DockerfileBuild> read_request(const http::Request& request, const 
         return fail(Code::unsupported, "networkmode " + quote_json(network.substr(0, 100)) +
                                            " of a build is not supported, allowed: default, none, host");
     GANTRY_TRY(Json hosts, read_json(request, "extrahosts"));
-    if (hosts.is_array())
-        for (const Json& host : hosts) {
-            if (!host.is_string()) return fail(Code::invalid, "\"extrahosts\" must be a list of \"name:address\"");
-            build.request.steps.hosts.push_back(host);
-        }
+    if (!hosts.is_null() && !hosts.is_array())
+        return fail(Code::invalid, "\"extrahosts\" must be a JSON list of \"name:address\"");
+    for (const Json& host : hosts) {
+        if (!host.is_string()) return fail(Code::invalid, "\"extrahosts\" must be a JSON list of \"name:address\"");
+        build.request.steps.hosts.push_back(host);
+    }
     if (const std::string size = request.query_value("shmsize"); !size.empty()) {
         auto bytes = parse_int(size);
         if (!bytes || *bytes < 0)
@@ -191,6 +192,8 @@ Result<build::DockerfileBuild> read_request(const http::Request& request, const 
         build.request.steps.shm_size = *bytes;
     }
     GANTRY_TRY(Json ulimits, read_json(request, "ulimits"));
+    if (!ulimits.is_null() && !ulimits.is_array())
+        return fail(Code::invalid, "\"ulimits\" must be a JSON list of {\"Name\", \"Soft\", \"Hard\"}");
     if (ulimits.is_array()) build.request.steps.ulimits = ulimits;
     build.request.steps.cgroup_parent = request.query_value("cgroupparent");
     if (auto epoch = build.plan.args.find("SOURCE_DATE_EPOCH"); epoch != build.plan.args.end()) {

@@ -3,6 +3,8 @@
 #include "core/daemon/api/host_facts.hpp"
 #include "core/daemon/api/image_registry.hpp"
 #include "core/daemon/api/json_stream.hpp"
+#include "core/daemon/api/parameters.hpp"
+#include "core/image/registry/platform.hpp"
 
 namespace gantry::daemon {
 namespace {
@@ -15,6 +17,20 @@ Result<void> check_platform(const http::Request& request) {
     if (platform == own || platform == "linux") return {};
     return fail(Code::unsupported,
                 "platform \"" + platform.substr(0, 100) + "\" is not supported yet: this machine is \"" + own + "\"");
+}
+
+// An archive's image is taken where it is for this machine, so the machine's platform must be among those wanted.
+Result<void> check_load_platforms(const std::vector<Json>& wanted) {
+    namespace registry = image::registry;
+    std::string named;
+    for (const Json& one : wanted) {
+        const registry::Platform platform = registry::platform_of(one);
+        if (registry::fitness(platform, registry::host_platform()) != 0) return {};
+        named += (named.empty() ? "" : ", ") + platform.text();
+    }
+    if (wanted.empty()) return {};
+    return fail(Code::unsupported, "images of another platform (" + named + ") are not supported: this machine is " +
+                                       registry::host_platform().text());
 }
 
 std::string reference_of(const http::Request& request) {
@@ -65,7 +81,10 @@ Result<image::BootstrapRequest> read_bootstrap(const Json& body) {
 
 void load_images(Deps& deps, http::Request request, const Reply& reply) {
     JsonStream stream(reply);
-    if (auto platform = check_platform(request); !platform) return stream.end(platform.error());
+    // Of an index in the archive, the image that fits is taken; to ask for another one's is in vain.
+    auto platforms = read_platforms(request);
+    if (!platforms) return stream.end(platforms.error());
+    if (auto here = check_load_platforms(*platforms); !here) return stream.end(here.error());
     const bool quiet = request.query_flag("quiet");
     auto loaded = deps.images.load(request.body_stream.get(), [&](const Json& message) {
         // Quiet leaves out how far it is, not what was loaded.

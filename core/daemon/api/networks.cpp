@@ -2,6 +2,7 @@
 
 #include <gantry/driver.hpp>
 
+#include "core/base/text.hpp"
 #include "core/daemon/api/answer.hpp"
 #include "core/daemon/api/api.hpp"
 #include "core/daemon/api/body.hpp"
@@ -36,7 +37,7 @@ bool fits(const Json& network, const std::string& key, const std::string& value)
     if (key == "label") return has_label(network, value);
     if (key == "dangling") {
         const bool used = !member<Json>(network, "Containers", Json::object()).empty();
-        return used == (value == "false" || value == "0");
+        return used == !parse_filter_flag(value).value_or(true);
     }
     const bool built_in =
         name == network::default_network || name == network::host_network || name == network::none_network;
@@ -50,9 +51,10 @@ Result<void> check_filters(const std::map<std::string, std::vector<std::string>>
             return fail(Code::invalid, "invalid filter '" + key + "'");
         for (const std::string& value : values) {
             const bool sound = key == "type"       ? value == "custom" || value == "builtin"
-                               : key == "dangling" ? value == "true" || value == "false" || value == "1" || value == "0"
+                               : key == "dangling" ? parse_filter_flag(value).has_value()
+                               : key == "scope"    ? value == "local" || value == "global" || value == "swarm"
                                                    : true;
-            if (!sound) return fail(Code::invalid, "invalid filter: '" + key + "'='" + value + "'");
+            if (!sound) return fail(Code::invalid, "invalid filter '" + key + "=" + value + "'");
         }
     }
     return {};
@@ -75,6 +77,9 @@ Result<Json> list_networks(Deps& deps, const http::Request& request) {
 }
 
 Result<Json> inspect_network(Deps& deps, const http::Request& request) {
+    // What more there is to say of a network is a swarm's; but the word must be one.
+    if (const std::string verbose = request.query_value("verbose"); !verbose.empty() && !parse_bool(verbose))
+        return fail(Code::invalid, "invalid value for verbose: " + quote_json(verbose.substr(0, 64)) + " (must be boolean)");
     const std::string scope = request.query_value("scope");
     if (!scope.empty() && scope != "local")
         return fail(Code::not_found, "network " + request.parameter("id") + " not found");

@@ -80,6 +80,21 @@ Result<std::int64_t> read_time(const std::string& text) {
     return fail(Code::invalid, "invalid time \"" + text + "\": unix seconds, RFC 3339 or a duration such as 10m");
 }
 
+std::optional<bool> parse_filter_flag(const std::string& text) {
+    const std::string value = to_lower(text);
+    if (value == "true" || value == "1") return true;
+    if (value == "false" || value == "0") return false;
+    return std::nullopt;
+}
+
+std::optional<bool> parse_bool(const std::string& text) {
+    for (const char* word : {"1", "t", "T", "true", "TRUE", "True"})
+        if (text == word) return true;
+    for (const char* word : {"0", "f", "F", "false", "FALSE", "False"})
+        if (text == word) return false;
+    return std::nullopt;
+}
+
 Result<std::vector<Json>> read_platforms(const http::Request& request, std::string_view name) {
     std::vector<Json> platforms;
     for (auto [at, end] = request.query.equal_range(std::string(name)); at != end; ++at) {
