@@ -168,6 +168,12 @@ std::string ContainerService::user_of_image(const std::string& image_id) {
     return user;
 }
 
+std::map<std::string, std::vector<std::string>> ContainerService::by_image() {
+    std::map<std::string, std::vector<std::string>> containers;
+    for (const auto& entry : all()) containers[entry->record.image_id].push_back(entry->id());
+    return containers;
+}
+
 std::set<std::string> ContainerService::networks_wanted() {
     std::set<std::string> wanted;
     for (const auto& entry : all()) {

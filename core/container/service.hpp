@@ -172,6 +172,8 @@ public:
     Result<void> disconnect_network(const std::string& network, const Json& body);
     // "container ID" or "running container ID" of one that uses the image, a running one first; "" for none.
     std::string user_of_image(const std::string& image_id);
+    // By id of an image: the ids of the containers that were made of it.
+    std::map<std::string, std::vector<std::string>> by_image();
     std::set<std::string> networks_wanted();
     std::vector<std::string> layers_in_use();
     struct Counts {

@@ -12,7 +12,8 @@ namespace gantry::container {
 // made.
 bool SummaryText::is_of(const Container& c, const Json& networks, const std::vector<network::Port>& ports) const {
     return !text_.empty() && status_ == c.state.status && name_ == c.name && health_ == c.health.status &&
-           ports_ == ports && networks_ == networks && endpoints_ == c.endpoints;
+           failing_streak_ == c.health.failing_streak && ports_ == ports && networks_ == networks &&
+           endpoints_ == c.endpoints;
 }
 
 void SummaryText::append(std::string& out, const Container& c, const Json& networks,
@@ -20,6 +21,7 @@ void SummaryText::append(std::string& out, const Container& c, const Json& netwo
     if (!is_of(c, networks, ports)) {
         name_ = c.name;
         health_ = c.health.status;
+        failing_streak_ = c.health.failing_streak;
         status_ = c.state.status;
         networks_ = networks;
         endpoints_ = c.endpoints;

@@ -18,6 +18,7 @@ private:
 
     std::string text_;  // without its beginning: {"Status":"...",
     std::string name_, health_;
+    int failing_streak_ = 0;
     Status status_ = Status::created;
     Json networks_, endpoints_;
     std::vector<network::Port> ports_;

@@ -52,6 +52,8 @@ struct Deps {
     // A container that uses the image ("container ID", "running container ID"), "" for none.
     std::function<std::string(const std::string& image_id)> user_of_image = {};
     std::function<std::vector<std::string>()> layers_in_use = {};
+    // By id of an image: the ids of the containers that were made of it.
+    std::function<std::map<std::string, std::vector<std::string>>()> containers_of_images = {};
     // Names and ids of networks that a container will be attached to at its next start.
     std::function<std::set<std::string>()> networks_wanted = {};
     // What the build cache holds, as BuildCache objects of GET /system/df; {} where nothing is built.

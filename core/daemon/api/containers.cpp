@@ -6,6 +6,7 @@
 
 #include "core/base/text.hpp"
 #include "core/daemon/api/body.hpp"
+#include "core/daemon/api/old_versions.hpp"
 #include "core/daemon/api/parameters.hpp"
 #include "core/image/registry/platform.hpp"
 
@@ -56,8 +57,9 @@ Result<void> check_platform(image::ImageStore& images, const http::Request& requ
     if (!image) return {};  // said in its place
     const registry::Platform offered = registry::platform_of((*image)->config);
     if (registry::fitness(wanted, offered) != 0) return {};
-    return fail(Code::not_found, "image with reference " + name + " was found but does not provide the specified platform (" +
-                                     wanted.text() + "): it is for " + offered.text());
+    return fail(Code::not_found, "image with reference " + name +
+                                     " was found but does not provide the specified platform (" + wanted.text() +
+                                     "): it is for " + offered.text());
 }
 
 void list(ContainerService& service, const http::Request& request, const Reply& reply) {
@@ -75,8 +77,8 @@ void list(ContainerService& service, const http::Request& request, const Reply& 
 
 void register_containers(http::Router& router, ContainerService& service, image::ImageStore& images) {
     router.add(
-        "GET", "/containers/json",
-        [&](http::Request request, Reply reply) { list(service, request, reply); }, http::Body::none);
+        "GET", "/containers/json", [&](http::Request request, Reply reply) { list(service, request, reply); },
+        http::Body::none);
 
     router.add("POST", "/containers/create", [&](http::Request request, Reply reply) {
         auto body = read_body(request, create_shape());
@@ -88,7 +90,9 @@ void register_containers(http::Router& router, ContainerService& service, image:
     router.add(
         "GET", "/containers/{id}/json",
         [&](http::Request request, Reply reply) {
-            answer(reply, service.inspect(request.parameter("id"), request.query_flag("size")));
+            auto found = service.inspect(request.parameter("id"), request.query_flag("size"));
+            if (found) fit_container(*found, request.version_number());
+            answer(reply, found);
         },
         http::Body::none);
 

@@ -3,6 +3,7 @@
 #include "core/daemon/api/answer.hpp"
 #include "core/daemon/api/api.hpp"
 #include "core/daemon/api/image_streams.hpp"
+#include "core/daemon/api/old_versions.hpp"
 #include "core/daemon/api/parameters.hpp"
 #include "core/image/api.hpp"
 #include "core/image/registry/platform.hpp"
@@ -11,8 +12,8 @@
 namespace gantry::daemon {
 namespace {
 
-// An image is of one platform here: the one of the request, or it is not here. "manifests" and "identity" add to an answer what a
-// store has that keeps whole indexes; of one that does not, as this, Docker leaves "Manifests" and "Identity" out.
+// An image is of one platform here: the one of the request, or it is not here. Nobody vouches for an image, so that none has an
+// "Identity"; what "identity" asks for beside it is as "manifests" has it.
 Result<std::shared_ptr<const image::Image>> find_for_platform(Deps& deps, const http::Request& request,
                                                               const char* parameter = "platform") {
     GANTRY_TRY(auto image, deps.images.find(request.parameter("name")));
@@ -26,22 +27,45 @@ Result<std::shared_ptr<const image::Image>> find_for_platform(Deps& deps, const 
     return image;
 }
 
+// What is known of an image's manifest: its descriptor, and as a list of one what the whole of it is.
+void add_manifest(Deps& deps, const image::Image& image, bool whole, const std::vector<std::string>& containers,
+                  Json* shown) {
+    const auto manifest = deps.images.manifest_of(image.id);
+    if (!manifest) return;
+    (*shown)["Descriptor"] = manifest->descriptor;
+    if (whole) (*shown)["Manifests"] = Json::array({image::manifest_summary(image, *manifest, containers)});
+}
+
 Result<Json> list(Deps& deps, const http::Request& request) {
     GANTRY_TRY(auto filters, read_filters(request));
     GANTRY_TRY(ImageList images, filter_images(deps.images, filters));
     Json all = Json::array();
-    for (const auto& image : images) all.push_back(image::to_summary(*image, -1));
+    auto users = deps.containers_of_images();
+    const bool manifests = request.query_flag("manifests") || request.query_flag("identity");
+    for (const auto& image : images) {
+        const std::vector<std::string>& containers = users[image->id];
+        Json summary = image::to_summary(*image, static_cast<std::int64_t>(containers.size()));
+        add_manifest(deps, *image, manifests, containers, &summary);
+        all.push_back(std::move(summary));
+    }
     if (request.query_flag("shared-size")) {
         const image::SharedSizes sizes(deps.images.list());
         for (std::size_t i = 0; i < images.size(); ++i) all[i]["SharedSize"] = sizes.shared(*images[i]);
     }
+    for (Json& summary : all) fit_image_summary(summary, request.version_number());
     return all;
 }
 
 Result<Json> inspect(Deps& deps, const http::Request& request) {
+    const bool manifests = request.query_flag("manifests");
+    if (manifests && !request.query_value("platform").empty())
+        return fail(Code::invalid, "conflicting options: manifests and platform options cannot both be set");
     GANTRY_TRY(auto image, find_for_platform(deps, request));
     Json json = image::to_inspect(*image);
     json["GraphDriver"] = {{"Name", deps.config.get()->defaults.layer}, {"Data", nullptr}};
+    add_manifest(deps, *image, manifests,
+                 manifests ? deps.containers_of_images()[image->id] : std::vector<std::string>(), &json);
+    fit_image(json, request.version_number());
     return json;
 }
 

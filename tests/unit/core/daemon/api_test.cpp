@@ -63,6 +63,7 @@ protected:
         registries_ = std::move(registries).value();
         deps_->registries = registries_.get();
         deps_->container_counts = [] { return daemon::ContainerCounts{3, 1, 0, 2}; };
+        deps_->containers_of_images = [] { return std::map<std::string, std::vector<std::string>>(); };
         deps_->user_of_image = [](const std::string&) { return std::string(); };
         deps_->connect_network = deps_->disconnect_network = [](const std::string&, const Json&) -> Result<void> {
             return fail(Code::not_found, "No such container: web");
