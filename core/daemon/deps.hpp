@@ -63,6 +63,11 @@ struct Deps {
     std::function<Result<void>(const std::string& network, const Json& body)> disconnect_network = {};
     // Names, files and problems of the runtime drivers (Launcher::drivers), waiting for the launcher if need be.
     std::function<Result<Json>()> runtime_drivers = {};
+    // A file of an address, http or https, as a build may fetch it (build/sources.hpp). `watch` is given what is to be called when
+    // nobody wants it any more, and then {}.
+    using Watch = std::function<void(std::function<void()> gone)>;
+    std::function<Result<UniqueFd>(const std::string& url, const image::Progress& progress, const Watch& watch)> fetch =
+        {};
     // Runs a helper program outside this process (Launcher::spawn).
     image::Spawner spawn = {};
     // Ends the engine; with containers: wholly, everything of it in the kernel gone. Called on a worker, after the client

@@ -190,6 +190,9 @@ void Engine::fill_deps(driver::Settings driver_settings) {
     };
     deps_->user_of_image = [&containers](const std::string& id) { return containers.user_of_image(id); };
     deps_->containers_of_images = [&containers] { return containers.by_image(); };
+    deps_->fetch = [this](const std::string& url, const image::Progress& progress, const Deps::Watch& watch) {
+        return fetch_file(*builds_, url, progress, watch);
+    };
     deps_->networks_wanted = [&containers] { return containers.networks_wanted(); };
     deps_->layers_in_use = [&containers] { return containers.layers_in_use(); };
     deps_->connect_network = [&containers](const std::string& network, const Json& body) {

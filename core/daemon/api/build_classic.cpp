@@ -237,10 +237,12 @@ Result<std::shared_ptr<const build::Tree>> read_context(build::BuildService& bui
 
 }  // namespace
 
-void classic_build(Deps& deps, build::BuildService& builds, const build::PullImage& pull, http::Request request,
-                   const std::shared_ptr<http::Responder>& reply) {
+void classic_build(Deps& deps, build::BuildService& builds, NamedBuilds& named, const build::PullImage& pull,
+                   http::Request request, const std::shared_ptr<http::Responder>& reply) {
     JsonStream stream(reply);
     build::Cancel cancel;
+    auto entry = named.add(request.query_value("buildid"), [&cancel] { cancel.cancel(); });
+    if (!entry) return stream.end(entry.error());
     stream.on_client_gone([&cancel] { cancel.cancel(); });
     build::BuildService::Guest guest(builds, [&cancel] { cancel.cancel(); });
     const bool quiet = request.query_flag("q");

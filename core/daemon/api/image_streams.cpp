@@ -38,16 +38,33 @@ std::string reference_of(const http::Request& request) {
     return repository.empty() || tag.empty() ? repository : repository + ":" + tag;
 }
 
-Result<std::string> import(Deps& deps, const http::Request& request, const image::Progress& progress) {
+std::string without_credentials(const std::string& url) {
+    const std::size_t begin = url.find("://");
+    if (begin == std::string::npos) return url.substr(0, 200);
+    const std::size_t path = url.find_first_of("/?#", begin + 3), at = url.substr(0, path).rfind('@');
+    return (at == std::string::npos ? url : url.substr(0, begin + 3) + url.substr(at + 1)).substr(0, 200);
+}
+
+// Of the body ("-"), or of an address.
+Result<std::string> import(Deps& deps, const http::Request& request, JsonStream& stream) {
     const std::string source = request.query_value("fromSrc");
-    if (source != "-")
-        return fail(Code::unsupported, "import from \"" + source.substr(0, 200) +
-                                           "\" is not supported yet: send the archive itself (\"-\")");
     GANTRY_CHECK(check_platform(request));
     std::vector<std::string> changes;
     for (auto [at, end] = request.query.equal_range("changes"); at != end; ++at) changes.push_back(at->second);
-    return deps.images.import(request.body_stream.get(), reference_of(request), changes, request.query_value("message"),
-                              Json::object(), progress);
+    const image::Progress progress = [&stream](const Json& message) { stream.send(message); };
+    std::string message = request.query_value("message");
+    UniqueFd fetched;
+    if (source != "-") {
+        // A name or password in the address is nobody else's to know.
+        const std::string shown = without_credentials(source);
+        GANTRY_TRY(fetched, deps.fetch(source, progress, [&stream](std::function<void()> gone) {
+            stream.on_client_gone(std::move(gone));
+        }));
+        stream.send({{"status", "Downloading from " + shown}});
+        if (message.empty()) message = "Imported from " + shown;
+    }
+    return deps.images.import(fetched ? fetched.get() : request.body_stream.get(), reference_of(request), changes,
+                              message, Json::object(), progress);
 }
 
 Result<image::BootstrapRequest> read_bootstrap(const Json& body) {
@@ -104,7 +121,7 @@ void create_image(Deps& deps, http::Request request, const Reply& reply) {
         return pull_image(deps, request, reply);
     }
     JsonStream stream(reply);
-    auto id = import(deps, request, [&](const Json& message) { stream.send(message); });
+    auto id = import(deps, request, stream);
     if (!id) return stream.end(id.error());
     deps.events.publish("image", "import", *id,
                         {{"name", reference_of(request).empty() ? *id : reference_of(request)}});
