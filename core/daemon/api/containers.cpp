@@ -38,12 +38,11 @@ struct TerminalSize {
 };
 
 Result<TerminalSize> read_size(const http::Request& request) {
-    GANTRY_TRY(auto rows, read_number(request, "h"));
-    GANTRY_TRY(auto columns, read_number(request, "w"));
+    const auto rows = read_number(request, "h"), columns = read_number(request, "w");
     for (const auto& one : {rows, columns})
-        if (!one || *one < 0 || *one > 65535)
+        if (!one || !*one || **one < 0 || **one > 65535)
             return fail(Code::invalid, "the size of a terminal is \"h\" and \"w\", each a number of 0 to 65535");
-    return TerminalSize{*rows, *columns};
+    return TerminalSize{**rows, **columns};
 }
 
 // Where a platform is asked for, the image here must be for it.

@@ -1,9 +1,27 @@
 #include "core/daemon/api/parameters.hpp"
 
+#include <ctime>
+
 #include "core/base/clock.hpp"
 #include "core/base/text.hpp"
 
 namespace gantry::daemon {
+
+namespace {
+
+// "2026-01-31", "2026-01-31T10", "2026-01-31T10:15", "2026-01-31T10:15:30": the engine's own time of day, as Docker takes it.
+std::optional<std::int64_t> parse_local_time(const std::string& text) {
+    for (const char* form : {"%Y-%m-%d", "%Y-%m-%dT%H", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"}) {
+        std::tm parts{};
+        const char* end = ::strptime(text.c_str(), form, &parts);
+        if (!end || *end != '\0') continue;
+        parts.tm_isdst = -1;
+        return std::int64_t{std::mktime(&parts)} * 1'000'000'000;
+    }
+    return std::nullopt;
+}
+
+}  // namespace
 
 Result<std::map<std::string, std::vector<std::string>>> read_filters(const http::Request& request) {
     std::map<std::string, std::vector<std::string>> filters;
@@ -76,6 +94,7 @@ Result<std::int64_t> read_time(const std::string& text) {
         return *seconds * 1'000'000'000 + fraction;
     }
     if (auto time = parse_rfc3339(text)) return *time;
+    if (auto time = parse_local_time(text)) return *time;
     if (auto before = parse_duration(text)) return wall_clock_ns() - *before;
     return fail(Code::invalid, "invalid time \"" + text + "\": unix seconds, RFC 3339 or a duration such as 10m");
 }

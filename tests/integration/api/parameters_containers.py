@@ -1,8 +1,11 @@
 """What each query parameter of the containers' operations does: PARAMETERS[operation][parameter], a function of a World that asserts."""
+import fcntl
 import io
 import json
+import os
 import struct
 import tarfile
+import termios
 import time
 
 from conftest import IMAGE
@@ -448,8 +451,15 @@ def exec_resize(w):
     assert w.post(f"/exec/{number}/start", {"Detach": True, "Tty": True}).status == 200
     assert w.post(f"/exec/{number}/resize?h=42&w=124").status == 200
     pid = w.get(f"/exec/{number}/json").json["Pid"]
-    size = ["sh", "-c", f"stty size < /proc/$(pgrep -n sleep)/fd/0"]
-    assert pid and eventually(lambda: w.engine.ok("exec", "running", *size) == "42 124")
+
+    def size():
+        path = f"/proc/{pid}/root" + os.readlink(f"/proc/{pid}/fd/0")
+        terminal = os.open(path, os.O_RDONLY | os.O_NOCTTY)
+        try:
+            return struct.unpack("HHHH", fcntl.ioctl(terminal, termios.TIOCGWINSZ, b"\0" * 8))[:2]
+        finally:
+            os.close(terminal)
+    assert eventually(lambda: size() == (42, 124))
     for bad in ("h=x&w=1", "h=1", "w=1", "h=-1&w=1", "h=1&w=65536"):
         refused(w.post(f"/exec/{number}/resize?{bad}"), 400, "size of a terminal")
 

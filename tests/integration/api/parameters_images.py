@@ -62,7 +62,7 @@ def images_all(w):
 
 def images_filters(w):
     untagged(w)
-    text, old, error = build(w, f"FROM {IMAGE}\nLABEL kind=listed\n", "t=test/listed:1")
+    text, _, error = build(w, f"FROM {IMAGE}\nLABEL kind=listed\nRUN echo > /listed\n", "nocache=1&t=test/listed:1")
     assert not error, text
     assert listed(w, label="kind=listed") == listed(w, label="kind") == listed(w, reference="test/listed") == {"test/listed:1"}
     assert listed(w, label="kind=other") == set() and listed(w, reference="test/list*:1") == {"test/listed:1"}
@@ -141,7 +141,7 @@ def build_remote(w):
     w.registry.extra["/context.tar"] = archives.Tar().add("Dockerfile", f"FROM {IMAGE}\nENV from=afar\n".encode()).bytes()
     answer = w.post(f"/build?t=test/remote:1&remote=http://{w.registry.host}/context.tar", b"")
     assert '"error"' not in answer.body.decode() and "from=afar" in config(w, "test/remote:1")["Env"], answer
-    refused(w.post("/build?remote=http://169.254.169.254/x", b""), 400, "169.254.169.254")
+    refused(w.post("/build?remote=http://169.254.169.254/x", b""), 403, "link-local")
 
 
 def build_q(w):
@@ -234,7 +234,7 @@ def build_registry_config(w):
 
 def build_platform(w):
     assert build(w, f"FROM {IMAGE}\nENV b=pl\n", "platform=linux/amd64")[2] == ""
-    assert "arm64" in build(w, f"FROM {IMAGE}\nRUN true\n", "platform=linux/arm64")[2]
+    assert build(w, f"FROM {IMAGE}\nRUN true\n", "platform=linux/arm64")[2], "the image here is not for it"
     assert "a/b/c/d" in build(w, f"FROM {IMAGE}\n", "platform=a/b/c/d")[2]
 
 
@@ -386,7 +386,7 @@ def delete_noprune(w):
 
 # --- search, prune, commit ---
 def search_term(w):
-    assert [r["name"] for r in w.get(f"/images/search?term={w.registry.host}/found").json] == [f"{w.registry.host}/found"]
+    assert [r["name"] for r in w.get(f"/images/search?term={w.registry.host}/found").json] == ["found"]
     refused(w.get("/images/search"), 400, "term")
 
 
