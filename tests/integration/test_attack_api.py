@@ -49,9 +49,8 @@ def test_a01_the_socket_is_the_owners_and_the_groups_alone(engine):
 
 def test_a02_a_container_reaches_the_engine_only_where_it_is_given_the_socket_as_root(engine):
     engine.ok("run", "-d", "--name", "inside", "-v", f"{engine.socket}:/engine.sock", IMAGE, "sleep", "1000")
-    probe = "printf 'GET /_ping HTTP/1.0\\r\\n\\r\\n' | timeout 5 nc local:/engine.sock"
-    assert "OK" in engine("exec", "inside", "sh", "-c", probe).out
-    assert "OK" not in engine("exec", "-u", "65534:65534", "inside", "sh", "-c", probe).out
+    assert engine.ok("exec", "inside", "probe", "connect", "/engine.sock") == "ok"
+    assert engine("exec", "-u", "65534:65534", "inside", "probe", "connect", "/engine.sock").out.strip() == "errno 13"
     assert engine("run", "--rm", IMAGE, "test", "-e", engine.socket).code == 1
 
 
@@ -125,7 +124,7 @@ def test_a06_names_that_are_too_long(engine, url):
 
 # --- A07: JSON ---
 @pytest.mark.parametrize("body", [
-    b"[" * 1_000_000, b'{"a":' * 1_000_000, b'{"Image": "x", "Labels": ' + b'{"a":' * 65 + b"1" + b"}" * 66, b'{"Image": "x", "Image": "y"}',
+    b"[" * 1_000_000, b'{"a":' * 800_000, b'{"Image": "x", "Labels": ' + b'{"a":' * 65 + b"1" + b"}" * 66, b'{"Image": "x", "Image": "y"}',
     b'{"Image": "x", "HostConfig": {"Privileged": false, "Privileged": true}}', b'{"Image": NaN}', b'{"Image": "x", "HostConfig": {"Memory": 1e400}}',
     b'{"Image": "x", "HostConfig": {"Memory": 9223372036854775808}}', b'{"Image": "x", "HostConfig": {"Memory": 1.5}}', b'{"Image": "\xff"}',
     b'{"Image": "\\ud800"}', b'\xef\xbb\xbf{"Image": 5}', b'{"Image": "x"} trailing', b'{"Image": "x\x00"}', b"{'Image': 'x'}", b'{"Image": "x",}',
@@ -217,6 +216,8 @@ def test_a10_ids_and_names_that_are_paths(engine, operation):
         lines = [f"{method} {url} HTTP/1.1", "Host: docker", "Connection: close", "Content-Type: application/json", "Content-Length: 2", "", "{}"]
         status = status_of(send(engine, "\r\n".join(lines)))
         fine = {501} if "attestations" in path or path == "/session" else set()
+        if path.startswith("/distribution"):
+            fine.add(503)  # some are names of repositories, which no registry is there to be asked about
         if path == "/volumes/{name}" and method == "DELETE":
             fine.add(204)  # only asked for with force
         assert status in {400, 403, 404, 405, 409} | fine, (operation, hostile, status)
@@ -316,16 +317,16 @@ def test_a18_lists_and_inspections_go_on_during_a_start_that_hangs(fresh, scratc
     if "container.start.before_launch" not in failpoints(engine):
         pytest.skip("needs failpoints: GANTRY_BIN=build/dev/bin")
     gate = os.path.join(scratch, "gate")
-    open(gate, "w").close()
     engine.kill()
     engine.start(env={"GANTRY_FAILPOINT": f"container.start.before_launch=pause:{gate}"})
     engine.ok("create", "--name", "slow", IMAGE, "true")
     starting = engine.popen("start", "slow")
+    eventually(lambda: os.path.exists(gate + ".reached"))
     for _ in range(20):
         for url in ("/containers/json?all=1", "/containers/slow/json", "/info", "/images/json", "/networks", "/volumes", "/events?until=1&since=1"):
             assert http_unix.request(engine.socket, "GET", url, timeout=5).status == 200
     assert starting.poll() is None
-    os.unlink(gate)
+    open(gate, "w").close()
     assert starting.wait(20) == 0
 
 
