@@ -59,7 +59,7 @@ struct Config {
     int shutdown_timeout = 15;       // seconds for containers when the whole engine ends
     int stop_timeout = 10;           // seconds between a stop's signal and SIGKILL
     std::int64_t pids_limit = 4096;  // of a container that names none; -1: no limit
-    std::int64_t events_kept = 10'000;
+    std::int64_t events_kept = 20'000;
     ImageGc image_gc;
     Registries registries;
 };

@@ -27,7 +27,7 @@ constexpr Rule config_rules[] = {
     {"WorkingDir", Kind::text},     {"Entrypoint", Kind::texts, true},
     {"OnBuild", Kind::texts, true}, {"Labels", Kind::text_map},
     {"StopSignal", Kind::text},     {"StopTimeout", Kind::number},
-    {"Healthcheck", Kind::object},
+    {"Healthcheck", Kind::object},  {"Shell", Kind::texts},
 };
 
 constexpr Rule host_config_rules[] = {

@@ -109,11 +109,13 @@ void to_json(Json& j, const State& s) {
 }
 
 Json Container::to_body() const {
-    return {{"created", created_ns},  {"image", image},     {"image_id", image_id},
-            {"platform", platform},   {"config", config},   {"host_config", host_config},
-            {"endpoints", endpoints}, {"path", path},       {"args", args},
-            {"mounts", mounts},       {"runtime", runtime}, {"layer_driver", layer_driver},
-            {"layer", layer},         {"state", state},     {"health", health}};
+    Json body{{"created", created_ns},  {"image", image},     {"image_id", image_id},
+              {"platform", platform},   {"config", config},   {"host_config", host_config},
+              {"endpoints", endpoints}, {"path", path},       {"args", args},
+              {"mounts", mounts},       {"runtime", runtime}, {"layer_driver", layer_driver},
+              {"layer", layer},         {"state", state},     {"health", health}};
+    if (!image_manifest.is_null()) body["image_manifest"] = image_manifest;
+    return body;
 }
 
 Result<Container> Container::from_body(const std::string& id, const std::string& name, const Json& body) {
@@ -138,7 +140,10 @@ Result<Container> Container::from_body(const std::string& id, const std::string&
                      .required("layer", c.layer)
                      .object("state", state)
                      .optional("health", health)
+                     .optional("image_manifest", c.image_manifest)
                      .result());
+    if (!c.image_manifest.is_null() && !c.image_manifest.is_object())
+        return fail(Code::corrupt, "\"image_manifest\" is not an object");
     if (auto shape = check_shape(c.config, c.host_config, c.endpoints); !shape)
         return fail(Code::corrupt, shape.error().text);
     for (const Json& mount : mounts) {

@@ -58,6 +58,7 @@ struct Container {
     std::int64_t created_ns = 0;
     std::string image;     // as the user named it
     std::string image_id;  // "sha256:.."
+    Json image_manifest;   // OCI descriptor of the manifest that the image came with; null where there was none
     std::string platform = "linux";
     Json config;       // ContainerConfig of the API, merged with the image's
     Json host_config;  // HostConfig of the API, complete

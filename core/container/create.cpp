@@ -9,6 +9,7 @@
 #include "core/container/copy_up.hpp"
 #include "core/container/devices.hpp"
 #include "core/container/entry.hpp"
+#include "core/image/api.hpp"
 #include "core/container/log_options.hpp"
 #include "core/container/mounts.hpp"
 #include "core/container/network_wishes.hpp"
@@ -42,6 +43,10 @@ Result<Json> ContainerService::create(const std::string& wanted_name, const Json
     record.id = new_id();
     record.image = image_name;
     record.image_id = image->id;
+    if (auto manifest = with_.images.manifest_of(image->id)) {
+        record.image_manifest = manifest->descriptor;
+        record.image_manifest["platform"] = image::platform_of(*image);
+    }
     record.created_ns = wall_clock_ns();
     record.layer = "container-" + record.id;
     if (record.config["Hostname"] == "" && record.host_config["UTSMode"] != "host")

@@ -4,6 +4,7 @@
 #include <queue>
 
 #include "core/container/service.hpp"
+#include "core/container/summary_text.hpp"
 
 namespace gantry::container {
 
@@ -30,6 +31,7 @@ struct ContainerService::Entry {
     std::uint64_t start_number = 0;          // which start a timer or an event belongs to
     int restart_delay_ms = 100;
     bool removed = false;
+    SummaryText summary;                     // what list_text() shows of it
 
     std::string id() const { return record.id; }
     // A copy of the record, so that nobody reads while it changes.

@@ -4,7 +4,7 @@
 #include "core/base/failpoint.hpp"
 #include "core/base/files.hpp"
 #include "core/base/ids.hpp"
-#include "core/container/entry.hpp"
+#include "core/container/executions.hpp"
 #include "core/container/spec.hpp"
 #include "core/container/capabilities.hpp"
 
@@ -25,10 +25,7 @@ Result<std::string> ContainerService::exec_create(const std::string& ref, const 
     execution->id = new_id();
     execution->container_id = entry->id();
     execution->config = body;
-    {
-        std::lock_guard lock(index_mutex_);
-        executions_[execution->id] = execution;
-    }
+    executions_->add(execution);
     std::string command;
     for (const Json& word : body["Cmd"]) command += (command.empty() ? "" : " ") + word.get<std::string>();
     publish(*entry, "exec_create: " + command, {{"execID", execution->id}});
@@ -37,11 +34,7 @@ Result<std::string> ContainerService::exec_create(const std::string& ref, const 
 
 Result<void> ContainerService::exec_start(const std::string& exec_id, const Json& body,
                                           std::optional<Monitor::Attachment> attachment) {
-    std::shared_ptr<Execution> execution;
-    {
-        std::lock_guard lock(index_mutex_);
-        if (auto found = executions_.find(exec_id); found != executions_.end()) execution = found->second;
-    }
+    const std::shared_ptr<Execution> execution = executions_->find(exec_id);
     if (!execution) return fail(Code::not_found, "No such exec instance: " + exec_id);
     GANTRY_TRY(EntryPtr entry, find(execution->container_id));
     std::shared_ptr<Monitor> monitor;
@@ -98,11 +91,7 @@ Result<void> ContainerService::exec_start(const std::string& exec_id, const Json
 }
 
 Result<Json> ContainerService::exec_inspect(const std::string& exec_id) {
-    std::shared_ptr<Execution> execution;
-    {
-        std::lock_guard lock(index_mutex_);
-        if (auto found = executions_.find(exec_id); found != executions_.end()) execution = found->second;
-    }
+    const std::shared_ptr<Execution> execution = executions_->find(exec_id);
     if (!execution) return fail(Code::not_found, "No such exec instance: " + exec_id);
     std::lock_guard lock(execution->mutex);
     const Json& config = execution->config;
@@ -128,18 +117,13 @@ Result<Json> ContainerService::exec_inspect(const std::string& exec_id) {
 }
 
 Result<bool> ContainerService::exec_terminal(const std::string& exec_id) {
-    std::lock_guard lock(index_mutex_);
-    auto found = executions_.find(exec_id);
-    if (found == executions_.end()) return fail(Code::not_found, "No such exec instance: " + exec_id);
-    return found->second->config.value("Tty", false);
+    const std::shared_ptr<Execution> execution = executions_->find(exec_id);
+    if (!execution) return fail(Code::not_found, "No such exec instance: " + exec_id);
+    return execution->config.value("Tty", false);
 }
 
 Result<void> ContainerService::exec_resize(const std::string& exec_id, int rows, int columns) {
-    std::shared_ptr<Execution> execution;
-    {
-        std::lock_guard lock(index_mutex_);
-        if (auto found = executions_.find(exec_id); found != executions_.end()) execution = found->second;
-    }
+    const std::shared_ptr<Execution> execution = executions_->find(exec_id);
     if (!execution) return fail(Code::not_found, "No such exec instance: " + exec_id);
     GANTRY_TRY(EntryPtr entry, find(execution->container_id));
     std::shared_ptr<Monitor> monitor;

@@ -9,7 +9,7 @@
 #include "core/base/failpoint.hpp"
 #include "core/base/files.hpp"
 #include "core/base/log.hpp"
-#include "core/container/entry.hpp"
+#include "core/container/executions.hpp"
 #include "core/container/trace.hpp"
 
 namespace gantry::container {
@@ -38,11 +38,7 @@ bool needs_mounts_gone(const Container& c) {
 
 void ContainerService::on_monitor_event(const std::string& id, const MonitorEvent& event) {
     if (event.type == MonitorEvent::Type::exec_exited) {
-        std::shared_ptr<Execution> execution;
-        {
-            std::lock_guard lock(index_mutex_);
-            if (auto found = executions_.find(event.exec_id); found != executions_.end()) execution = found->second;
-        }
+        const std::shared_ptr<Execution> execution = executions_->find(event.exec_id);
         if (!execution) return;
         {
             std::lock_guard lock(execution->mutex);
@@ -53,6 +49,7 @@ void ContainerService::on_monitor_event(const std::string& id, const MonitorEven
             execution->pid = 0;
             execution->ended.set_value(event.exit_code);
         }
+        executions_->ended(event.exec_id);
         if (auto entry = find(id))
             publish(**entry, "exec_die", {{"execID", event.exec_id}, {"exitCode", std::to_string(event.exit_code)}});
         return;

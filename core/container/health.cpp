@@ -31,7 +31,11 @@ Result<HealthCheck> read_health_check(const Json& config) {
         if (test[0] == "CMD") {
             check.command.assign(test.begin() + 1, test.end());
         } else if (test[0] == "CMD-SHELL") {
-            check.command = {"/bin/sh", "-c", test[1]};
+            if (auto shell = config.find("Shell"); shell != config.end() && shell->is_array() && !shell->empty())
+                check.command = shell->get<std::vector<std::string>>();
+            else
+                check.command = {"/bin/sh", "-c"};
+            check.command.push_back(test[1]);
         } else {
             return fail(Code::invalid,
                         "Unknown probe type '" + test[0] + "' in Healthcheck, allowed: NONE, CMD, CMD-SHELL");

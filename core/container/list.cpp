@@ -1,6 +1,6 @@
 // inspect and list.
 #include "core/base/text.hpp"
-#include "core/container/entry.hpp"
+#include "core/container/executions.hpp"
 #include "core/container/view.hpp"
 
 namespace gantry::container {
@@ -12,14 +12,10 @@ bool label_matches(const Json& labels, const std::string& wanted) {
     return found != labels.end() && (equals == std::string::npos || *found == wanted.substr(equals + 1));
 }
 
-// "80", "80/tcp", "80-90/tcp" against a port.
+// Filters have been checked (check_list_filters).
 bool port_matches(const std::string& wanted, std::int64_t port, const std::string& protocol) {
-    std::size_t slash = wanted.find('/');
-    std::string range = wanted.substr(0, slash), asked = slash == std::string::npos ? "tcp" : wanted.substr(slash + 1);
-    std::size_t dash = range.find('-');
-    auto low = parse_int(range.substr(0, dash)),
-         high = dash == std::string::npos ? low : parse_int(range.substr(dash + 1));
-    return low && high && asked == protocol && *low <= port && port <= *high;
+    const auto range = parse_port_range(wanted);
+    return range && range->has(port, protocol);
 }
 
 }  // namespace
@@ -27,6 +23,7 @@ bool port_matches(const std::string& wanted, std::int64_t port, const std::strin
 Result<Json> ContainerService::inspect(const std::string& ref, bool size) {
     GANTRY_TRY(EntryPtr entry, find(ref));
     Snapshot snapshot = take_snapshot(*entry);
+    snapshot.exec_ids = executions_->running_of(snapshot.container.id);
     Json result = to_inspect(snapshot);
     if (size) {
         GANTRY_TRY(Sizes sizes, sizes_of(snapshot.container));
@@ -56,9 +53,6 @@ Snapshot ContainerService::take_snapshot(Entry& entry) {
     }
     snapshot.run_directory = run_directory(snapshot.container.id);
     snapshot.directory = directory(snapshot.container.id);
-    std::lock_guard lock(index_mutex_);
-    for (const auto& [id, execution] : executions_)
-        if (execution->container_id == snapshot.container.id && execution->running) snapshot.exec_ids.push_back(id);
     return snapshot;
 }
 
@@ -117,6 +111,9 @@ Result<Json> ContainerService::list(bool all_states, int limit, bool size, const
             if (!label_matches(c.config["Labels"], v)) return false;
         for (const auto& v : values("label!"))
             if (label_matches(c.config["Labels"], v)) return false;
+        // No container is a swarm's task, and Windows' isolations are none of ours.
+        if (!any("is-task", [](const std::string& v) { return v == "false" || v == "0"; })) return false;
+        if (!any("isolation", [](const std::string& v) { return v == "default"; })) return false;
         if (!any("network", [&](const std::string& v) {
                 for (const auto& [name, settings] : s.networks.items())
                     if (name == v || settings.value("NetworkID", "").starts_with(v)) return true;

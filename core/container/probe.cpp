@@ -11,7 +11,7 @@
 #include "core/base/clock.hpp"
 #include "core/base/ids.hpp"
 #include "core/container/capabilities.hpp"
-#include "core/container/entry.hpp"
+#include "core/container/executions.hpp"
 #include "core/container/spec.hpp"
 
 namespace gantry::container {
@@ -91,14 +91,8 @@ std::int64_t ContainerService::probe(const EntryPtr& entry, std::uint64_t number
     execution->config = {{"Cmd", check.command}};
     execution->running = execution->started = true;
     auto ended = execution->ended.get_future();
-    {
-        std::lock_guard lock(index_mutex_);
-        executions_[execution->id] = execution;
-    }
-    ScopeGuard forget([&] {
-        std::lock_guard lock(index_mutex_);
-        executions_.erase(execution->id);
-    });
+    executions_->hold(execution);
+    ScopeGuard forget([&] { executions_->erase(execution->id); });
     Health::Probe outcome;
     outcome.start_ns = wall_clock_ns();
     std::int64_t deadline = monotonic_ns() + check.timeout_ns;

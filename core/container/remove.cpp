@@ -4,7 +4,7 @@
 #include "core/base/failpoint.hpp"
 #include "core/base/files.hpp"
 #include "core/base/log.hpp"
-#include "core/container/entry.hpp"
+#include "core/container/executions.hpp"
 #include "core/container/trace.hpp"
 
 namespace gantry::container {
@@ -87,8 +87,8 @@ Result<void> ContainerService::remove_locked(Entry& entry, bool volumes) {
         std::lock_guard index(index_mutex_);
         entries_.erase(c.id);
         names_.erase(c.name);
-        std::erase_if(executions_, [&](const auto& item) { return item.second->container_id == c.id; });
     }
+    executions_->erase_of(c.id);
     {
         std::lock_guard lock(entry.mutex);
         entry.removed = true;

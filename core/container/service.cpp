@@ -9,7 +9,7 @@
 #include "core/base/log.hpp"
 #include "core/base/text.hpp"
 #include "core/container/devices.hpp"
-#include "core/container/entry.hpp"
+#include "core/container/executions.hpp"
 
 namespace gantry::container {
 
@@ -57,7 +57,8 @@ ContainerService::ContainerService(ServiceSettings settings, Collaborators colla
     : settings_(std::move(settings)),
       adjustable_(std::make_shared<const Adjustable>(settings_.adjustable)),
       with_(std::move(collaborators)),
-      timers_(std::make_unique<Timers>(with_.post)) {
+      timers_(std::make_unique<Timers>(with_.post)),
+      executions_(std::make_unique<Executions>()) {
     patience_ = std::chrono::steady_clock::now() + std::chrono::seconds(5);
 }
 
@@ -167,11 +168,10 @@ std::string ContainerService::user_of_image(const std::string& image_id) {
     return user;
 }
 
-std::vector<std::string> ContainerService::users_of_image(const std::string& image_id) {
-    std::vector<std::string> users;
-    for (const auto& entry : all())
-        if (entry->record.image_id == image_id) users.push_back(entry->id());
-    return users;
+std::map<std::string, std::vector<std::string>> ContainerService::by_image() {
+    std::map<std::string, std::vector<std::string>> containers;
+    for (const auto& entry : all()) containers[entry->record.image_id].push_back(entry->id());
+    return containers;
 }
 
 std::set<std::string> ContainerService::networks_wanted() {

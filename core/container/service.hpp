@@ -146,6 +146,8 @@ public:
     Result<std::string> commit(const std::string& ref, const CommitWish& wish, const Json& config);
     Result<Json> inspect(const std::string& ref, bool size);
     Result<Json> list(bool all, int limit, bool size, const Filters& filters);
+    // The same without sizes and filters, as the text of the JSON list: what has not changed since is not made again.
+    std::string list_text(bool all, int limit);
 
     Result<std::string> exec_create(const std::string& ref, const Json& body);
     Result<void> exec_start(const std::string& exec_id, const Json& body,
@@ -170,8 +172,8 @@ public:
     Result<void> disconnect_network(const std::string& network, const Json& body);
     // "container ID" or "running container ID" of one that uses the image, a running one first; "" for none.
     std::string user_of_image(const std::string& image_id);
-    // The ids of all of them.
-    std::vector<std::string> users_of_image(const std::string& image_id);
+    // By id of an image: the ids of the containers that were made of it.
+    std::map<std::string, std::vector<std::string>> by_image();
     std::set<std::string> networks_wanted();
     std::vector<std::string> layers_in_use();
     struct Counts {
@@ -187,6 +189,7 @@ private:
     struct Execution;
     struct RunningTask;
     class Timers;
+    class Executions;
     using EntryPtr = std::shared_ptr<Entry>;
 
     Result<EntryPtr> find(const std::string& ref);
@@ -280,6 +283,7 @@ private:
     Collaborators with_;
     std::unique_ptr<Launcher> launcher_;
     std::unique_ptr<Timers> timers_;
+    std::unique_ptr<Executions> executions_;
     std::vector<std::pair<std::string, std::shared_ptr<Monitor>>> strays_;  // containers that run and have no record
 
     std::mutex beside_mutex_;  // threads of run_beside, which close() waits for
@@ -294,7 +298,6 @@ private:
     std::chrono::steady_clock::time_point patience_;  // until when list and inspect wait for that
     std::map<std::string, EntryPtr> entries_;         // by id
     std::map<std::string, std::string> names_;        // name -> id; also names being created ("" until known)
-    std::map<std::string, std::shared_ptr<Execution>> executions_;
     std::map<std::string, std::shared_ptr<RunningTask>> tasks_;
     Json runtimes_ = Json::array();                     // what the launcher said of its drivers
     std::map<std::string, User> user_cache_;            // "top layer\nuser" -> who that is in an untouched container

@@ -125,33 +125,36 @@ Json to_inspect(const Snapshot& s) {
     std::string log_driver = c.host_config["LogConfig"].value("Type", "");
     Json host = c.host_config;
     // What is in force, as Docker shows it, where the user asked for nothing of his own.
-    return {{"Id", c.id},
-            {"Created", rfc3339(c.created_ns)},
-            {"Path", c.path},
-            {"Args", c.args},
-            {"State", container_state},
-            {"Image", c.image_id},
-            {"ResolvConfPath", running ? s.run_directory + "/resolv.conf" : ""},
-            {"HostnamePath", running ? s.run_directory + "/hostname" : ""},
-            {"HostsPath", running ? s.run_directory + "/hosts" : ""},
-            {"LogPath", log_driver == "none" ? "" : s.directory + "/log"},
-            {"Name", "/" + c.name},
-            {"RestartCount", state.restart_count},
-            {"Driver", c.layer_driver},
-            {"Platform", c.platform},
-            {"MountLabel", ""},
-            {"ProcessLabel", ""},
-            {"AppArmorProfile", ""},
-            {"ExecIDs", s.exec_ids.empty() ? Json() : Json(s.exec_ids)},
-            {"HostConfig", host},
-            {"Mounts", mount_points(c)},
-            {"Config",
-             [&] {
-                 Json config = c.config;
-                 config["Image"] = c.image;
-                 return config;
-             }()},
-            {"NetworkSettings", network_settings}};
+    Json result{{"Id", c.id},
+                {"Created", rfc3339(c.created_ns)},
+                {"Path", c.path},
+                {"Args", c.args},
+                {"State", container_state},
+                {"Image", c.image_id},
+                {"ResolvConfPath", running ? s.run_directory + "/resolv.conf" : ""},
+                {"HostnamePath", running ? s.run_directory + "/hostname" : ""},
+                {"HostsPath", running ? s.run_directory + "/hosts" : ""},
+                {"LogPath", log_driver == "none" ? "" : s.directory + "/log"},
+                {"Name", "/" + c.name},
+                {"RestartCount", state.restart_count},
+                {"Driver", c.layer_driver},
+                {"Platform", c.platform},
+                {"MountLabel", ""},
+                {"ProcessLabel", ""},
+                {"AppArmorProfile", ""},
+                {"ExecIDs", s.exec_ids.empty() ? Json() : Json(s.exec_ids)},
+                {"HostConfig", host},
+                {"Mounts", mount_points(c)},
+                {"Config",
+                 [&] {
+                     Json config = c.config;
+                     config["Image"] = c.image;
+                     return config;
+                 }()},
+                {"GraphDriver", {{"Name", c.layer_driver}, {"Data", nullptr}}},
+                {"NetworkSettings", network_settings}};
+    if (!c.image_manifest.is_null()) result["ImageManifestDescriptor"] = c.image_manifest;
+    return result;
 }
 
 Json to_summary(const Snapshot& s) {
@@ -173,25 +176,42 @@ Json to_summary(const Snapshot& s) {
             if (number && !bound) ports.push_back({{"PrivatePort", *number}, {"Type", protocol}});
         }
     }
-    return {{"Id", c.id},
-            {"Names", {"/" + c.name}},
-            {"Image", c.image},
-            {"ImageID", c.image_id},
-            {"Command", command_text(c)},
-            {"Created", c.created_ns / 1'000'000'000},
-            {"Ports", ports},
-            {"Labels", c.config["Labels"]},
-            {"State", name_of(c.state.status)},
-            {"Status", status_text(c.state, c.health.status, wall_clock_ns())},
-            {"HostConfig", {{"NetworkMode", c.network_mode()}, {"Annotations", c.host_config["Annotations"]}}},
-            {"NetworkSettings", {{"Networks", networks(s)}}},
-            {"Mounts", mount_points(c)}};
+    Json summary{{"Id", c.id},
+                 {"Names", {"/" + c.name}},
+                 {"Image", c.image},
+                 {"ImageID", c.image_id},
+                 {"Command", command_text(c)},
+                 {"Created", c.created_ns / 1'000'000'000},
+                 {"Ports", ports},
+                 {"Labels", c.config["Labels"]},
+                 {"State", name_of(c.state.status)},
+                 {"Status", status_text(c.state, c.health.status, wall_clock_ns())},
+                 {"HostConfig", {{"NetworkMode", c.network_mode()}, {"Annotations", c.host_config["Annotations"]}}},
+                 {"NetworkSettings", {{"Networks", networks(s)}}},
+                 {"Mounts", mount_points(c)},
+                 {"Health", {{"Status", c.health.status}, {"FailingStreak", c.health.failing_streak}}}};
+    if (!c.image_manifest.is_null()) summary["ImageManifestDescriptor"] = c.image_manifest;
+    return summary;
+}
+
+std::optional<PortRange> parse_port_range(const std::string& text) {
+    const std::size_t slash = text.find('/'), dash = text.substr(0, slash).find('-');
+    PortRange range;
+    if (slash != std::string::npos) range.protocol = to_lower(text.substr(slash + 1));
+    if (range.protocol != "tcp" && range.protocol != "udp" && range.protocol != "sctp") return std::nullopt;
+    const std::string ports = text.substr(0, slash);
+    auto low = parse_int(ports.substr(0, dash)),
+         high = dash == std::string::npos ? low : parse_int(ports.substr(dash + 1));
+    if (!low || !high || *low < 1 || *high > 65535 || *low > *high) return std::nullopt;
+    range.low = *low;
+    range.high = *high;
+    return range;
 }
 
 Result<void> check_list_filters(const Filters& filters) {
-    const std::vector<std::string> known = {"ancestor", "before", "exited", "expose", "health",
-                                            "id",       "label",  "label!", "name",   "network",
-                                            "publish",  "since",  "status", "volume", "is-task"};
+    const std::vector<std::string> known = {"ancestor", "before", "exited",  "expose",   "health",  "id",
+                                            "label",    "label!", "name",    "network",  "publish", "since",
+                                            "status",   "volume", "is-task", "isolation"};
     for (const auto& [key, values] : filters) {
         if (std::find(known.begin(), known.end(), key) == known.end())
             return fail(Code::invalid, "invalid filter '" + key + "'");
@@ -200,6 +220,12 @@ Result<void> check_list_filters(const Filters& filters) {
                 return fail(Code::invalid, "invalid filter 'status=" + value + "'");
             if (key == "exited" && !parse_int(value))
                 return fail(Code::invalid, "invalid filter 'exited=" + value + "'");
+            if (key == "health" && value != "none" && value != "starting" && value != "healthy" && value != "unhealthy")
+                return fail(Code::invalid, "invalid filter 'health=" + value + "'");
+            if (key == "is-task" && value != "true" && value != "false" && value != "1" && value != "0")
+                return fail(Code::invalid, "invalid filter 'is-task=" + value + "'");
+            if ((key == "publish" || key == "expose") && !parse_port_range(value))
+                return fail(Code::invalid, "invalid filter '" + key + "=" + value + "'");
         }
     }
     return {};

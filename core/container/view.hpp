@@ -1,5 +1,6 @@
 // A container in the words of the Engine API.
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,14 @@ Json to_summary(const Snapshot& snapshot);
 std::string status_text(const State& state, const std::string& health, std::int64_t now_ns);
 // "3 minutes", "About an hour": Docker's words for a length of time.
 std::string human_duration(std::int64_t nanoseconds);
+
+// "80", "80/tcp", "80-90/udp"; nothing for anything else.
+struct PortRange {
+    std::int64_t low = 0, high = 0;
+    std::string protocol = "tcp";
+    bool has(std::int64_t port, const std::string& of) const { return of == protocol && low <= port && port <= high; }
+};
+std::optional<PortRange> parse_port_range(const std::string& text);
 
 using Filters = std::map<std::string, std::vector<std::string>>;
 // The filters of GET /containers/json are known and well-formed.

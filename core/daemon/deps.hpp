@@ -51,9 +51,9 @@ struct Deps {
     std::function<ContainerCounts()> container_counts = {};
     // A container that uses the image ("container ID", "running container ID"), "" for none.
     std::function<std::string(const std::string& image_id)> user_of_image = {};
-    // The ids of all that use it.
-    std::function<std::vector<std::string>(const std::string& image_id)> users_of_image = {};
     std::function<std::vector<std::string>()> layers_in_use = {};
+    // By id of an image: the ids of the containers that were made of it.
+    std::function<std::map<std::string, std::vector<std::string>>()> containers_of_images = {};
     // Names and ids of networks that a container will be attached to at its next start.
     std::function<std::set<std::string>()> networks_wanted = {};
     // What the build cache holds, as BuildCache objects of GET /system/df; {} where nothing is built.
@@ -63,6 +63,11 @@ struct Deps {
     std::function<Result<void>(const std::string& network, const Json& body)> disconnect_network = {};
     // Names, files and problems of the runtime drivers (Launcher::drivers), waiting for the launcher if need be.
     std::function<Result<Json>()> runtime_drivers = {};
+    // A file of an address, http or https, as a build may fetch it (build/sources.hpp). `watch` is given what is to be called when
+    // nobody wants it any more, and then {}.
+    using Watch = std::function<void(std::function<void()> gone)>;
+    std::function<Result<UniqueFd>(const std::string& url, const image::Progress& progress, const Watch& watch)> fetch =
+        {};
     // Runs a helper program outside this process (Launcher::spawn).
     image::Spawner spawn = {};
     // Ends the engine; with containers: wholly, everything of it in the kernel gone. Called on a worker, after the client

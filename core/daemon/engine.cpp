@@ -153,7 +153,7 @@ Result<void> Engine::open(TraceStart trace) {
     register_networks(router_, *deps_);
     register_drivers(router_, *deps_);
     register_engine(router_, *deps_);
-    register_containers(router_, *containers_);
+    register_containers(router_, *containers_, *images_);
     register_container_streams(router_, *containers_);
     register_build(router_, *deps_, *builds_, registry_pull(*deps_));
     register_container_attach(router_, *containers_);
@@ -189,7 +189,10 @@ void Engine::fill_deps(driver::Settings driver_settings) {
         return ContainerCounts{counts.total, counts.running, counts.paused, counts.stopped};
     };
     deps_->user_of_image = [&containers](const std::string& id) { return containers.user_of_image(id); };
-    deps_->users_of_image = [&containers](const std::string& id) { return containers.users_of_image(id); };
+    deps_->containers_of_images = [&containers] { return containers.by_image(); };
+    deps_->fetch = [this](const std::string& url, const image::Progress& progress, const Deps::Watch& watch) {
+        return fetch_file(*builds_, url, progress, watch);
+    };
     deps_->networks_wanted = [&containers] { return containers.networks_wanted(); };
     deps_->layers_in_use = [&containers] { return containers.layers_in_use(); };
     deps_->connect_network = [&containers](const std::string& network, const Json& body) {

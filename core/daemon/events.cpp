@@ -5,56 +5,18 @@
 
 #include "core/base/clock.hpp"
 #include "core/base/log.hpp"
-#include "core/base/text.hpp"
+#include "core/daemon/event_listener.hpp"
 
 namespace gantry::daemon {
 namespace {
 
-constexpr std::size_t most_waiting = 1000;
 constexpr auto retry = std::chrono::milliseconds(20);
 
 Json to_stored(const Event& event) {
     return {{"type", event.type}, {"action", event.action}, {"id", event.id}, {"attributes", event.attributes}};
 }
 
-Event from_stored(const store::Store::StoredEvent& stored) {
-    Event event;
-    event.number = stored.seq;
-    event.time_ns = stored.time_ns;
-    auto text = [&](const char* key) {
-        auto found = stored.body.find(key);
-        return found != stored.body.end() && found->is_string() ? found->get<std::string>() : std::string();
-    };
-    event.type = text("type");
-    event.action = text("action");
-    event.id = text("id");
-    auto attributes = stored.body.find("attributes");
-    event.attributes = attributes != stored.body.end() && attributes->is_object() ? *attributes : Json::object();
-    return event;
-}
-
 }  // namespace
-
-struct EventBus::Subscriber {
-    std::shared_ptr<http::Stream> stream;
-    Subscription wish;
-    bool begun = false;     // history is read
-    std::int64_t from = 0;  // what was published up to here is history
-    std::deque<std::shared_ptr<const Event>> history, live;
-    std::int64_t missed = 0;
-    std::atomic<bool> gone = false;
-
-    bool has_backlog() const { return !history.empty() || !live.empty(); }
-    void take(const std::shared_ptr<const Event>& event) {
-        if (wish.until_ns != 0 && event->time_ns > wish.until_ns) return;
-        if (!event_matches(*event, wish.filters)) return;
-        if (live.size() >= most_waiting) {
-            live.pop_front();
-            ++missed;
-        }
-        live.push_back(event);
-    }
-};
 
 Json Event::to_api(bool old_fields) const {
     Json json{{"Type", type},
@@ -96,21 +58,19 @@ void EventBus::publish(std::string_view type, std::string_view action, const std
 }
 
 Result<void> EventBus::subscribe(std::shared_ptr<http::Stream> stream, Subscription subscription) {
-    auto subscriber = std::make_shared<Subscriber>();
-    subscriber->stream = std::move(stream);
-    subscriber->wish = std::move(subscription);
-    subscriber->stream->on_client_gone([this, weak = std::weak_ptr(subscriber)] {
-        auto gone = weak.lock();
-        if (!gone) return;
-        std::lock_guard lock(mutex_);
-        gone->gone = true;
+    std::unique_lock lock(mutex_);
+    if (stop_) return fail(Code::cancelled, "the engine is ending");
+    auto listener = std::make_shared<EventListener>(std::move(stream), std::move(subscription), published_);
+    subscribers_.push_back(listener);
+    wake_.notify_one();
+    lock.unlock();
+    listener->stream().on_client_gone([this, weak = std::weak_ptr(listener)] {
+        auto client = weak.lock();
+        if (!client) return;
+        std::lock_guard guard(mutex_);
+        client->gone = true;
         wake_.notify_one();
     });
-    std::lock_guard lock(mutex_);
-    if (stop_) return fail(Code::cancelled, "the engine is ending");
-    subscriber->from = published_;
-    subscribers_.push_back(std::move(subscriber));
-    wake_.notify_one();
     return {};
 }
 
@@ -125,29 +85,29 @@ void EventBus::flush() {
     stored_changed_.wait(lock, [&] { return stored_ >= wanted; });
 }
 
-// The one thread that stores and sends: so what a subscriber reads from the store and what it gets live neither
-// overlap nor leave something out.
+// The one thread that stores and sends: so what a listener reads from the store and what it gets live neither overlap nor
+// leave something out.
 void EventBus::run() {
+    using Served = EventListener::Served;
+    auto last = Served::idle;
     std::unique_lock lock(mutex_);
     for (;;) {
-        const bool backlog =
-            std::any_of(subscribers_.begin(), subscribers_.end(), [](const auto& s) { return s->has_backlog(); });
         std::int64_t next_end = 0;
         for (const auto& s : subscribers_)
-            if (s->wish.until_ns != 0 && (next_end == 0 || s->wish.until_ns < next_end)) next_end = s->wish.until_ns;
+            if (s->until_ns() != 0 && (next_end == 0 || s->until_ns() < next_end)) next_end = s->until_ns();
         auto due = [&] {
             return stop_ || !queue_.empty() || std::any_of(subscribers_.begin(), subscribers_.end(), [](const auto& s) {
-                       return !s->begun || s->gone;
+                       return s->is_new() || s->gone;
                    });
         };
-        if (backlog)
+        if (last == Served::slow)
             wake_.wait_for(lock, retry, due);
-        else if (next_end != 0)
+        else if (last == Served::idle && next_end != 0)
             wake_.wait_for(lock,
                            std::chrono::nanoseconds(
                                std::clamp<std::int64_t>(next_end - wall_clock_ns(), 1'000'000, 3'600'000'000'000)),
                            due);
-        else
+        else if (last == Served::idle)
             wake_.wait(lock, due);
         if (stop_ && queue_.empty()) break;
         const std::vector<std::shared_ptr<const Event>> batch(queue_.begin(), queue_.end());
@@ -155,14 +115,16 @@ void EventBus::run() {
         const auto present = subscribers_;
         lock.unlock();
 
-        if (!batch.empty()) store_batch(batch);
-        std::vector<std::shared_ptr<Subscriber>> ended;
-        for (const auto& subscriber : present) {
-            // One that begins with history finds this batch there.
-            if (subscriber->begun || subscriber->wish.since_ns == 0)
-                for (const auto& event : batch)
-                    if (event->number > subscriber->from) subscriber->take(event);
-            if (!serve(*subscriber)) ended.push_back(subscriber);
+        const std::vector<std::int64_t> stored = store_batch(batch);
+        std::vector<std::shared_ptr<EventListener>> ended;
+        last = Served::idle;
+        for (const auto& listener : present) {
+            for (std::size_t i = 0; i < batch.size(); ++i) listener->take(batch[i], stored[i]);
+            const Served served = listener->serve(store_);
+            if (served == Served::ended)
+                ended.push_back(listener);
+            else
+                last = std::max(last, served);
         }
 
         lock.lock();
@@ -170,61 +132,31 @@ void EventBus::run() {
         stored_changed_.notify_all();
         std::erase_if(subscribers_,
                       [&](const auto& s) { return std::find(ended.begin(), ended.end(), s) != ended.end(); });
-        // A stream ends with its subscriber, which must not happen under the lock.
+        // A stream ends with its listener, which must not happen under the lock.
         lock.unlock();
         ended.clear();
         lock.lock();
     }
-    auto last = std::exchange(subscribers_, {});
+    auto left = std::exchange(subscribers_, {});
     lock.unlock();
 }
 
-void EventBus::store_batch(const std::vector<std::shared_ptr<const Event>>& batch) {
+std::vector<std::int64_t> EventBus::store_batch(const std::vector<std::shared_ptr<const Event>>& batch) {
+    std::vector<std::int64_t> numbers;
+    if (batch.empty()) return numbers;
     auto stored = store_.transact([&]() -> Result<void> {
         for (const auto& event : batch) {
-            auto number = store_.append_event(event->time_ns, to_stored(*event), keep_);
-            if (!number) return std::move(number).error();
+            GANTRY_TRY(std::int64_t number, store_.append_event(event->time_ns, to_stored(*event), keep_));
+            numbers.push_back(number);
         }
         return {};
     });
-    if (!stored)
+    if (!stored) {
         log::warn("events could not be stored",
                   {{"count", std::to_string(batch.size())}, {"error", stored.error().text}});
-}
-
-bool EventBus::serve(Subscriber& subscriber) {
-    if (subscriber.gone || subscriber.stream->client_gone()) return false;
-    const Subscription& wish = subscriber.wish;
-    if (!subscriber.begun) {
-        subscriber.begun = true;
-        if (wish.since_ns != 0) {
-            auto stored = store_.events_since(wish.since_ns);
-            if (!stored) log::warn("stored events could not be read", {{"error", stored.error().text}});
-            for (const auto& one : stored ? *stored : std::vector<store::Store::StoredEvent>{}) {
-                auto event = std::make_shared<const Event>(from_stored(one));
-                if (wish.until_ns != 0 && event->time_ns > wish.until_ns) break;
-                if (event_matches(*event, wish.filters)) subscriber.history.push_back(std::move(event));
-            }
-        }
+        numbers.assign(batch.size(), 0);
     }
-    auto send = [&](const Event& event) {
-        return static_cast<bool>(subscriber.stream->write(
-            (wish.record_separator ? "\x1e" : "") +
-            event.to_api(wish.old_fields).dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"));
-    };
-    while (subscriber.has_backlog() && subscriber.stream->pending() < http::stream_room) {
-        auto& queue = subscriber.history.empty() ? subscriber.live : subscriber.history;
-        if (subscriber.history.empty() && subscriber.missed != 0) {
-            Event gap{0,        wall_clock_ns(),
-                      "daemon", "gap",
-                      "",       {{"missed", std::to_string(std::exchange(subscriber.missed, 0))}}};
-            if (!send(gap)) return false;
-        }
-        const auto event = queue.front();
-        queue.pop_front();
-        if (!send(*event)) return false;
-    }
-    return subscriber.has_backlog() || wish.until_ns == 0 || wall_clock_ns() < wish.until_ns;
+    return numbers;
 }
 
 }  // namespace gantry::daemon

@@ -30,6 +30,8 @@ struct Event {
     Json to_api(bool old_fields) const;
 };
 
+class EventListener;  // event_listener.hpp
+
 class EventBus {
 public:
     using Filters = std::map<std::string, std::vector<std::string>>;
@@ -45,8 +47,9 @@ public:
     void publish(std::string_view type, std::string_view action, const std::string& id, const Json& attributes);
 
     // Sends to `stream` what matches: first the stored events from since_ns on (0: none), then, up to until_ns (0: for
-    // ever), what comes. A client that is slower than 1,000 events loses the oldest, and is told so by an event of type
-    // "daemon", action "gap", whose attribute "missed" counts them. Ends when the client goes.
+    // ever), what comes. A client that falls behind is served from the store, so that it loses nothing that the store still
+    // has and costs no memory; where the store has less, it is told so by an event of type "daemon", action "gap", whose
+    // attribute "missed" counts what was there. Ends when the client goes.
     struct Subscription {
         std::int64_t since_ns = 0, until_ns = 0;
         Filters filters = {};
@@ -61,18 +64,16 @@ public:
     void flush();
 
 private:
-    struct Subscriber;
     void run();
-    void store_batch(const std::vector<std::shared_ptr<const Event>>& batch);
-    // Sends what fits; false: the subscriber has ended.
-    bool serve(Subscriber& subscriber);
+    // Gives the number in the store of each; 0 where it could not be stored.
+    std::vector<std::int64_t> store_batch(const std::vector<std::shared_ptr<const Event>>& batch);
 
     store::Store& store_;
     std::atomic<std::int64_t> keep_;
     mutable std::mutex mutex_;
     std::condition_variable wake_, stored_changed_;
     std::deque<std::shared_ptr<const Event>> queue_;
-    std::vector<std::shared_ptr<Subscriber>> subscribers_;
+    std::vector<std::shared_ptr<EventListener>> subscribers_;
     std::int64_t published_ = 0, stored_ = 0;
     bool stop_ = false;
     std::thread thread_;

@@ -58,6 +58,24 @@ Json to_inspect(const Image& image) {
     return inspect;
 }
 
+Json platform_of(const Image& image) {
+    Json platform{{"os", member<std::string>(image.config, "os")},
+                  {"architecture", member<std::string>(image.config, "architecture")}};
+    if (auto variant = member<std::string>(image.config, "variant"); !variant.empty()) platform["variant"] = variant;
+    return platform;
+}
+
+Json manifest_summary(const Image& image, const ImageStore::Manifest& manifest,
+                      const std::vector<std::string>& containers) {
+    return {{"ID", manifest.descriptor["digest"]},
+            {"Descriptor", manifest.descriptor},
+            {"Available", true},  // an image is here whole, or not at all
+            {"Kind", "image"},
+            {"Size", {{"Content", manifest.content_bytes}, {"Total", manifest.content_bytes + image.size}}},
+            {"ImageData",
+             {{"Platform", platform_of(image)}, {"Containers", containers}, {"Size", {{"Unpacked", image.size}}}}}};
+}
+
 Json history(const Image& image) {
     Json items = Json::array();
     std::size_t layer = 0;

@@ -8,6 +8,11 @@ namespace gantry::image {
 Json to_summary(const Image& image, std::int64_t containers);
 // ImageInspect.
 Json to_inspect(const Image& image);
+// {"os", "architecture", "variant"} of its config.
+Json platform_of(const Image& image);
+// ImageManifestSummary of the image's one manifest; `containers`: the ids of those that were made of it.
+Json manifest_summary(const Image& image, const ImageStore::Manifest& manifest,
+                      const std::vector<std::string>& containers);
 // HistoryResponseItem[], newest first.
 Json history(const Image& image);
 

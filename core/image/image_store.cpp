@@ -5,7 +5,9 @@
 #include "core/base/clock.hpp"
 #include "core/base/log.hpp"
 #include "core/image/image_store_impl.hpp"
+#include "core/image/media_types.hpp"
 #include "core/image/references.hpp"
+#include "core/image/strict_json.hpp"
 
 namespace gantry::image {
 
@@ -96,6 +98,24 @@ std::vector<std::shared_ptr<const Image>> ImageStore::list() {
     std::stable_sort(images.begin(), images.end(),
                      [](const auto& a, const auto& b) { return a->created_ns > b->created_ns; });
     return images;
+}
+
+std::optional<ImageStore::Manifest> ImageStore::manifest_of(const std::string& id) {
+    const auto record = impl_->catalog.record(id);
+    if (!record || record->manifest.empty() || !impl_->blobs.has(record->manifest)) return std::nullopt;
+    auto text = impl_->blobs.read(record->manifest, max_document_bytes);
+    if (!text) return std::nullopt;
+    auto document = parse_document(*text, "manifest " + record->manifest);
+    if (!document || !document->is_object()) return std::nullopt;
+    const auto bytes = static_cast<std::int64_t>(text->size());
+    Manifest manifest{{{"mediaType", member<std::string>(*document, "mediaType", std::string(media::manifest))},
+                       {"digest", record->manifest},
+                       {"size", bytes}},
+                      bytes};
+    manifest.content_bytes += member<std::int64_t>(member<Json>(*document, "config", Json::object()), "size");
+    for (const LayerBlob& blob : record->blobs)
+        if (!blob.digest.empty()) manifest.content_bytes += blob.size;
+    return manifest;
 }
 
 Result<void> ImageStore::tag(std::string_view source, std::string_view target) {

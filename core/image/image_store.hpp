@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -133,6 +134,12 @@ public:
     std::vector<std::shared_ptr<const Image>> list();
     // Layers of the other images of indexes; those of list() are not among them, but where they share one.
     std::map<std::string, std::int64_t> layers_of_variants() const;
+    // The manifest that an image came with, where it is kept: its OCI descriptor, and how many bytes it and what it names are.
+    struct Manifest {
+        Json descriptor;
+        std::int64_t content_bytes = 0;
+    };
+    std::optional<Manifest> manifest_of(const std::string& id);
     Result<void> tag(std::string_view source, std::string_view target);
     // `in_use(id)` gives what uses the image ("container ID", "running container ID"), "" for nothing. force as Docker's
     // -f. By a digest reference: as by id, but other names keep the image.

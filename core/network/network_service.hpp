@@ -42,6 +42,7 @@ struct Port {
     std::uint16_t container_port = 0;
     std::string host_address;     // "0.0.0.0", "127.0.0.1", "::"
     std::uint16_t host_port = 0;  // 0 in a wish: an ephemeral one is chosen
+    bool operator==(const Port&) const = default;
 };
 
 // The network side of one started container.

@@ -96,4 +96,17 @@ Result<std::vector<Store::StoredEvent>> Store::events_since(std::int64_t time_ns
     }
 }
 
+Result<std::vector<Store::StoredEvent>> Store::events_after(std::int64_t seq, std::int64_t time_ns, int most) {
+    std::lock_guard lock(impl_->mutex);
+    Query query(*impl_->database, "SELECT seq, time_ns, body FROM events WHERE seq>? AND time_ns>=? ORDER BY seq LIMIT ?");
+    query.bind(seq).bind(time_ns).bind(std::int64_t{most});
+    std::vector<StoredEvent> found;
+    for (;;) {
+        GANTRY_TRY(bool more, query.step());
+        if (!more) return found;
+        Json body = Json::parse(query.text(2), nullptr, false);
+        found.push_back({query.integer(0), query.integer(1), body.is_object() ? std::move(body) : Json()});
+    }
+}
+
 }  // namespace gantry::store

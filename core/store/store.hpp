@@ -82,6 +82,9 @@ public:
         Json body;
     };
     Result<std::vector<StoredEvent>> events_since(std::int64_t time_ns);
+    // At most `most` of those behind number `seq` that happened at time_ns or later, in order. One that cannot be read has a
+    // body of null, so that fewer than `most` are the end.
+    Result<std::vector<StoredEvent>> events_after(std::int64_t seq, std::int64_t time_ns, int most);
 
     // A small setting of the engine itself.
     Result<std::optional<std::string>> setting(std::string_view key);

@@ -780,11 +780,11 @@ def test_docker_builds(engine, scratch):
 
 def test_usage_tells_of_the_cache(engine, scratch):
     build(engine, f"FROM {IMAGE}\nRUN --mount=type=cache,target=/c,id=x echo 1 > /c/f; echo 2 > /f\n", entries_of=list, context="/x")
-    usage = engine.api("GET", "/system/df").json["BuildCache"]
+    usage = engine.api("GET", "/v1.52/system/df").json["BuildCache"]
     assert {"regular", "exec.cachemount"} <= {entry["Type"] for entry in usage}, usage
     gone = engine.api("POST", "/build/prune?filters=" + json.dumps({"type": ["exec.cachemount"]}).replace(" ", "")).json
     assert len(gone["CachesDeleted"]) == 1
-    assert {"regular"} == {e["Type"] for e in engine.api("GET", "/system/df").json["BuildCache"]} - {"source.local"}
+    assert {"regular"} == {e["Type"] for e in engine.api("GET", "/v1.52/system/df").json["BuildCache"]} - {"source.local"}
 
 
 # ---- the end before its time

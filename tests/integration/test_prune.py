@@ -36,7 +36,7 @@ def test_df_counts_each_layer_once_and_says_what_is_shared(store):
     store.ok("run", "--name", "stopped", "test/one:1", "sh", "-c", "head -c 3000 /dev/zero > /z")
     store.ok("run", "-d", "--name", "up", "-v", "vol:/v", "test/one:1", "sh", "-c", "head -c 4000 /dev/zero > /v/z; sleep 300")
     store.ok("volume", "create", "idle")
-    usage = store.api("GET", "/system/df").json
+    usage = store.api("GET", "/v1.52/system/df").json
     images = {i["RepoTags"][0]: i for i in usage["Images"]}
     assert images["test/one:1"]["SharedSize"] == images["test/two:1"]["SharedSize"] == base["Size"]
     assert images["test/one:1"]["Size"] - images["test/one:1"]["SharedSize"] >= 5000
@@ -44,11 +44,11 @@ def test_df_counts_each_layer_once_and_says_what_is_shared(store):
     assert (images["test/one:1"]["Containers"], images["test/two:1"]["Containers"]) == (2, 0)
     containers = {c["Names"][0]: c for c in usage["Containers"]}
     assert containers["/stopped"]["SizeRw"] >= 3000 and containers["/stopped"]["SizeRootFs"] > base["Size"]
-    eventually(lambda: {v["Name"]: v["UsageData"] for v in store.api("GET", "/system/df?type=volume").json["Volumes"]} ==
+    eventually(lambda: {v["Name"]: v["UsageData"] for v in store.api("GET", "/v1.52/system/df?type=volume").json["Volumes"]} ==
                {"vol": {"Size": 4000, "RefCount": 1}, "idle": {"Size": 0, "RefCount": 0}})
     assert usage["BuildCache"] == []
-    assert set(store.api("GET", "/system/df?type=image").json) == {"Images", "ImageUsage", "LayersSize"}
-    assert store.api("GET", "/system/df?type=nothing").status == 400
+    assert set(store.api("GET", "/v1.52/system/df?type=image").json) == {"Images", "ImageUsage", "LayersSize"}
+    assert store.api("GET", "/v1.52/system/df?type=nothing").status == 400
     rows = [line.split("  ")[0] for line in store.ok("system", "df").splitlines()]
     assert rows == ["TYPE", "Images", "Containers", "Local Volumes", "Build Cache"]
     assert [json.loads(x)["Active"] for x in store.ok("system", "df", "--format", "json").splitlines()] == ["1", "1", "1", "0"]
@@ -208,7 +208,7 @@ def test_the_policy_by_size_takes_the_longest_unused_first(fresh):
     time.sleep(0.01)
     e.ok("run", "--rm", "test/first:1", "true")
     e.ok("create", "--name", "c", IMAGE, "true")
-    size = e.api("GET", "/system/df?type=image").json["LayersSize"]
+    size = e.api("GET", "/v1.52/system/df?type=image").json["LayersSize"]
     e.kill()
     e.config["images"] = {"gc": {"max_size": size - 1_000_000, "interval": "1s"}}
     e.write_config()

@@ -72,15 +72,19 @@ Result<Json> prune(build::BuildService& builds, const http::Request& request) {
 }  // namespace
 
 void register_build(http::Router& router, Deps& deps, build::BuildService& builds, build::PullImage pull) {
+    const auto named = std::make_shared<NamedBuilds>();
     router.add("POST", "/gantry/build", [&deps, &builds, pull](http::Request request, Reply reply) {
         session(deps, builds, pull, request, reply);
     });
     router.add(
         "POST", "/build",
-        [&deps, &builds, pull](http::Request request, Reply reply) {
-            classic_build(deps, builds, pull, std::move(request), reply);
+        [&deps, &builds, named, pull](http::Request request, Reply reply) {
+            classic_build(deps, builds, *named, pull, std::move(request), reply);
         },
         http::Body::streamed);
+    router.add("POST", "/build/cancel", [named](http::Request request, Reply reply) {
+        answer(reply, named->cancel(request.query_value("id")), 200);
+    });
     router.add("POST", "/build/prune",
                [&builds](http::Request request, Reply reply) { answer(reply, prune(builds, request)); });
 }

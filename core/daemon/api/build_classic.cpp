@@ -188,11 +188,12 @@ Result<build::DockerfileBuild> read_request(const http::Request& request, const 
         return fail(Code::unsupported, "networkmode " + quote_json(network.substr(0, 100)) +
                                            " of a build is not supported, allowed: default, none, host");
     GANTRY_TRY(Json hosts, read_json(request, "extrahosts"));
-    if (hosts.is_array())
-        for (const Json& host : hosts) {
-            if (!host.is_string()) return fail(Code::invalid, "\"extrahosts\" must be a list of \"name:address\"");
-            build.request.steps.hosts.push_back(host);
-        }
+    if (!hosts.is_null() && !hosts.is_array())
+        return fail(Code::invalid, "\"extrahosts\" must be a JSON list of \"name:address\"");
+    for (const Json& host : hosts) {
+        if (!host.is_string()) return fail(Code::invalid, "\"extrahosts\" must be a JSON list of \"name:address\"");
+        build.request.steps.hosts.push_back(host);
+    }
     if (const std::string size = request.query_value("shmsize"); !size.empty()) {
         auto bytes = parse_int(size);
         if (!bytes || *bytes < 0)
@@ -200,6 +201,8 @@ Result<build::DockerfileBuild> read_request(const http::Request& request, const 
         build.request.steps.shm_size = *bytes;
     }
     GANTRY_TRY(Json ulimits, read_json(request, "ulimits"));
+    if (!ulimits.is_null() && !ulimits.is_array())
+        return fail(Code::invalid, "\"ulimits\" must be a JSON list of {\"Name\", \"Soft\", \"Hard\"}");
     if (ulimits.is_array()) build.request.steps.ulimits = ulimits;
     build.request.steps.cgroup_parent = request.query_value("cgroupparent");
     if (auto epoch = build.plan.args.find("SOURCE_DATE_EPOCH"); epoch != build.plan.args.end()) {
@@ -243,10 +246,12 @@ Result<std::shared_ptr<const build::Tree>> read_context(build::BuildService& bui
 
 }  // namespace
 
-void classic_build(Deps& deps, build::BuildService& builds, const build::PullImage& pull, http::Request request,
-                   const std::shared_ptr<http::Responder>& reply) {
+void classic_build(Deps& deps, build::BuildService& builds, NamedBuilds& named, const build::PullImage& pull,
+                   http::Request request, const std::shared_ptr<http::Responder>& reply) {
     JsonStream stream(reply);
     build::Cancel cancel;
+    auto entry = named.add(request.query_value("buildid"), [&cancel] { cancel.cancel(); });
+    if (!entry) return stream.end(entry.error());
     stream.on_client_gone([&cancel] { cancel.cancel(); });
     build::BuildService::Guest guest(builds, [&cancel] { cancel.cancel(); });
     const bool quiet = request.query_flag("q");

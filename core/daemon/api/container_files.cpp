@@ -34,7 +34,7 @@ Result<std::string> commit(ContainerService& service, const http::Request& reque
     wish.tag = request.query_value("tag");
     wish.comment = request.query_value("comment");
     wish.author = request.query_value("author");
-    wish.pause = request.query_flag("pause", true);
+    wish.pause = request.query_value("pause").empty() || request.query_flag("pause");
     for (auto [at, end] = request.query.equal_range("changes"); at != end; ++at)
         for (std::string_view line : split(at->second, '\n'))
             if (!trim(line).empty()) wish.changes.emplace_back(line);

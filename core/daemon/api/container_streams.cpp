@@ -92,7 +92,10 @@ void stats(ContainerService& service, const http::Request& request, const Reply&
     if (!id) return reply->error(id.error());
     auto first = service.stats(*id);
     if (!first) return reply->error(first.error());
-    if (request.query_flag("stream", true)) return stream_stats(service, *id, reply->stream(200, "application/json"));
+    const bool streams = request.query_flag("stream", true);
+    if (streams && request.query_flag("one-shot"))
+        return reply->error(fail(Code::invalid, "cannot have stream=true and one-shot=true"));
+    if (streams) return stream_stats(service, *id, reply->stream(200, "application/json"));
     (*first)["precpu_stats"] = {
         {"cpu_usage", {{"total_usage", 0}, {"usage_in_kernelmode", 0}, {"usage_in_usermode", 0}}},
         {"throttling_data", Json::object()}};

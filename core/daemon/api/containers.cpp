@@ -6,7 +6,9 @@
 
 #include "core/base/text.hpp"
 #include "core/daemon/api/body.hpp"
+#include "core/daemon/api/old_versions.hpp"
 #include "core/daemon/api/parameters.hpp"
+#include "core/image/registry/platform.hpp"
 
 namespace gantry::daemon {
 namespace {
@@ -31,35 +33,65 @@ Result<void> check_start(const http::Request& request) {
     return {};
 }
 
+struct TerminalSize {
+    int rows, columns;
+};
+
+Result<TerminalSize> read_size(const http::Request& request) {
+    const auto rows = read_number(request, "h"), columns = read_number(request, "w");
+    for (const auto& one : {rows, columns})
+        if (!one || !*one || **one < 0 || **one > 65535)
+            return fail(Code::invalid, "the size of a terminal is \"h\" and \"w\", each a number of 0 to 65535");
+    return TerminalSize{**rows, **columns};
+}
+
+// Where a platform is asked for, the image here must be for it.
+Result<void> check_platform(image::ImageStore& images, const http::Request& request, const Json& body) {
+    const std::string text = request.query_value("platform");
+    if (text.empty()) return {};
+    namespace registry = image::registry;
+    GANTRY_TRY(registry::Platform wanted, registry::parse_platform(text));
+    const std::string name = body.value("Image", "");
+    auto image = images.find(name);
+    if (!image) return {};  // said in its place
+    const registry::Platform offered = registry::platform_of((*image)->config);
+    if (registry::fitness(wanted, offered) != 0) return {};
+    return fail(Code::not_found, "image with reference " + name +
+                                     " was found but does not provide the specified platform (" + wanted.text() +
+                                     "): it is for " + offered.text());
+}
+
+void list(ContainerService& service, const http::Request& request, const Reply& reply) {
+    auto filters = read_filters(request);
+    if (!filters) return reply->error(filters.error());
+    auto limit = read_number(request, "limit");
+    if (!limit) return reply->error(limit.error());
+    const bool all = request.query_flag("all"), size = request.query_flag("size");
+    if (filters->empty() && !size)
+        return reply->text(200, "application/json", service.list_text(all, limit->value_or(0)));
+    gantry::daemon::answer(reply, service.list(all, limit->value_or(0), size, *filters));
+}
+
 }  // namespace
 
-void register_containers(http::Router& router, ContainerService& service) {
+void register_containers(http::Router& router, ContainerService& service, image::ImageStore& images) {
     router.add(
-        "GET", "/containers/json",
-        [&](http::Request request, Reply reply) {
-            auto filters = read_filters(request);
-            if (!filters) return reply->error(filters.error());
-            auto limit = read_number(request, "limit");
-            if (!limit) return reply->error(limit.error());
-            answer(reply,
-                   service.list(request.query_flag("all"), limit->value_or(0), request.query_flag("size"), *filters));
-        },
+        "GET", "/containers/json", [&](http::Request request, Reply reply) { list(service, request, reply); },
         http::Body::none);
 
     router.add("POST", "/containers/create", [&](http::Request request, Reply reply) {
         auto body = read_body(request, create_shape());
         if (!body) return reply->error(body.error());
-        std::string platform = request.query_value("platform");
-        if (!platform.empty() && platform != "linux" && platform != "linux/amd64")
-            return reply->error(fail(Code::unsupported,
-                                     "platform \"" + platform + "\" is not supported: this machine runs linux/amd64"));
+        if (auto fits = check_platform(images, request, *body); !fits) return reply->error(fits.error());
         answer(reply, service.create(request.query_value("name"), *body), 201);
     });
 
     router.add(
         "GET", "/containers/{id}/json",
         [&](http::Request request, Reply reply) {
-            answer(reply, service.inspect(request.parameter("id"), request.query_flag("size")));
+            auto found = service.inspect(request.parameter("id"), request.query_flag("size"));
+            if (found) fit_container(*found, request.version_number());
+            answer(reply, found);
         },
         http::Body::none);
 
@@ -111,10 +143,9 @@ void register_containers(http::Router& router, ContainerService& service) {
         http::Body::none);
 
     router.add("POST", "/containers/{id}/resize", [&](http::Request request, Reply reply) {
-        auto rows = read_number(request, "h"), columns = read_number(request, "w");
-        if (!rows || !columns || !*rows || !*columns)
-            return reply->error(fail(Code::invalid, "h and w are whole numbers"));
-        answer(reply, service.resize(request.parameter("id"), **rows, **columns), 200);
+        auto size = read_size(request);
+        if (!size) return reply->error(size.error());
+        answer(reply, service.resize(request.parameter("id"), size->rows, size->columns), 200);
     });
 }
 
@@ -164,10 +195,9 @@ void register_exec(http::Router& router, ContainerService& service) {
     });
 
     router.add("POST", "/exec/{id}/resize", [&](http::Request request, Reply reply) {
-        auto rows = read_number(request, "h"), columns = read_number(request, "w");
-        if (!rows || !columns || !*rows || !*columns)
-            return reply->error(fail(Code::invalid, "h and w are whole numbers"));
-        answer(reply, service.exec_resize(request.parameter("id"), **rows, **columns), 200);
+        auto size = read_size(request);
+        if (!size) return reply->error(size.error());
+        answer(reply, service.exec_resize(request.parameter("id"), size->rows, size->columns), 200);
     });
 
     router.add(

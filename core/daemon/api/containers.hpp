@@ -6,7 +6,7 @@
 namespace gantry::daemon {
 
 // `service` outlives the router.
-void register_containers(http::Router& router, container::ContainerService& service);
+void register_containers(http::Router& router, container::ContainerService& service, image::ImageStore& images);
 void register_container_streams(http::Router& router, container::ContainerService& service);
 void register_container_attach(http::Router& router, container::ContainerService& service);
 void register_container_logs(http::Router& router, container::ContainerService& service);

@@ -109,7 +109,7 @@ Json cache_usage(const Json& cache, Items shown) {
     return sum.to_api(cache, shown);
 }
 
-// The form of 1.52 and later, beside the older one, which clients still read.
+// The form of 1.52 and later.
 void add_sums(Json& usage, Items shown) {
     if (auto images = usage.find("Images"); images != usage.end())
         usage["ImageUsage"] = image_usage(*images, usage["LayersSize"], shown);
@@ -149,7 +149,15 @@ Result<Json> disk_usage(Deps& deps, const http::Request& request) {
         for (const Json& entry : usage["BuildCache"]) size += member<std::int64_t>(entry, "Size");
         usage["BuilderSize"] = size;
     }
-    if (request.version_number() >= 152) add_sums(usage, request.query_flag("verbose") ? Items::listed : Items::summed);
+    const int version = request.version_number();
+    if (version < 144 && usage.contains("Images"))
+        for (Json& image : usage["Images"]) image["VirtualSize"] = image["Size"];
+    const bool verbose = request.query_flag("verbose");
+    if (version >= 152) add_sums(usage, verbose ? Items::listed : Items::summed);
+    // 1.52 has both forms, but for what is shown in full.
+    if (version >= 153 || (version == 152 && verbose))
+        for (const char* old : {"Images", "LayersSize", "Containers", "Volumes", "BuildCache"}) usage.erase(old);
+    if (version >= 142) usage.erase("BuilderSize");
     return usage;
 }
 

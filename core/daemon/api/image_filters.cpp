@@ -38,10 +38,9 @@ bool has_labels(const image::Image& image, const Values& wanted) {
 
 Result<std::optional<bool>> read_dangling(const Values& values) {
     if (values.empty()) return std::optional<bool>();
-    const std::string value = to_lower(values[0]);
-    if (values.size() > 1 || (value != "true" && value != "false" && value != "1" && value != "0"))
-        return fail(Code::invalid, "invalid filter 'dangling=" + join(values, ",") + "'");
-    return std::optional<bool>(value == "true" || value == "1");
+    const auto flag = values.size() == 1 ? parse_filter_flag(values[0]) : std::nullopt;
+    if (!flag) return fail(Code::invalid, "invalid filter 'dangling=" + join(values, ",") + "'");
+    return flag;
 }
 
 // The time of creation that a list is cut at: of an image, or told.

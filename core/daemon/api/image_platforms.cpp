@@ -5,6 +5,7 @@
 
 #include <gantry/driver.hpp>
 
+#include "core/image/api.hpp"
 #include "core/image/image_store_impl.hpp"
 #include "core/image/media_types.hpp"
 #include "core/image/registry/platform.hpp"
@@ -14,26 +15,12 @@ namespace {
 
 namespace registry = image::registry;
 
-Json platform_json(const image::Image& image) {
-    const registry::Platform platform = registry::platform_of(image.config);
-    Json json{{"os", platform.os}, {"architecture", platform.architecture}};
-    if (!platform.variant.empty()) json["variant"] = platform.variant;
-    return json;
-}
-
 // The manifest's own words in its index: a digest and a size that a client can ask a registry for.
-Json manifest_summary(const image::Record& record, const Json& descriptor, const std::vector<std::string>& users) {
-    std::int64_t content = descriptor.value("size", std::int64_t{0});
-    for (const image::LayerBlob& blob : record.blobs) content += blob.size;
-    return {{"ID", record.manifest},
-            {"Descriptor", descriptor},
-            {"Available", true},
-            {"Kind", "image"},
-            {"Size", {{"Content", content}, {"Total", content + record.image->size}}},
-            {"ImageData",
-             {{"Platform", platform_json(*record.image)},
-              {"Containers", users},
-              {"Size", {{"Unpacked", record.image->size}}}}}};
+Json summary_of(const image::Record& record, Json descriptor, const std::vector<std::string>& users) {
+    image::ImageStore::Manifest manifest{std::move(descriptor), 0};
+    manifest.content_bytes = manifest.descriptor.value("size", std::int64_t{0});
+    for (const image::LayerBlob& blob : record.blobs) manifest.content_bytes += blob.size;
+    return image::manifest_summary(*record.image, manifest, users);
 }
 
 }  // namespace
@@ -66,7 +53,8 @@ Result<std::vector<std::shared_ptr<const image::Image>>> find_for_platforms(imag
     return found;
 }
 
-Json manifests_of(Deps& deps, const std::vector<std::string>& names) {
+Json manifests_of(Deps& deps, const std::vector<std::string>& names,
+                  std::map<std::string, std::vector<std::string>>& users) {
     Json all = nullptr;
     std::set<std::string> seen;
     auto& parts = deps.images.parts();
@@ -81,7 +69,7 @@ Json manifests_of(Deps& deps, const std::vector<std::string>& names) {
             Json descriptor{{"mediaType", image::media::manifest}, {"digest", record.manifest}, {"size", 0}};
             for (const Json& entry : member<std::vector<Json>>(index, "manifests"))
                 if (member<std::string>(entry, "digest") == record.manifest) descriptor = entry;
-            all.push_back(manifest_summary(record, descriptor, deps.users_of_image(record.image->id)));
+            all.push_back(summary_of(record, std::move(descriptor), users[record.image->id]));
         };
         add(named->record);
         for (const image::Record& variant : named->index->variants) add(variant);

@@ -1,5 +1,6 @@
 // Images for several platforms, as the API shows and names their parts.
 #pragma once
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,7 +15,9 @@ namespace gantry::daemon {
 Result<std::vector<std::shared_ptr<const image::Image>>> find_for_platforms(image::ImageStore& images,
                                                                             const std::string& name,
                                                                             const std::vector<Json>& platforms);
-// ImageManifestSummary[] of the images that are here of the indexes behind these names; null where none is one's.
-Json manifests_of(Deps& deps, const std::vector<std::string>& names);
+// ImageManifestSummary[] of the images that are here of the indexes behind these names; null where none is one's. `users`: by an
+// image's id the containers that were made of it.
+Json manifests_of(Deps& deps, const std::vector<std::string>& names,
+                  std::map<std::string, std::vector<std::string>>& users);
 
 }  // namespace gantry::daemon

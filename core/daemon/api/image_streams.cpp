@@ -3,6 +3,8 @@
 #include "core/daemon/api/host_facts.hpp"
 #include "core/daemon/api/image_registry.hpp"
 #include "core/daemon/api/json_stream.hpp"
+#include "core/daemon/api/parameters.hpp"
+#include "core/image/registry/platform.hpp"
 
 namespace gantry::daemon {
 namespace {
@@ -17,21 +19,52 @@ Result<void> check_platform(const http::Request& request) {
                 "platform \"" + platform.substr(0, 100) + "\" is not supported yet: this machine is \"" + own + "\"");
 }
 
+// An archive's image is taken where it is for this machine, so the machine's platform must be among those wanted.
+Result<void> check_load_platforms(const std::vector<Json>& wanted) {
+    namespace registry = image::registry;
+    std::string named;
+    for (const Json& one : wanted) {
+        const registry::Platform platform = registry::platform_of(one);
+        if (registry::fitness(platform, registry::host_platform()) != 0) return {};
+        named += (named.empty() ? "" : ", ") + platform.text();
+    }
+    if (wanted.empty()) return {};
+    return fail(Code::unsupported, "images of another platform (" + named + ") are not supported: this machine is " +
+                                       registry::host_platform().text());
+}
+
 std::string reference_of(const http::Request& request) {
     const std::string repository = request.query_value("repo"), tag = request.query_value("tag");
     return repository.empty() || tag.empty() ? repository : repository + ":" + tag;
 }
 
-Result<std::string> import(Deps& deps, const http::Request& request, const image::Progress& progress) {
+std::string without_credentials(const std::string& url) {
+    const std::size_t begin = url.find("://");
+    if (begin == std::string::npos) return url.substr(0, 200);
+    const std::size_t path = url.find_first_of("/?#", begin + 3), at = url.substr(0, path).rfind('@');
+    return (at == std::string::npos ? url : url.substr(0, begin + 3) + url.substr(at + 1)).substr(0, 200);
+}
+
+// Of the body ("-"), or of an address.
+Result<std::string> import(Deps& deps, const http::Request& request, JsonStream& stream) {
     const std::string source = request.query_value("fromSrc");
-    if (source != "-")
-        return fail(Code::unsupported, "import from \"" + source.substr(0, 200) +
-                                           "\" is not supported yet: send the archive itself (\"-\")");
     GANTRY_CHECK(check_platform(request));
     std::vector<std::string> changes;
     for (auto [at, end] = request.query.equal_range("changes"); at != end; ++at) changes.push_back(at->second);
-    return deps.images.import(request.body_stream.get(), reference_of(request), changes, request.query_value("message"),
-                              Json::object(), progress);
+    const image::Progress progress = [&stream](const Json& message) { stream.send(message); };
+    std::string message = request.query_value("message");
+    UniqueFd fetched;
+    if (source != "-") {
+        // A name or password in the address is nobody else's to know.
+        const std::string shown = without_credentials(source);
+        GANTRY_TRY(fetched, deps.fetch(source, progress, [&stream](std::function<void()> gone) {
+            stream.on_client_gone(std::move(gone));
+        }));
+        stream.send({{"status", "Downloading from " + shown}});
+        if (message.empty()) message = "Imported from " + shown;
+    }
+    return deps.images.import(fetched ? fetched.get() : request.body_stream.get(), reference_of(request), changes,
+                              message, Json::object(), progress);
 }
 
 Result<image::BootstrapRequest> read_bootstrap(const Json& body) {
@@ -65,7 +98,10 @@ Result<image::BootstrapRequest> read_bootstrap(const Json& body) {
 
 void load_images(Deps& deps, http::Request request, const Reply& reply) {
     JsonStream stream(reply);
-    if (auto platform = check_platform(request); !platform) return stream.end(platform.error());
+    // Of an index in the archive, the image that fits is taken; to ask for another one's is in vain.
+    auto platforms = read_platforms(request);
+    if (!platforms) return stream.end(platforms.error());
+    if (auto here = check_load_platforms(*platforms); !here) return stream.end(here.error());
     const bool quiet = request.query_flag("quiet");
     auto loaded = deps.images.load(request.body_stream.get(), [&](const Json& message) {
         // Quiet leaves out how far it is, not what was loaded.
@@ -85,7 +121,7 @@ void create_image(Deps& deps, http::Request request, const Reply& reply) {
         return pull_image(deps, request, reply);
     }
     JsonStream stream(reply);
-    auto id = import(deps, request, [&](const Json& message) { stream.send(message); });
+    auto id = import(deps, request, stream);
     if (!id) return stream.end(id.error());
     deps.events.publish("image", "import", *id,
                         {{"name", reference_of(request).empty() ? *id : reference_of(request)}});

@@ -4,6 +4,7 @@
 #include "core/daemon/api/answer.hpp"
 #include "core/daemon/api/api.hpp"
 #include "core/daemon/api/image_streams.hpp"
+#include "core/daemon/api/old_versions.hpp"
 #include "core/daemon/api/parameters.hpp"
 #include "core/image/api.hpp"
 #include "core/image/registry/platform.hpp"
@@ -12,37 +13,59 @@
 namespace gantry::daemon {
 namespace {
 
-// "identity" adds to an answer where an image was verified to come from; of a store that knows nothing of it, as this, Docker
-// leaves "Identity" out. "Manifests" is there where an index is.
+// Of an image for several platforms, that of the request. Nobody vouches for an image, so that none has an "Identity"; what
+// "identity" asks for beside it is as "manifests" has it.
 Result<std::shared_ptr<const image::Image>> find_for_platform(Deps& deps, const http::Request& request) {
     GANTRY_TRY(std::vector<Json> platforms, read_platforms(request));
     GANTRY_TRY(auto found, find_for_platforms(deps.images, request.parameter("name"), platforms));
     return found.front();
 }
 
+using Users = std::map<std::string, std::vector<std::string>>;
+
+// What is known of an image's manifest: its descriptor, and as a list what the whole of each is: of all platforms of the index
+// behind `names`, or of the one.
+void add_manifests(Deps& deps, const image::Image& image, const std::vector<std::string>& names, bool whole,
+                   Users& users, Json* shown) {
+    const auto manifest = deps.images.manifest_of(image.id);
+    if (manifest) (*shown)["Descriptor"] = manifest->descriptor;
+    if (!whole) return;
+    if (Json manifests = manifests_of(deps, names, users); !manifests.is_null())
+        (*shown)["Manifests"] = std::move(manifests);
+    else if (manifest)
+        (*shown)["Manifests"] = Json::array({image::manifest_summary(image, *manifest, users[image.id])});
+}
+
 Result<Json> list(Deps& deps, const http::Request& request) {
     GANTRY_TRY(auto filters, read_filters(request));
     GANTRY_TRY(ImageList images, filter_images(deps.images, filters));
     Json all = Json::array();
-    for (const auto& image : images) all.push_back(image::to_summary(*image, -1));
+    auto users = deps.containers_of_images();
+    const bool manifests = request.query_flag("manifests") || request.query_flag("identity");
+    for (const auto& image : images) {
+        Json summary = image::to_summary(*image, static_cast<std::int64_t>(users[image->id].size()));
+        add_manifests(deps, *image, image->tags, manifests, users, &summary);
+        all.push_back(std::move(summary));
+    }
     if (request.query_flag("shared-size")) {
         const image::SharedSizes sizes(deps.images.list());
         for (std::size_t i = 0; i < images.size(); ++i) all[i]["SharedSize"] = sizes.shared(*images[i]);
     }
-    if (request.query_flag("manifests"))
-        for (std::size_t i = 0; i < images.size(); ++i)
-            if (Json manifests = manifests_of(deps, images[i]->tags); !manifests.is_null())
-                all[i]["Manifests"] = std::move(manifests);
+    for (Json& summary : all) fit_image_summary(summary, request.version_number());
     return all;
 }
 
 Result<Json> inspect(Deps& deps, const http::Request& request) {
+    const bool manifests = request.query_flag("manifests");
+    if (manifests && !request.query_value("platform").empty())
+        return fail(Code::invalid, "conflicting options: manifests and platform options cannot both be set");
     GANTRY_TRY(auto image, find_for_platform(deps, request));
     Json json = image::to_inspect(*image);
     json["GraphDriver"] = {{"Name", deps.config.get()->defaults.layer}, {"Data", nullptr}};
-    if (request.query_flag("manifests"))
-        if (Json manifests = manifests_of(deps, {request.parameter("name")}); !manifests.is_null())
-            json["Manifests"] = std::move(manifests);
+    Users users;
+    if (manifests) users = deps.containers_of_images();
+    add_manifests(deps, *image, {request.parameter("name")}, manifests, users, &json);
+    fit_image(json, request.version_number());
     return json;
 }
 

@@ -10,7 +10,6 @@ struct Operation {
 };
 
 constexpr Operation operations[] = {
-    {"POST", "/build/cancel", "cancel of a build is not supported: close its connection"},
     {"POST", "/session", "a BuildKit session is not supported: build with DOCKER_BUILDKIT=0, or with gantry build"},
     {"POST", "/grpc", "BuildKit is not supported: build with DOCKER_BUILDKIT=0, or with gantry build"},
 };

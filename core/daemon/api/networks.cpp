@@ -2,6 +2,7 @@
 
 #include <gantry/driver.hpp>
 
+#include "core/base/text.hpp"
 #include "core/daemon/api/answer.hpp"
 #include "core/daemon/api/api.hpp"
 #include "core/daemon/api/body.hpp"
@@ -27,7 +28,7 @@ bool has_label(const Json& network, const std::string& value) {
     return found != labels.end() && (equals == std::string::npos || *found == value.substr(equals + 1));
 }
 
-bool fits(const Json& network, const std::string& key, const std::string& value) {
+bool fits(Deps& deps, const Json& network, const std::string& key, const std::string& value) {
     const std::string name = member<std::string>(network, "Name");
     if (key == "name") return name.find(value) != std::string::npos;
     if (key == "id") return member<std::string>(network, "Id").starts_with(value);
@@ -35,8 +36,10 @@ bool fits(const Json& network, const std::string& key, const std::string& value)
     if (key == "scope") return member<std::string>(network, "Scope") == value;
     if (key == "label") return has_label(network, value);
     if (key == "dangling") {
-        const bool used = !member<Json>(network, "Containers", Json::object()).empty();
-        return used == (value == "false" || value == "0");
+        // A list does not tell who is on a network.
+        auto whole = deps.networks.inspect(member<std::string>(network, "Id"));
+        const bool used = whole && !member<Json>(*whole, "Containers", Json::object()).empty();
+        return used == !parse_filter_flag(value).value_or(true);
     }
     const bool built_in =
         name == network::default_network || name == network::host_network || name == network::none_network;
@@ -50,9 +53,10 @@ Result<void> check_filters(const std::map<std::string, std::vector<std::string>>
             return fail(Code::invalid, "invalid filter '" + key + "'");
         for (const std::string& value : values) {
             const bool sound = key == "type"       ? value == "custom" || value == "builtin"
-                               : key == "dangling" ? value == "true" || value == "false" || value == "1" || value == "0"
+                               : key == "dangling" ? parse_filter_flag(value).has_value()
+                               : key == "scope"    ? value == "local" || value == "global" || value == "swarm"
                                                    : true;
-            if (!sound) return fail(Code::invalid, "invalid filter: '" + key + "'='" + value + "'");
+            if (!sound) return fail(Code::invalid, "invalid filter '" + key + "=" + value + "'");
         }
     }
     return {};
@@ -64,7 +68,7 @@ Result<Json> list_networks(Deps& deps, const http::Request& request) {
     Json all = Json::array();
     for (Json& network : deps.networks.list()) {
         const bool wanted = std::all_of(filters.begin(), filters.end(), [&](const auto& filter) {
-            auto one = [&](const std::string& value) { return fits(network, filter.first, value); };
+            auto one = [&](const std::string& value) { return fits(deps, network, filter.first, value); };
             return filter.first == "label"
                        ? std::all_of(filter.second.begin(), filter.second.end(), one)
                        : filter.second.empty() || std::any_of(filter.second.begin(), filter.second.end(), one);
@@ -75,6 +79,10 @@ Result<Json> list_networks(Deps& deps, const http::Request& request) {
 }
 
 Result<Json> inspect_network(Deps& deps, const http::Request& request) {
+    // What more there is to say of a network is a swarm's; but the word must be one.
+    if (const std::string verbose = request.query_value("verbose"); !verbose.empty() && !parse_bool(verbose))
+        return fail(Code::invalid,
+                    "invalid value for verbose: " + quote_json(verbose.substr(0, 64)) + " (must be boolean)");
     const std::string scope = request.query_value("scope");
     if (!scope.empty() && scope != "local")
         return fail(Code::not_found, "network " + request.parameter("id") + " not found");

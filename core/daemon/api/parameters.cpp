@@ -1,9 +1,27 @@
 #include "core/daemon/api/parameters.hpp"
 
+#include <ctime>
+
 #include "core/base/clock.hpp"
 #include "core/base/text.hpp"
 
 namespace gantry::daemon {
+
+namespace {
+
+// "2026-01-31", "2026-01-31T10", "2026-01-31T10:15", "2026-01-31T10:15:30": the engine's own time of day, as Docker takes it.
+std::optional<std::int64_t> parse_local_time(const std::string& text) {
+    for (const char* form : {"%Y-%m-%d", "%Y-%m-%dT%H", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"}) {
+        std::tm parts{};
+        const char* end = ::strptime(text.c_str(), form, &parts);
+        if (!end || *end != '\0') continue;
+        parts.tm_isdst = -1;
+        return std::int64_t{std::mktime(&parts)} * 1'000'000'000;
+    }
+    return std::nullopt;
+}
+
+}  // namespace
 
 Result<std::map<std::string, std::vector<std::string>>> read_filters(const http::Request& request) {
     std::map<std::string, std::vector<std::string>> filters;
@@ -76,8 +94,24 @@ Result<std::int64_t> read_time(const std::string& text) {
         return *seconds * 1'000'000'000 + fraction;
     }
     if (auto time = parse_rfc3339(text)) return *time;
+    if (auto time = parse_local_time(text)) return *time;
     if (auto before = parse_duration(text)) return wall_clock_ns() - *before;
     return fail(Code::invalid, "invalid time \"" + text + "\": unix seconds, RFC 3339 or a duration such as 10m");
+}
+
+std::optional<bool> parse_filter_flag(const std::string& text) {
+    const std::string value = to_lower(text);
+    if (value == "true" || value == "1") return true;
+    if (value == "false" || value == "0") return false;
+    return std::nullopt;
+}
+
+std::optional<bool> parse_bool(const std::string& text) {
+    for (const char* word : {"1", "t", "T", "true", "TRUE", "True"})
+        if (text == word) return true;
+    for (const char* word : {"0", "f", "F", "false", "FALSE", "False"})
+        if (text == word) return false;
+    return std::nullopt;
 }
 
 Result<std::vector<Json>> read_platforms(const http::Request& request, std::string_view name) {

@@ -10,9 +10,14 @@ namespace {
 void list_plugins(const http::Request& request, const Reply& reply) {
     auto filters = read_filters(request);
     if (!filters) return reply->error(filters.error());
-    for (const auto& [key, values] : *filters)
+    for (const auto& [key, values] : *filters) {
         if (key != "enabled" && key != "capability")
             return reply->error(fail(Code::invalid, "invalid filter '" + key + "'"));
+        if (key != "enabled") continue;
+        for (const std::string& value : values)
+            if (!parse_filter_flag(value))
+                return reply->error(fail(Code::invalid, "invalid filter 'enabled=" + value + "'"));
+    }
     reply->json(200, Json::array());
 }
 

@@ -3,6 +3,7 @@
 #include "core/daemon/api/answer.hpp"
 #include "core/daemon/api/api.hpp"
 #include "core/daemon/api/info.hpp"
+#include "core/daemon/api/old_versions.hpp"
 #include "core/daemon/api/parameters.hpp"
 
 namespace gantry::daemon {
@@ -53,7 +54,13 @@ void register_system(http::Router& router, Deps& deps) {
         "GET", "/version", [](http::Request, Reply reply) { reply->json(200, system_version()); }, http::Body::none);
 
     router.add(
-        "GET", "/info", [&deps](http::Request, Reply reply) { reply->json(200, system_info(deps)); }, http::Body::none);
+        "GET", "/info",
+        [&deps](http::Request request, Reply reply) {
+            Json info = system_info(deps);
+            fit_info(info, request.version_number());
+            reply->json(200, info);
+        },
+        http::Body::none);
 
     router.add(
         "GET", "/events",

@@ -50,7 +50,7 @@ bool fits(const volume::Volume& volume, const std::string& key, const std::strin
     if (key == "name") return volume.name.find(value) != std::string::npos;
     if (key == "driver") return volume.driver == value;
     const bool used = !volume.consumers.empty();
-    if (key == "dangling") return used == (value == "false" || value == "0");
+    if (key == "dangling") return used == !parse_filter_flag(value).value_or(true);
     const std::size_t equals = value.find('=');
     auto label = volume.labels.find(value.substr(0, equals));
     return label != volume.labels.end() && (equals == std::string::npos || label->second == value.substr(equals + 1));
@@ -63,7 +63,7 @@ Result<Json> list_volumes(Deps& deps, const http::Request& request) {
             return fail(Code::invalid, "invalid filter '" + key + "'");
         if (key != "dangling") continue;
         for (const std::string& value : values)
-            if (value != "true" && value != "false" && value != "1" && value != "0")
+            if (!parse_filter_flag(value))
                 return fail(Code::invalid, "invalid filter 'dangling=" + value + "'");
     }
     Json all = Json::array();

@@ -20,7 +20,7 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 
 namespace {
-constexpr std::size_t read_bytes = 16u << 10, pump_read_bytes = 128u << 10;
+constexpr std::size_t head_read_bytes = 4u << 10, body_read_bytes = 16u << 10, pump_read_bytes = 128u << 10;
 constexpr int slow_answer_ms = 60'000, closing_ms = 5'000;
 constexpr int head_read_us = 20'000, first_pause_us = 20, longest_pause_us = 320;
 
@@ -54,7 +54,9 @@ void Connection::start() {
 void Connection::read_more() {
     if (reading_ || state_ == State::closed) return;
     reading_ = true;
-    const std::span<char> room = reader_.prepare(pump_ ? pump_read_bytes : read_bytes);
+    const std::span<char> room = reader_.prepare(pump_               ? pump_read_bytes
+                                                 : reader_.in_body() ? body_read_bytes
+                                                                     : head_read_bytes);
     socket_.async_read_some(asio::buffer(room.data(), room.size()),
                             [self = shared_from_this()](const error_code& ec, std::size_t size) {
                                 self->reading_ = false;

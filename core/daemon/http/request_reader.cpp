@@ -3,7 +3,6 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/parser.hpp>
-#include <array>
 #include <limits>
 #include <optional>
 
@@ -14,10 +13,15 @@ namespace gantry::http {
 
 namespace beast = boost::beast;
 
+namespace {
+constexpr std::size_t piece_bytes = 64u << 10;
+}
+
 struct RequestReader::Parser {
     beast::flat_buffer buffer{256u << 10};
     std::optional<beast::http::request_parser<beast::http::buffer_body>> parser;
-    std::array<char, 64 << 10> piece;
+    // Made with the first body: a client that says nothing costs next to nothing.
+    std::unique_ptr<char[]> piece;
 
     std::string_view view() const { return {static_cast<const char*>(buffer.data().data()), buffer.size()}; }
 };
@@ -133,18 +137,19 @@ RequestReader::Step RequestReader::next_body() {
         }
         if (parser_->buffer.size() == 0) return Step::more;
         auto& body = parser.get().body();
-        body.data = parser_->piece.data();
-        body.size = parser_->piece.size();
+        if (!parser_->piece) parser_->piece = std::make_unique_for_overwrite<char[]>(piece_bytes);
+        body.data = parser_->piece.get();
+        body.size = piece_bytes;
         body.more = true;
         beast::error_code ec;
         const std::size_t used = parser.put(parser_->buffer.data(), ec);
         parser_->buffer.consume(used);
-        const std::size_t got = parser_->piece.size() - body.size;
+        const std::size_t got = piece_bytes - body.size;
         if (ec == beast::http::error::need_buffer) ec = {};
         const bool starved = ec == beast::http::error::need_more;
         if (ec && !starved) return refuse({400, "malformed body: " + ec.message()});
         if (got > 0) {
-            piece_ = {parser_->piece.data(), got};
+            piece_ = {parser_->piece.get(), got};
             return Step::body;
         }
         if (starved || used == 0) {

@@ -48,4 +48,5 @@ def main(file):
             print(method.upper(), name, swarm, statuses, ",".join(dict.fromkeys(words)) or "-")
 
 
-main(sys.argv[1])
+if __name__ == "__main__":
+    main(sys.argv[1])

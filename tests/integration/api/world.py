@@ -17,7 +17,7 @@ class World:
     def __init__(self, engine):
         self.engine, self.numbers = engine, itertools.count()
         self.registry = Stub()
-        self.registry.before = self._registry_extra
+        self.registry.before, self.registry.closed, self.registry.extra = self._registry_extra, set(), {}
         self.image = RegistryImage([archives.Tar().add("file", b"content\n").bytes()], Cmd=["true"])
         self.registry.add(self.image, "test/app", "1")
         self.run("running", "sleep", "1000")
@@ -116,11 +116,14 @@ class World:
         """Search, what is written, and a password that is wrong."""
         if handler.path.startswith("/v1/search"):
             return handler.answer(200, b'{"num_results": 1, "results": [{"name": "found", "description": "", "star_count": 1}]}')
+        if handler.path in self.registry.extra:
+            return handler.answer(200, self.registry.extra[handler.path])
         if handler.command == "PUT" and "/manifests/" in handler.path:
             return handler.answer(201)
         # Whoever asks who they are talking to is asked who they are; "secret" is nobody's.
         wanted = "Basic " + base64.b64encode(b"user:right").decode()
-        closed = "secret" in handler.path or (handler.path == "/v2/" and handler.headers.get("Authorization") != wanted)
+        stranger = handler.headers.get("Authorization") != wanted
+        closed = "secret" in handler.path or (stranger and (handler.path == "/v2/" or any(c in handler.path for c in self.registry.closed)))
         return closed and handler.answer(401, b"{}", WWW_Authenticate='Basic realm="test"')
 
 

@@ -68,13 +68,13 @@ def raw(path, data, timeout=10, limit=1 << 20):
 class Hijacked:
     """A connection taken over by attach or exec start: raw bytes, or frames of 8-byte headers without a terminal."""
 
-    def __init__(self, path, url, body=None, timeout=30):
+    def __init__(self, path, url, body=None, timeout=30, method="POST"):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(timeout)
         self.sock.connect(path)
         data = json.dumps(body or {}).encode()
         self.sock.sendall(
-            f"POST {url} HTTP/1.1\r\nHost: docker\r\nContent-Type: application/json\r\nConnection: Upgrade\r\n"
+            f"{method} {url} HTTP/1.1\r\nHost: docker\r\nContent-Type: application/json\r\nConnection: Upgrade\r\n"
             f"Upgrade: tcp\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data)
         head = b""
         while b"\r\n\r\n" not in head:
@@ -99,6 +99,15 @@ class Hijacked:
             if not piece:
                 return data
             data += piece
+
+    def read_until(self, words):
+        """What comes up to and with these bytes."""
+        data = self.rest
+        while words not in data:
+            piece = self.sock.recv(65536)
+            assert piece, data
+            data += piece
+        return data
 
     def frames(self):
         """(stdout, stderr) of a stream without a terminal, read to its end."""

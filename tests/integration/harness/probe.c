@@ -17,6 +17,7 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -29,6 +30,12 @@ static int tell(long result) {
     else
         printf("ok\n");
     return 0;
+}
+
+static int connect_to(const char* path) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    return tell(connect(socket(AF_UNIX, SOCK_STREAM, 0), (struct sockaddr*)&address, sizeof address));
 }
 
 static int descriptors(void) {
@@ -171,6 +178,7 @@ int main(int argc, char** argv) {
     if (!strcmp(what, "block")) return node(S_IFBLK, (int)a, (int)b);
     if (!strcmp(what, "dumpable")) return printf("%d\n", prctl(PR_GET_DUMPABLE)) < 0;
     if (!strcmp(what, "open-write") && argc > 2) return tell(open(argv[2], O_WRONLY | O_CLOEXEC));
+    if (!strcmp(what, "connect") && argc > 2) return connect_to(argv[2]);
     if (!strcmp(what, "tiocsti")) return tell(ioctl(0, TIOCSTI, "x"));
     if (!strcmp(what, "trace")) return tell(ptrace(PTRACE_SEIZE, (pid_t)a, 0, 0));
     if (!strcmp(what, "flood")) return flood(a);

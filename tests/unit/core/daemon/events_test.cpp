@@ -117,17 +117,48 @@ TEST_F(Events, end_at_the_time_that_was_asked_for) {
     EXPECT_TRUE(becomes_true([&] { return bus_->subscribers() == 0; }));
 }
 
-TEST_F(Events, tell_a_slow_listener_how_many_it_has_missed) {
+TEST_F(Events, wait_in_the_store_for_a_slow_listener) {
+    auto seen = listen();
+    auto filtered = listen({.filters = {{"event", {"7", "5000"}}}});
+    seen->slow = filtered->slow = true;
+    for (int i = 0; i < 5000; ++i) bus_->publish("container", std::to_string(i), "c", Json::object());
+    bus_->flush();
+    EXPECT_EQ(seen->count(), 0u);
+    std::thread more([&] {
+        for (int i = 5000; i < 7000; ++i) bus_->publish("container", std::to_string(i), "c", Json::object());
+    });
+    seen->slow = filtered->slow = false;
+    more.join();
+    ASSERT_TRUE(becomes_true([&] { return seen->count() == 7000; })) << seen->count();
+    for (std::size_t i = 0; i < 7000; ++i) ASSERT_EQ(seen->events[i]["Action"], std::to_string(i));
+    EXPECT_TRUE(becomes_true([&] { return filtered->count() == 2; })) << filtered->count();
+}
+
+TEST_F(Events, tell_a_slow_listener_how_many_the_store_has_lost) {
+    bus_->set_keep(2000);
     auto seen = listen();
     seen->slow = true;
-    for (int i = 0; i < 1500; ++i) bus_->publish("container", std::to_string(i), "c", Json::object());
+    for (int i = 0; i < 5000; ++i) bus_->publish("container", std::to_string(i), "c", Json::object());
     bus_->flush();
     seen->slow = false;
-    ASSERT_TRUE(becomes_true([&] { return seen->count() == 1001; })) << seen->count();
+    ASSERT_TRUE(becomes_true([&] { return seen->count() == 2001; })) << seen->count();
     EXPECT_EQ(seen->events[0]["Action"], "gap");
-    EXPECT_EQ(seen->events[0]["Actor"]["Attributes"]["missed"], "500");
-    EXPECT_EQ(seen->events[1]["Action"], "500");
-    EXPECT_EQ(seen->events[1000]["Action"], "1499");
+    EXPECT_EQ(seen->events[0]["Actor"]["Attributes"]["missed"], "3000");
+    EXPECT_EQ(seen->events[1]["Action"], "3000");
+    EXPECT_EQ(seen->events[2000]["Action"], "4999");
+}
+
+TEST_F(Events, go_on_from_the_store_to_what_comes_for_a_listener_that_began_slowly) {
+    for (int i = 0; i < 1000; ++i) bus_->publish("container", std::to_string(i), "c", Json::object());
+    bus_->flush();
+    auto seen = listen({.since_ns = 1});
+    ASSERT_TRUE(becomes_true([&] { return seen->count() > 0; }));
+    seen->slow = true;
+    for (int i = 1000; i < 4000; ++i) bus_->publish("container", std::to_string(i), "c", Json::object());
+    bus_->flush();
+    seen->slow = false;
+    ASSERT_TRUE(becomes_true([&] { return seen->count() == 4000; })) << seen->count();
+    for (std::size_t i = 0; i < 4000; ++i) ASSERT_EQ(seen->events[i]["Action"], std::to_string(i));
 }
 
 TEST_F(Events, let_a_listener_go_that_has_gone) {
