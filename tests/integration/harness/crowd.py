@@ -2,12 +2,15 @@
 import concurrent.futures
 import json
 import socket
+import struct
 
 
 def connect(path):
+    """Waits for room in the listener's queue, as no socket with a timeout of Python's does."""
     s = socket.socket(socket.AF_UNIX)
-    s.settimeout(60)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 60, 0))
     s.connect(path)
+    s.settimeout(60)
     return s
 
 
