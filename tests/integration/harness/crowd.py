@@ -6,8 +6,8 @@ import socket
 
 def connect(path):
     s = socket.socket(socket.AF_UNIX)
+    s.connect(path)  # waits where many want the same; with a timeout it would fail
     s.settimeout(60)
-    s.connect(path)
     return s
 
 
