@@ -58,7 +58,7 @@ def test_half_open_connections(engine):
         # Nothing, the beginning of a head, and a body that does not come.
         s.sendall((b"", b"GET /_ping HTTP/1.1\r\nHost: d", b"POST /containers/create HTTP/1.1\r\nHost: d\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{")[n % 3])
         half.append(s)
-    assert descriptors(engine.pid) >= before.descriptors + HALF_OPEN
+    eventually(lambda: descriptors(engine.pid) >= before.descriptors + HALF_OPEN, what="all are accepted")
     assert resident(engine.pid) < before.resident + (80 << 20), "some 40 KiB each at most"
     for _ in range(50):
         assert engine.api("GET", "/_ping", timeout=5).status == 200
