@@ -124,8 +124,11 @@ private:
         };
         for (const auto& image : choices->images) look(image);
         if (best) return best;
-        // A pull for one platform brings one image: another one of the same index is the reference's, too.
-        const auto& digests = choices->images.front()->repo_digests;
+        // A pull for one platform brings one image: another one of the same index, of the same name, is the reference's, too.
+        std::vector<std::string> digests = choices->images.front()->repo_digests;
+        auto parsed = image::parse_reference(reference);
+        std::erase_if(digests,
+                      [&](const std::string& digest) { return !parsed || !digest.starts_with(parsed->name + "@"); });
         for (const auto& image : images_.list())
             if (std::any_of(digests.begin(), digests.end(), [&](const std::string& digest) {
                     return std::find(image->repo_digests.begin(), image->repo_digests.end(), digest) !=
