@@ -13,7 +13,7 @@ public:
     Utf8Locale& operator=(const Utf8Locale&) = delete;
 
 private:
-    locale_t made_, before_ = nullptr;
+    locale_t before_;
 };
 
 }  // namespace gantry::archive

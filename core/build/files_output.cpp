@@ -2,14 +2,14 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <fcntl.h>
-#include <locale.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "core/build/paths.hpp"
+#include "core/archive/locale.hpp"
 #include "core/base/files.hpp"
 #include "core/build/image_output.hpp"
+#include "core/build/paths.hpp"
 #include "core/build/trees.hpp"
 
 namespace gantry::build {
@@ -24,14 +24,7 @@ public:
 
     // `add` is called with the archive open, and gives it trees.
     Result<void> run(const std::function<Result<void>()>& add) {
-        // Names are bytes: in the locale "C" those outside ASCII would be lost.
-        const locale_t utf8 = ::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
-        const locale_t before = utf8 ? ::uselocale(utf8) : nullptr;
-        ScopeGuard back([&] {
-            if (!utf8) return;
-            ::uselocale(before);
-            ::freelocale(utf8);
-        });
+        archive::Utf8Locale utf8;
         ::archive_write_set_format_pax_restricted(archive_.get());
         ::archive_write_set_bytes_in_last_block(archive_.get(), 1);
         if (::archive_write_open2(archive_.get(), this, nullptr, &FilesWriter::put, nullptr, nullptr) != ARCHIVE_OK)

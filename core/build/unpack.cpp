@@ -3,7 +3,6 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <fcntl.h>
-#include <locale.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
@@ -14,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "core/archive/locale.hpp"
 #include "core/base/files.hpp"
 #include "core/base/safe_path.hpp"
 #include "core/base/text.hpp"
@@ -29,23 +29,6 @@ constexpr std::size_t most_attributes = 64u << 10;
 constexpr std::int64_t call_limit = 4 << 20;
 constexpr std::size_t block_size = 16u << 10;
 using Archive = std::unique_ptr<struct archive, int (*)(struct archive*)>;
-
-// libarchive converts names by the thread's locale, and in "C" loses those outside ASCII.
-class Utf8Names {
-public:
-    Utf8Names()
-        : made_(::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)), before_(made_ ? ::uselocale(made_) : nullptr) {}
-    Utf8Names(const Utf8Names&) = delete;
-    Utf8Names& operator=(const Utf8Names&) = delete;
-    ~Utf8Names() {
-        if (!made_) return;
-        ::uselocale(before_);
-        ::freelocale(made_);
-    }
-
-private:
-    locale_t made_, before_;
-};
 
 std::string shown(std::string_view name) {
     std::string text(name.substr(0, 200));
@@ -320,7 +303,7 @@ Result<bool> is_archive(int file) {
     struct stat info {};
     if (::fstat(file, &info) != 0) return fail_errno("stat an archive");
     if (!S_ISREG(info.st_mode) || info.st_size == 0) return false;
-    Utf8Names names;
+    archive::Utf8Locale utf8;
     Archive archive = new_reader();
     struct archive_entry* entry = nullptr;
     TarInput input(file);
@@ -333,7 +316,7 @@ Result<bool> is_archive(int file) {
 }
 
 Result<std::int64_t> unpack_tar(int tar, int directory, const UnpackOptions& options) {
-    Utf8Names names;
+    archive::Utf8Locale utf8;
     Archive archive = new_reader();
     TarInput input(tar);
     if (::archive_read_open(archive.get(), &input, nullptr, TarInput::read, nullptr) != ARCHIVE_OK)

@@ -31,7 +31,7 @@ struct ContainerService::Entry {
     std::uint64_t start_number = 0;          // which start a timer or an event belongs to
     int restart_delay_ms = 100;
     bool removed = false;
-    SummaryText summary;                     // what list_text() shows of it
+    SummaryText summary;  // what list_text() shows of it
 
     std::string id() const { return record.id; }
     // A copy of the record, so that nobody reads while it changes.

@@ -98,7 +98,8 @@ Result<std::vector<Store::StoredEvent>> Store::events_since(std::int64_t time_ns
 
 Result<std::vector<Store::StoredEvent>> Store::events_after(std::int64_t seq, std::int64_t time_ns, int most) {
     std::lock_guard lock(impl_->mutex);
-    Query query(*impl_->database, "SELECT seq, time_ns, body FROM events WHERE seq>? AND time_ns>=? ORDER BY seq LIMIT ?");
+    Query query(*impl_->database,
+                "SELECT seq, time_ns, body FROM events WHERE seq>? AND time_ns>=? ORDER BY seq LIMIT ?");
     query.bind(seq).bind(time_ns).bind(std::int64_t{most});
     std::vector<StoredEvent> found;
     for (;;) {

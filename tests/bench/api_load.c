@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 static const char *path, *request_path;
-static long long *taken;
+static long long* taken;
 static int clients, requests;
 static long body_bytes;
 
@@ -86,6 +86,7 @@ int main(int argc, char** argv) {
     for (int i = 0; i < clients; i++) pthread_join(threads[i], NULL);
     long long whole = now() - begin;
     qsort(taken, (size_t)requests, sizeof *taken, by_size);
-    printf("%lld %lld %lld %lld %ld\n", taken[requests / 2], taken[requests * 99L / 100], taken[requests - 1], whole, body_bytes);
+    printf("%lld %lld %lld %lld %ld\n", taken[requests / 2], taken[requests * 99L / 100], taken[requests - 1], whole,
+           body_bytes);
     return 0;
 }

@@ -63,8 +63,7 @@ Result<Json> list_volumes(Deps& deps, const http::Request& request) {
             return fail(Code::invalid, "invalid filter '" + key + "'");
         if (key != "dangling") continue;
         for (const std::string& value : values)
-            if (!parse_filter_flag(value))
-                return fail(Code::invalid, "invalid filter 'dangling=" + value + "'");
+            if (!parse_filter_flag(value)) return fail(Code::invalid, "invalid filter 'dangling=" + value + "'");
     }
     Json all = Json::array();
     for (const volume::Volume& volume : deps.volumes.list()) {

@@ -1,15 +1,20 @@
 #include "plugins/storage/common/utf8_locale.hpp"
 
 namespace gantry::storage {
+namespace {
 
-Utf8Locale::Utf8Locale() : made_(::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)), before_(nullptr) {
-    if (made_ != nullptr) before_ = ::uselocale(made_);
+// Made once, for all threads, and kept: to make one takes a lock of the whole process.
+locale_t utf8() {
+    static const locale_t made = ::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
+    return made;
 }
 
+}  // namespace
+
+Utf8Locale::Utf8Locale() : before_(utf8() ? ::uselocale(utf8()) : nullptr) {}
+
 Utf8Locale::~Utf8Locale() {
-    if (made_ == nullptr) return;
-    ::uselocale(before_);
-    ::freelocale(made_);
+    if (before_) ::uselocale(before_);
 }
 
 }  // namespace gantry::storage
