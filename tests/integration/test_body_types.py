@@ -158,7 +158,7 @@ WITHOUT_JSON = {"/containers/{id}/start", "/containers/{id}/stop", "/containers/
                 "/containers/{id}/pause", "/containers/{id}/unpause", "/containers/{id}/rename", "/containers/{id}/resize",
                 "/containers/{id}/wait", "/containers/{id}/attach", "/exec/{id}/resize", "/images/{name:*}/tag", "/images/load",
                 "/images/create", "/images/{name:*}/push", "/images/prune", "/containers/{id}/archive", "/containers/prune",
-                "/volumes/prune", "/networks/prune", "/build", "/build/prune", "/gantry/build",
+                "/volumes/prune", "/networks/prune", "/build", "/build/cancel", "/build/prune", "/gantry/build",
                 "/plugins/pull", "/plugins/create", "/volumes/{name}"}
 
 

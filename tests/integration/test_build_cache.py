@@ -103,7 +103,7 @@ def test_what_a_cache_told_of_is_known_without_it(fresh, context, scratch):
     made, _, _ = run_build(one, context, "--cache-to", f"type=local,dest={cache},mode=max")
     run_build(two, context, "--cache-from", f"type=local,src={cache}")
     shutil.rmtree(cache)
-    told = [r for r in two.api("GET", "/system/df?type=build-cache").json["BuildCache"] if r["Type"] == "regular"]
+    told = [r for r in two.api("GET", "/v1.51/system/df?type=build-cache").json["BuildCache"] if r["Type"] == "regular"]
     assert any(r["Size"] == 0 and "RUN echo tools" in r["Description"] for r in told), told
     for _ in range(2):
         again, ran, warnings = run_build(two, context)
