@@ -40,6 +40,9 @@ class Footprint:
         self.engine = engine
         # Idle workers go after ten seconds; what there is after that is what it needs.
         eventually(lambda: threads(engine.pid) < 16, timeout=30, interval=0.2, what="the workers have gone")
+        # The next container's network and process are made ready behind the answer to the last one's start.
+        seen = []
+        eventually(lambda: seen.append(descriptors(engine.pid)) or len(seen) > 5 and len(set(seen[-5:])) == 1, interval=0.2, what="it stands still")
         self.threads, self.descriptors, self.resident = threads(engine.pid), descriptors(engine.pid), resident(engine.pid)
 
     def back(self):
