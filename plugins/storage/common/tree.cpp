@@ -19,6 +19,13 @@ using Directory = std::unique_ptr<DIR, int (*)(DIR*)>;
 // Hostile trees may be deeper than the stack or the descriptor table allows.
 constexpr std::size_t max_open_levels = 256;
 
+bool stands_at(int file, int directory, const std::string& name) {
+    struct stat own {
+    }, there{};
+    return ::fstat(file, &own) == 0 && ::fstatat(directory, name.c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+           own.st_dev == there.st_dev && own.st_ino == there.st_ino;
+}
+
 struct Level {
     Directory directory;
     std::string name;
@@ -142,7 +149,11 @@ Result<Removed> remove_entry(int directory, const std::string& name, std::int64_
             return removed;
         }
         int fd = ::dirfd(levels.back().directory.get());
+        errno = 0;
         dirent* entry = ::readdir(levels.back().directory.get());
+        // ENOENT: somebody else has removed it.
+        if (entry == nullptr && errno != 0 && errno != ENOENT)
+            return fail_errno("read directory \"" + shown(levels.back().name) + "\"");
         if (entry != nullptr) {
             std::string child = entry->d_name;
             if (child == "." || child == "..") continue;
@@ -168,7 +179,9 @@ Result<Removed> remove_entry(int directory, const std::string& name, std::int64_
             continue;
         }
         if (errno != ENOTEMPTY) return fail_errno("remove directory \"" + shown(done.name) + "\"");
-        // Something was moved up here after this directory had been read.
+        // Something was moved up here after this directory had been read; or another one has its name now.
+        if (!stands_at(::dirfd(done.directory.get()), parent, done.name))
+            return fail(Code::conflict, "directory \"" + shown(done.name) + "\" was replaced while it was removed");
         ::rewinddir(done.directory.get());
         levels.push_back(std::move(done));
     }

@@ -36,7 +36,7 @@ struct Removed {
     bool complete = true;    // false: `budget` ran out first
 };
 // Deletes `name` within `directory` with all below it, at most `budget` entries, never crossing a mount. Gone is
-// success. Deep trees need no stack.
+// success. GANTRY_CONFLICT: another directory took its place meanwhile, which is left alone. Deep trees need no stack.
 Result<Removed> remove_entry(int directory, const std::string& name, std::int64_t budget = INT64_MAX);
 
 struct TreeUsage {
