@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <barrier>
+#include <cstdio>
+#include <thread>
+
 #include "tests/unit/plugins/storage/scratch.hpp"
 
 namespace gantry::storage {
@@ -34,6 +38,35 @@ TEST(Tree, removes_links_and_not_what_they_lead_to) {
     EXPECT_FALSE(test::is_there(scratch / "tree"));
     EXPECT_EQ(test::content_of(scratch / "kept/file"), "x");
     EXPECT_TRUE(remove_entry(top.get(), "tree")) << "gone is success";
+}
+
+TEST(Tree, a_directory_that_another_replaces_is_not_removed_for_ever) {
+    test::Scratch scratch;
+    UniqueFd top = test::open_directory(scratch.path());
+    // The one swaps a full directory for the empty one while the other removes what has the name; each waits for the other between
+    // two rounds, so that a removal that does not end is one that nobody helps.
+    std::barrier round(2);
+    constexpr int rounds = 3000;
+    std::thread swaps([&] {
+        for (int i = 0; i < rounds; ++i) {
+            round.arrive_and_wait();
+            (void)::renameat2(top.get(), "full", top.get(), "gone", RENAME_EXCHANGE);
+            (void)::unlinkat(top.get(), "full", AT_REMOVEDIR);
+            round.arrive_and_wait();
+        }
+    });
+    for (int i = 0; i < rounds; ++i) {
+        scratch.make("gone");
+        scratch.make("full");
+        test::write_text(scratch / "full/file", "x");
+        round.arrive_and_wait();
+        auto removed = remove_entry(top.get(), "gone");
+        EXPECT_TRUE(removed || removed.error().code == Code::conflict) << removed.error().text;
+        round.arrive_and_wait();
+        std::filesystem::remove_all(scratch / "gone");
+        std::filesystem::remove_all(scratch / "full");
+    }
+    swaps.join();
 }
 
 TEST(Tree, stops_at_its_budget_and_goes_on_later) {
