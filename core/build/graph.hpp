@@ -23,7 +23,7 @@ struct Platform {
 
 // ---- where files come from: steps without inputs, whose result is a tree that is only read
 
-// The root file system of an image. `reference` is complete ("docker.io/library/debian:12"); `digest` is that of the
+// The root file system of an image. `reference` is complete, with its registry; `digest` is that of the
 // config that was planned with ("sha256:..").
 struct ImageSource {
     std::string reference, digest;

@@ -15,7 +15,7 @@ LEAVES = {
     "volume": {"base", "store", "driver"},
     "network": {"base", "store", "driver"},
     "container": {"base", "archive", "store", "driver", "image", "volume", "network", "config", "monitor"},
-    "build": {"base", "store", "driver", "image", "volume", "network", "config", "container"},
+    "build": {"base", "archive", "store", "driver", "image", "volume", "network", "config", "container"},
     "compose": {"base", "config"},
     "monitor": {"base", "driver"},
     "driverhost": {"base", "driver"},

@@ -10,9 +10,9 @@ REFERENCES = ("core/image/references.cpp", "core/image/registry/names.cpp", "tes
               "tests/unit/core/image/references_test.cpp", "core/cli/registry_host.cpp",
               "tests/unit/core/cli/registry_host_test.cpp")
 # Words of the Engine API that happen to be names of drivers: network modes and the networks that every engine
-# has. "local", "none" and "copy" are words of their own too (scope, log driver, what a volume begins with).
+# has; "host" is a word of Dockerfiles' too. "local", "none" and "copy" are words of their own too (scope, log driver, what a volume begins with).
 API_WORDS = {"bridge", "host"}
-API_FILES = ("core/network/", "core/daemon/", "core/container/", "core/cli/", "core/monitor/")
+API_FILES = ("core/network/", "core/build/", "core/daemon/", "core/container/", "core/cli/", "core/monitor/")
 
 
 def drivers():

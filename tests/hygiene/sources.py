@@ -13,7 +13,8 @@ def files(*directories, suffixes=(".cpp", ".hpp", ".h", ".c")):
     found = []
     for directory in directories:
         for top, subdirs, names in os.walk(os.path.join(ROOT, directory)):
-            subdirs[:] = [d for d in subdirs if d not in ("build", ".git", "__pycache__")]
+            # Only the repository's own build directory holds no sources: core/build does.
+            subdirs[:] = [d for d in subdirs if d not in (".git", "__pycache__") and os.path.normpath(os.path.join(top, d)) != os.path.join(ROOT, "build")]
             found += [os.path.relpath(os.path.join(top, n), ROOT) for n in names if n.endswith(suffixes)]
     return sorted(found)
 

@@ -1,6 +1,7 @@
 #include "core/build/dockerfile/directives.hpp"
 
 #include "core/base/text.hpp"
+#include "core/image/references.hpp"
 
 #include "core/build/dockerfile/lint.hpp"
 #include "core/build/dockerfile/words.hpp"
@@ -63,15 +64,15 @@ Result<CheckSettings> parse_check(std::string_view text) {
     return settings;
 }
 
-Result<void> check_syntax(std::string_view image) {
-    std::string_view name = image.substr(0, image.find('@'));
+Result<void> check_syntax(std::string_view front_end) {
+    std::string_view name = front_end.substr(0, front_end.find('@'));
     if (std::size_t colon = name.rfind(':');
         colon != std::string_view::npos && name.find('/', colon) == std::string_view::npos)
         name = name.substr(0, colon);
-    if (name.starts_with("docker.io/")) name.remove_prefix(10);
-    if (name == "docker/dockerfile" || name == "docker/dockerfile-upstream") return {};
+    for (const char* built_in : {"docker/dockerfile", "docker/dockerfile-upstream"})
+        if (image::qualified_name(name) == image::qualified_name(built_in)) return {};
     return fail(Code::unsupported,
-                "syntax " + quote_json(image) +
+                "syntax " + quote_json(front_end) +
                     " is not supported: front ends from images are not run, docker/dockerfile is built in");
 }
 

@@ -24,6 +24,6 @@ struct Directives {
 Result<Directives> parse_directives(const std::vector<std::string_view>& lines, int* failed_line);
 // The image of "# syntax=" or of the argument BUILDKIT_SYNTAX: docker/dockerfile in any version is what is built in, any other
 // GANTRY_UNSUPPORTED.
-Result<void> check_syntax(std::string_view image);
+Result<void> check_syntax(std::string_view front_end);
 
 }  // namespace gantry::build::dockerfile

@@ -15,7 +15,7 @@
 namespace gantry::build::dockerfile {
 
 struct ResolvedImage {
-    std::string reference;  // complete: "docker.io/library/debian:12"
+    std::string reference;  // complete, with its registry
     std::string digest;     // of its config: "sha256:.."
     Json config;            // the whole OCI image config
 };

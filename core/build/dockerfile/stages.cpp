@@ -1,7 +1,7 @@
 #include "core/build/dockerfile/stages.hpp"
 
 #include "core/base/text.hpp"
-#include "core/image/image_store.hpp"
+#include "core/image/references.hpp"
 
 #include "core/build/dockerfile/limits.hpp"
 #include "core/build/dockerfile/mount.hpp"
@@ -86,12 +86,8 @@ void lint_default_base(const From& from, const Arguments& arguments, const Instr
 
 Result<std::string> complete_reference(std::string_view text) {
     GANTRY_TRY(image::Reference reference, image::parse_reference(text));
-    std::string whole = reference.text();
-    std::size_t slash = whole.find('/');
-    std::string first = whole.substr(0, slash == std::string::npos ? 0 : slash);
-    bool registry = first == "localhost" || first.find_first_of(".:") != std::string::npos || first != to_lower(first);
-    if (registry) return whole;
-    return (slash == std::string::npos ? "docker.io/library/" : "docker.io/") + whole;
+    reference.name = image::qualified_name(reference.name);
+    return reference.text();
 }
 
 Result<std::vector<Stage>> split_stages(std::vector<Instruction> instructions, std::vector<Instruction>* globals,

@@ -33,7 +33,7 @@ struct Stage {
     std::string label(std::size_t index) const { return name.empty() ? "stage-" + std::to_string(index) : name; }
 };
 
-// "docker.io/library/debian:12" for "debian:12".
+// With the registry, also where that is the default one (image::qualified_name).
 Result<std::string> complete_reference(std::string_view text);
 
 // `globals` are the ARGs before the first FROM. *at: where an error is.

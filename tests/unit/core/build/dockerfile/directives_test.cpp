@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "core/base/text.hpp"
+#include "core/image/references.hpp"
 
 namespace gantry::build::dockerfile {
 namespace {
@@ -66,10 +67,10 @@ TEST(Directives, that_are_wrong_say_what_is_allowed) {
 }
 
 TEST(Directives, accept_every_version_of_the_front_end_that_is_built_in) {
-    for (const char* image :
-         {"docker/dockerfile", "docker/dockerfile:1", "docker/dockerfile:1.7-labs", "docker.io/docker/dockerfile:1",
-          "docker/dockerfile-upstream:master", "docker/dockerfile:1@sha256:abc"})
+    for (const char* image : {"docker/dockerfile", "docker/dockerfile:1", "docker/dockerfile:1.7-labs",
+                              "docker/dockerfile-upstream:master", "docker/dockerfile:1@sha256:abc"})
         EXPECT_TRUE(check_syntax(image)) << image;
+    EXPECT_TRUE(check_syntax(image::qualified_name("docker/dockerfile") + ":1"));
     for (const char* image :
          {"docker/dockerfiles", "me/dockerfile:1", "localhost:5000/docker/dockerfile:1", "docker/other"})
         EXPECT_EQ(check_syntax(image).error().code, Code::unsupported) << image;

@@ -3,8 +3,16 @@
 #include <gtest/gtest.h>
 
 #include "core/build/dockerfile/dockerfile.hpp"
+#include "core/image/references.hpp"
 
 namespace gantry::build::dockerfile {
+
+// What a short name has before it when it is complete.
+inline const std::string library = [] {
+    std::string name = image::qualified_name("x");
+    name.pop_back();
+    return name;
+}();
 
 struct PlanTest : testing::Test {
     PlanTest() {
@@ -20,8 +28,7 @@ struct PlanTest : testing::Test {
                          {"history", Json::array({{{"created_by", "base of " + reference}}})}};
         document["config"] = Json::parse(config);
         document.update(Json::parse(more));
-        images["docker.io/library/" + reference + (reference.find(':') == std::string::npos ? ":latest" : "")] =
-            document;
+        images[library + reference + (reference.find(':') == std::string::npos ? ":latest" : "")] = document;
     }
     Result<Graph> try_plan(std::string_view text) {
         asked.clear();

@@ -34,7 +34,7 @@ CMD ["python", "app.py"]
 TEST_F(PlanTest, the_tutorials_Dockerfile) {
     options.ignore_lines = {".git"};
     Graph graph = plan(kTutorial);
-    EXPECT_EQ(names(graph), (Words{"[1/5] FROM docker.io/library/python:3.9-slim-buster", "[2/5] WORKDIR /app",
+    EXPECT_EQ(names(graph), (Words{"[1/5] FROM " + library + "python:3.9-slim-buster", "[2/5] WORKDIR /app",
                                    "[internal] load build context", "[3/5] ADD . /app",
                                    "[4/5] RUN pip install --no-cache-dir -r requirements.txt",
                                    "[5/5] RUN sqlite3 mydatabase.db < schema.sql"}));
@@ -59,8 +59,8 @@ TEST_F(PlanTest, the_tutorials_Dockerfile) {
     EXPECT_EQ(graph.steps[4].lines.first, 11);
     EXPECT_EQ(graph.target.result, 5u);
     EXPECT_EQ(graph.target.layer_steps, (std::vector<StepId>{1, 3, 4, 5}));
-    EXPECT_EQ(graph.target.base_reference, "docker.io/library/python:3.9-slim-buster");
-    EXPECT_EQ(graph.target.base_config, images["docker.io/library/python:3.9-slim-buster"]);
+    EXPECT_EQ(graph.target.base_reference, library + "python:3.9-slim-buster");
+    EXPECT_EQ(graph.target.base_config, images[library + "python:3.9-slim-buster"]);
     EXPECT_EQ(graph.target.config["config"],
               Json::parse(R"({"Cmd":["python","app.py"],"Env":["PATH=/usr/local/bin:/bin","LANG=C.UTF-8","NAME=World"],
         "ExposedPorts":{"80/tcp":{}},"WorkingDir":"/app"})"));
@@ -68,7 +68,7 @@ TEST_F(PlanTest, the_tutorials_Dockerfile) {
     EXPECT_FALSE(graph.target.config.contains("created"));
     EXPECT_FALSE(graph.target.config.contains("rootfs"));
     EXPECT_EQ(shown(graph.warnings), Words{"LegacyKeyValueFormat:20 ENV name value is the old form of ENV name=value"});
-    EXPECT_EQ(asked, Words{"docker.io/library/python:3.9-slim-buster linux/amd64"});
+    EXPECT_EQ(asked, Words{library + "python:3.9-slim-buster linux/amd64"});
 }
 
 }  // namespace gantry::build::dockerfile
