@@ -1,13 +1,32 @@
 #include "core/container/health.hpp"
 
+#include <algorithm>
+
 #include "core/base/clock.hpp"
 
 namespace gantry::container {
+
+namespace {
+
+Result<void> check_types(const Json& given) {
+    auto is_there = [&](const char* key) { return given.contains(key) && !given[key].is_null(); };
+    for (const char* key : {"Interval", "Timeout", "StartPeriod", "StartInterval", "Retries"})
+        if (is_there(key) && !given[key].is_number_integer())
+            return fail(Code::invalid, std::string(key) + " in Healthcheck is not a whole number");
+    if (!is_there("Test")) return {};
+    const Json& test = given["Test"];
+    if (!test.is_array() || !std::all_of(test.begin(), test.end(), [](const Json& word) { return word.is_string(); }))
+        return fail(Code::invalid, "Test in Healthcheck is not a list of strings");
+    return {};
+}
+
+}  // namespace
 
 Result<HealthCheck> read_health_check(const Json& config) {
     HealthCheck check;
     if (!config.contains("Healthcheck") || !config["Healthcheck"].is_object()) return check;
     const Json& given = config["Healthcheck"];
+    GANTRY_CHECK(check_types(given));
     try {
         auto duration = [&](const char* key, std::int64_t& value) -> Result<void> {
             std::int64_t asked = given.contains(key) && !given[key].is_null() ? given[key].get<std::int64_t>() : 0;

@@ -14,6 +14,12 @@
 namespace gantry::container {
 namespace {
 
+// An image's words in one line of a message, without quotes as Docker has them.
+std::string shown_user(std::string_view name) {
+    const std::string quoted = quote_json(name);
+    return quoted.substr(1, quoted.size() - 2);
+}
+
 // A real passwd file is a few kilobytes; what is longer than this is not looked at.
 constexpr std::size_t file_limit = 4u << 20;
 
@@ -74,7 +80,7 @@ std::optional<Passwd> find_passwd(std::string_view text, std::string_view name, 
 Result<std::uint32_t> find_group(std::string_view text, std::string_view group) {
     if (looks_numeric(group)) {
         if (auto id = numeric_id(group)) return *id;
-        return fail(Code::invalid, "uids and gids must be in range 0-2147483647: \"" + std::string(group) + "\"");
+        return fail(Code::invalid, "uids and gids must be in range 0-2147483647: " + quote_json(group));
     }
     std::optional<std::uint32_t> found;
     each_line(text, 3, [&](const auto& parts) {
@@ -82,7 +88,7 @@ Result<std::uint32_t> find_group(std::string_view text, std::string_view group) 
         return !found;
     });
     if (found) return *found;
-    return fail(Code::invalid, "unable to find group " + std::string(group) + ": no matching entries in group file");
+    return fail(Code::invalid, "unable to find group " + shown_user(group) + ": no matching entries in group file");
 }
 
 }  // namespace
@@ -94,21 +100,20 @@ Result<User> look_up_user(int root, std::string_view user, const std::vector<std
     std::string_view name = user.substr(0, colon);
     std::string_view group = colon == std::string_view::npos ? std::string_view() : user.substr(colon + 1);
     if (colon != std::string_view::npos && (group.empty() || name.empty()))
-        return fail(Code::invalid, "invalid user \"" + std::string(user) + "\": expected user[:group]");
+        return fail(Code::invalid, "invalid user " + quote_json(user) + ": expected user[:group]");
 
     User result;
     std::optional<Passwd> entry;
     if (name.empty() || looks_numeric(name)) {
         auto uid = name.empty() ? std::optional<std::uint32_t>(0) : numeric_id(name);
-        if (!uid)
-            return fail(Code::invalid, "uids and gids must be in range 0-2147483647: \"" + std::string(name) + "\"");
+        if (!uid) return fail(Code::invalid, "uids and gids must be in range 0-2147483647: " + quote_json(name));
         entry = find_passwd(passwd, {}, uid);
         result.uid = *uid;
     } else {
         entry = find_passwd(passwd, name, std::nullopt);
         if (!entry)
             return fail(Code::invalid,
-                        "unable to find user " + std::string(name) + ": no matching entries in passwd file");
+                        "unable to find user " + shown_user(name) + ": no matching entries in passwd file");
         result.uid = entry->uid;
     }
     if (entry) {

@@ -27,6 +27,9 @@ TEST(HealthCheck, malformed_ones_are_refused) {
     EXPECT_EQ(error({{"Test", {"CMD"}}}), "Test in Healthcheck has no command");
     EXPECT_EQ(error({{"Test", {"CMD", "x"}}, {"Interval", 5}}), "Interval in Healthcheck cannot be less than 1ms");
     EXPECT_EQ(error({{"Test", {"CMD", "x"}}, {"Retries", -1}}), "Retries in Healthcheck cannot be negative");
+    for (const Json& test : {Json("x"), Json({5, 6}), Json({"CMD", nullptr})})
+        EXPECT_EQ(error({{"Test", test}}), "Test in Healthcheck is not a list of strings") << test;
+    EXPECT_EQ(error({{"Interval", "1s"}}), "Interval in Healthcheck is not a whole number");
 }
 
 TEST(Health, turns_unhealthy_after_the_retries_and_healthy_at_the_first_success) {
