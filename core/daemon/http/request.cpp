@@ -1,6 +1,6 @@
 #include <algorithm>
-#include <unordered_set>
 
+#include "core/base/json_names.hpp"
 #include "core/base/text.hpp"
 #include "core/daemon/http/http.hpp"
 
@@ -37,27 +37,6 @@ Result<void> check_size(std::string_view text) {
     return {};
 }
 
-// Refuses a key that stands twice in one object: two readers could take different ones.
-class KeysOnce {
-public:
-    bool operator()(int depth, Json::parse_event_t event, const Json& parsed) {
-        const auto level = static_cast<std::size_t>(depth);
-        if (event == Json::parse_event_t::object_start) {
-            if (keys_.size() < level + 2) keys_.resize(level + 2);
-            keys_[level + 1].clear();
-        } else if (event == Json::parse_event_t::key && level < keys_.size()) {
-            const auto& key = parsed.get_ref<const std::string&>();
-            if (!keys_[level].insert(key).second && twice_.empty()) twice_ = key;
-        }
-        return true;
-    }
-    const std::string& twice() const { return twice_; }
-
-private:
-    std::vector<std::unordered_set<std::string>> keys_ = std::vector<std::unordered_set<std::string>>(4);
-    std::string twice_;
-};
-
 Result<void> check_content_type(const std::map<std::string, std::string>& headers) {
     auto found = headers.find("content-type");
     const std::string type = found == headers.end() ? std::string() : found->second;
@@ -85,18 +64,17 @@ Result<Json> Request::json() const {
     if (trim(body).empty()) return Json::object();
     GANTRY_CHECK(check_content_type(headers));
     GANTRY_CHECK(check_size(body));
-    KeysOnce keys;
     Json parsed;
     try {
-        parsed = Json::parse(body, std::ref(keys));
+        parsed = Json::parse(body);
     } catch (const Json::parse_error& e) {
         return fail(Code::invalid, "invalid JSON at byte " + std::to_string(e.byte) + " of the body");
     } catch (const Json::exception& e) {
         return fail(Code::invalid, "invalid JSON: a number is out of range");
     }
-    if (!keys.twice().empty())
+    if (const JsonNames names = read_json_names(body, max_depth); names.twice)
         return fail(Code::invalid,
-                    "invalid JSON: key " + quote_json(keys.twice().substr(0, 64)) + " stands twice in one object");
+                    "invalid JSON: key " + quote_json(names.twice->substr(0, 64)) + " stands twice in one object");
     if (!parsed.is_object()) return fail(Code::invalid, "invalid JSON: the body is not an object");
     return parsed;
 }

@@ -52,6 +52,15 @@ TEST(RequestJson, has_a_limit_in_depth_and_answers_at_once) {
     EXPECT_TRUE(request_with("{\"a\":\"" + std::string(1000, '[') + "\\\"[[\"}").json());
 }
 
+// One client's body held the engine for hours: each object looked at all those before it.
+TEST(RequestJson, reads_a_body_of_many_objects) {
+    std::string body = R"({"Mounts": [{})";
+    for (int i = 0; i < 200'000; ++i) body += ",{}";
+    auto json = request_with(body + "]}").json();
+    ASSERT_TRUE(json);
+    EXPECT_EQ((*json)["Mounts"].size(), 200'001u);
+}
+
 TEST(RequestQuery, reads_the_booleans_of_docker) {
     Request request;
     request.query = {{"a", "1"},    {"b", "0"},  {"c", ""},     {"d", "False"},

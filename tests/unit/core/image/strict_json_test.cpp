@@ -32,4 +32,13 @@ TEST(StrictJson, refuses_documents_with_two_meanings) {
     EXPECT_EQ(parse_document(R"({"a": 1, "a": 2})", "index.json").error().text, "index.json: has \"a\" twice");
 }
 
+// An image with every port exposed, and one that has more than anybody needs: each took the square of its length.
+TEST(StrictJson, reads_many_objects) {
+    std::string text = R"({"config": {"ExposedPorts": {"0/tcp": {})";
+    for (int i = 1; i < 200'000; ++i) text += ",\"" + std::to_string(i) + "/tcp\": {}";
+    auto document = parse_document(text + "}}}", "x");
+    ASSERT_TRUE(document);
+    EXPECT_EQ((*document)["config"]["ExposedPorts"].size(), 200'000u);
+}
+
 }  // namespace gantry::image
