@@ -72,7 +72,8 @@ class World:
 
     # --- objects ---
     def name(self, kind="x"):
-        return f"{kind}{next(self.numbers)}"
+        # No prefix of an id or of another name: both find containers.
+        return f"{kind}_{next(self.numbers):04}"
 
     def create(self, name=None, *command, **body):
         name = name or self.name("c")
