@@ -64,7 +64,7 @@ Result<int> create(Call& call) {
     auto args = call.parse(flags, at_least(1));
     if (!args) return call.exit_code();
     auto body = options.body(flags, (*args)[0], {args->begin() + 1, args->end()}, true);
-    if (!body) return call.refuse(body.error().text, 125);
+    if (!body) return call.refuse(body.error(), 125);
     GANTRY_TRY(std::string id, create_container(call.client(), options, *body));
     print_out(id + "\n");
     return 0;

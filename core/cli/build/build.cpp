@@ -137,7 +137,7 @@ Result<int> build(Call& call) {
     auto end = session.run(message);
     state.finish(end && end->success);
     if (!end && interrupt->take() != 0) {
-        print_error("the build was cancelled");
+        print_error(fail(Code::cancelled, "the build was cancelled"));
         return 128 + interrupt->take();
     }
     if (!end) return std::move(end).error();
@@ -146,8 +146,11 @@ Result<int> build(Call& call) {
     const std::string dockerfile = context->dockerfile.value_or("");
     const bool json = kind == "rawjson", quiet = kind == "quiet";
     if (!end->success) {
-        if (!json) print_err(error_report(end->error, dockerfile, context->dockerfile_name));
-        print_error(end->error.message.empty() ? "the build failed" : end->error.message);
+        // Who asked for an error as JSON reads nothing else there.
+        if (!json && error_form() == ErrorForm::text)
+            print_err(error_report(end->error, dockerfile, context->dockerfile_name));
+        print_error(fail(end->error.usage ? Code::invalid : Code::internal,
+                         end->error.message.empty() ? "the build failed" : end->error.message));
         // A mistake in the Dockerfile is none at the command line.
         return end->error.usage && end->error.first == 0 ? 125 : 1;
     }
