@@ -33,7 +33,7 @@ Result<std::string> progress_kind(const BuildOptions& options) {
                         std::string(name) + " \"" + value + "\" is unknown: want auto, plain, tty, quiet or rawjson");
         kind = value;
     }
-    if (kind == "auto") return std::string(is_terminal(2) ? "tty" : "plain");
+    if (kind == "auto") return std::string(can_draw(2) ? "tty" : "plain");
     if (kind == "tty" && !is_terminal(2))
         return fail(Code::invalid, "--progress tty: standard error is not a terminal");
     return kind;
@@ -49,7 +49,7 @@ std::unique_ptr<BuildView> make_view(const std::string& kind) {
         [] {
             return terminal_size().value_or(TerminalSize{80, 24});
         },
-        monotonic_ns, environment("NO_COLOR").empty());
+        monotonic_ns, wants_colour(2));
 }
 
 // --iidfile and --metadata-file.
