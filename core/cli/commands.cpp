@@ -113,6 +113,9 @@ const std::vector<Command>& commands() {
         {"context", "export", "", "CONTEXT [FILE|-]", "Export a context, with its keys, to a tar archive",
          context_export},
         {"context", "import", "", "NAME FILE|-", "Import a context from a tar archive", context_import},
+        {"", "completion", "completion", "bash|zsh|fish", "Print what a shell reads to complete gantry's words",
+         completion},
+        {"", "__complete", "__complete", "[WORD...]", "Print how the last word may go on", complete},
     };
     return all;
 }

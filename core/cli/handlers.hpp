@@ -78,5 +78,7 @@ Result<int> context_inspect(Call& call);
 Result<int> context_rm(Call& call);
 Result<int> context_export(Call& call);
 Result<int> context_import(Call& call);
+Result<int> completion(Call& call);
+Result<int> complete(Call& call);
 
 }  // namespace gantry::cli

@@ -86,5 +86,15 @@ TEST(ProgramGlobal, dial_stdio_carries_a_request_and_its_answer) {
     EXPECT_THAT(ended.out, HasSubstr("OK"));
 }
 
+TEST(ProgramGlobal, completed_names_come_from_the_daemon_and_are_plain_words) {
+    FakeDaemon daemon;
+    daemon.on_json(
+        "GET /containers/json", 200,
+        R"([{"Names":["/web"],"Image":"nginx","Status":"Up 2 minutes"},{"Names":["/x;rm -rf"],"Image":"i","Status":"s"}])");
+    EXPECT_EQ(run_program(daemon, {"__complete", "--", "stop", ""}).out, "web\tnginx, Up 2 minutes\n");
+    EXPECT_EQ(run_program(daemon, {"__complete", "--", "-H", "unix:///no/such", "stop", ""}).out, "");
+    EXPECT_EQ(run_program(daemon, {"__complete", "--", "ps", "--no-t"}).out, "--no-trunc\tDon't truncate output\n");
+}
+
 }  // namespace
 }  // namespace gantry::cli::test
