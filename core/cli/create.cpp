@@ -11,6 +11,8 @@
 namespace gantry::cli {
 
 int start_failure_code(const Error& error) {
+    // No daemon: whatever its way there says of files and permissions is not about the container's program.
+    if (error.code == Code::retry_later) return 125;
     std::string text = to_lower(error.text);
     auto has = [&](std::string_view part) { return text.find(part) != std::string::npos; };
     if (has("executable file not found") || has("no such file or directory")) return 127;

@@ -1,9 +1,12 @@
 // gantry-dial: the client's way to an engine that is not on this host. Standard input is one end of a stream socket; what goes
 // over it is carried to the engine and back. Why it cannot is said on standard error, in one line.
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -30,6 +33,15 @@ struct Options {
 int refuse(const std::string& why) {
     std::fprintf(stderr, "%s\n", why.c_str());
     return 1;
+}
+
+// Without TLS the engine cannot tell our end from a half-close: so the end of a client that wants no answer any more is a reset,
+// as soon as what it sent is there.
+void reset_when_sent(int socket) {
+    int unsent = 0;
+    for (int i = 0; i < 100 && ::ioctl(socket, SIOCOUTQ, &unsent) == 0 && unsent > 0; ++i) ::usleep(10'000);
+    const linger at_once{1, 0};
+    (void)::setsockopt(socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
 int carry(tls::Tunnel& tunnel) {
@@ -60,8 +72,14 @@ int connect(const Options& options) {
     // These would keep the inner end open for whoever waits for its end.
     ::close(STDIN_FILENO);
     ::close(STDOUT_FILENO);
+    const bool plain = !session;
+    const int outer = socket->get();
+    // Then we see the client's end ourselves, and end in our own way.
+    if (plain) ::prctl(PR_SET_PDEATHSIG, 0);
     tls::Tunnel tunnel(std::move(inner), std::move(*socket), std::move(session));
-    return carry(tunnel);
+    const int status = carry(tunnel);
+    if (plain) reset_when_sent(outer);
+    return status;
 }
 
 // A program (ssh) in our place, which ends with the client as we would.

@@ -175,14 +175,21 @@ Tunnel::Step Tunnel::write_outer() {
     return failed(std::strerror(errno));
 }
 
-// TLS tells a half-close (a message of its own) from a connection that is gone: behind the message the socket ends too.
+// TLS tells a half-close (a message of its own) from a connection that is gone: behind the message the socket ends too. Without
+// TLS both look the same until the other host says that it knows no such connection.
 Tunnel::Step Tunnel::watch_closed_outer() {
-    if (!session_ || !in_.ended) return Step::waits;
+    if (!in_.closed) return Step::waits;
+    if (!session_) {
+        int error = 0;
+        socklen_t size = sizeof error;
+        (void)::getsockopt(outer_.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+        return error == 0 ? Step::waits : Step::over;
+    }
     char byte;
     const ssize_t n = ::recv(outer_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return Step::waits;
     // Nothing may follow the end: so this is one, whatever it is.
-    return in_.closed ? Step::over : Step::waits;
+    return Step::over;
 }
 
 bool Tunnel::advance() {
@@ -223,13 +230,17 @@ short Tunnel::inner_events() const {
     return events;
 }
 
-int Tunnel::outer_poll() const { return outer_events() == 0 ? -1 : outer_.get(); }
+int Tunnel::outer_poll() const {
+    // One that has ended and to which we may still write tells of a reset, and of nothing else, unasked.
+    const bool half_closed = established_ && in_.closed && !out_.closed;
+    return outer_events() == 0 && !half_closed ? -1 : outer_.get();
+}
 
 short Tunnel::outer_events() const {
     short events = outer_wants_;
     if (!established_) return events;
     if (!in_.ended && in_.empty()) events |= POLLIN;
-    if (session_ && in_.ended) events |= POLLIN;
+    if (session_ && in_.closed) events |= POLLIN;
     if (!out_.empty()) events |= POLLOUT;
     return events;
 }

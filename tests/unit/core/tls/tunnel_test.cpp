@@ -161,6 +161,24 @@ TEST_F(Tunnels, an_end_that_is_gone_shows_at_the_other_while_nothing_moves) {
     EXPECT_TRUE(gone.revents & POLLHUP);
 }
 
+TEST_F(Tunnels, without_tls_a_reset_is_the_end_where_a_half_close_is_none) {
+    auto [connected, accepted] = tcp_pair();
+    auto [server, inner] = local_pair();
+    std::thread carrying([&, tunnel = Tunnel(std::move(inner), std::move(accepted), nullptr)]() mutable {
+        carry(tunnel);
+        tunnel = Tunnel({}, {}, nullptr);
+    });
+    ::shutdown(connected.get(), SHUT_WR);
+    EXPECT_EQ(read_to_end(server.get()), "");
+    pollfd gone{server.get(), 0, 0};
+    EXPECT_EQ(::poll(&gone, 1, 0), 0);
+    const linger at_once{1, 0};
+    ::setsockopt(connected.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    connected.reset();
+    EXPECT_EQ(::poll(&gone, 1, 20'000), 1);
+    carrying.join();
+}
+
 TEST_F(Tunnels, a_server_of_another_name_is_not_spoken_to) {
     begin({authority_->file(), client_.certificate, client_.key}, "other");
     EXPECT_EQ(read_to_end(near_.get()), "");
