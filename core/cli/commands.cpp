@@ -115,6 +115,8 @@ const std::vector<Command>& commands() {
         {"context", "import", "", "NAME FILE|-", "Import a context from a tar archive", context_import},
         {"", "completion", "completion", "bash|zsh|fish", "Print what a shell reads to complete gantry's words",
          completion},
+        {"", "docker-env", "docker-env", "[OPTIONS]",
+         "Print what a shell reads so that docker's clients talk to this engine", docker_env},
         {"", "__complete", "__complete", "[WORD...]", "Print how the last word may go on", complete},
     };
     return all;

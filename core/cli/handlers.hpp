@@ -80,5 +80,6 @@ Result<int> context_export(Call& call);
 Result<int> context_import(Call& call);
 Result<int> completion(Call& call);
 Result<int> complete(Call& call);
+Result<int> docker_env(Call& call);
 
 }  // namespace gantry::cli

@@ -86,6 +86,20 @@ TEST(ProgramGlobal, dial_stdio_carries_a_request_and_its_answer) {
     EXPECT_THAT(ended.out, HasSubstr("OK"));
 }
 
+TEST(ProgramGlobal, docker_env_is_what_a_shell_reads) {
+    FakeDaemon daemon;
+    EXPECT_THAT(
+        run_program(daemon, {"-H", "unix:///a'b", "docker-env"}).out,
+        StartsWith("export DOCKER_HOST='unix:///a'\\''b'\nunset DOCKER_TLS_VERIFY\nunset DOCKER_CERT_PATH\n# "));
+    EXPECT_THAT(run_program(daemon, {"-H", "unix:///x", "docker-env", "--shell", "fish"}).out,
+                StartsWith("set -gx DOCKER_HOST 'unix:///x';\nset -e DOCKER_TLS_VERIFY;\n"));
+    EXPECT_THAT(run_program(daemon, {"docker-env", "--unset"}).out,
+                StartsWith("unset DOCKER_HOST\nunset DOCKER_TLS_VERIFY\nunset DOCKER_CERT_PATH\n"));
+    Ended ended = run_program(daemon, {"docker-env", "--shell", "tcsh"});
+    EXPECT_EQ(ended.code, 1);
+    EXPECT_EQ(ended.err, "gantry: --shell \"tcsh\": want bash, zsh, sh or fish\n");
+}
+
 TEST(ProgramGlobal, completed_names_come_from_the_daemon_and_are_plain_words) {
     FakeDaemon daemon;
     daemon.on_json(
