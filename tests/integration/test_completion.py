@@ -1,5 +1,6 @@
 """Completion in real shells, and scripts/install, which brings it to where they look."""
 import os
+import re
 import shutil
 import subprocess
 
@@ -24,10 +25,11 @@ class Shell:
                                         env=environment)
         self.terminal.begin()
         self.type(read + "; echo rea''dy\n")
-        self.expect("ready")
+        # What is typed before the editor has its prompt is lost in some of them.
+        eventually(lambda: "$ " in self.shown().rpartition("ready")[2], timeout=20, what="the prompt")
 
     def shown(self):
-        return b"".join(self.terminal.shown).decode(errors="replace")
+        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", b"".join(self.terminal.shown).decode(errors="replace"))
 
     def type(self, text):
         os.write(self.terminal.master, text.encode())
