@@ -124,7 +124,9 @@ Result<int> complete(Call& call) {
     Client client(choose(globals.choice, ContextStore()));
     client.never_start();
     // Who presses a key does not wait for an engine that is not there.
-    ::signal(SIGALRM, [](int) { ::_exit(0); });
+    struct sigaction quiet {};
+    quiet.sa_handler = [](int) { ::_exit(0); };
+    ::sigaction(SIGALRM, &quiet, nullptr);
     ::alarm(3);
     const Completion found = complete_words(*args, names_from(client));
     std::string text;
