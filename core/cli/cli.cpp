@@ -36,8 +36,8 @@ int run_command(const Command& command, std::vector<std::string> arguments, Clie
     auto code = command.handler(call);
     if (code) return *code;
     if (code.error().code == Code::cancelled) return 128 + SIGPIPE;
-    if (command.failure != 1) return Call::refuse(code.error().text, command.failure);
-    print_error(code.error().text);
+    if (command.failure != 1) return Call::refuse(code.error(), command.failure);
+    print_error(code.error());
     return 1;
 }
 
@@ -78,7 +78,7 @@ int dispatch(std::vector<std::string> words, Client& client) {
     std::vector<std::string> known = group_names();
     for (const Command& command : commands()) {
         if (has_top(command, first)) return run_command(command, {words.begin() + 1, words.end()}, client);
-        if (*command.top) known.emplace_back(split(command.top, ',')[0]);
+        if (*command.top && !is_hidden(command)) known.emplace_back(split(command.top, ',')[0]);
     }
     return unknown("gantry", first, known);
 }
@@ -90,10 +90,6 @@ void print_out(std::string_view text) {
     if (!write_all(1, printable(text))) std::exit(128 + SIGPIPE);
 }
 void print_err(std::string_view text) { (void)write_all(2, printable(text)); }
-std::string error_line(std::string_view text) {
-    return (text.starts_with("Error") ? "" : "gantry: ") + std::string(text) + "\n";
-}
-void print_error(std::string_view text) { print_err(error_line(text)); }
 void print_control(int fd, std::string_view text) { (void)write_all(fd, text); }
 
 std::string Call::path() const {
@@ -102,6 +98,10 @@ std::string Call::path() const {
 }
 
 std::optional<std::vector<std::string>> Call::parse(Flags& flags, Count count) {
+    if (described_) {
+        *described_ = flags.describe();
+        return std::nullopt;
+    }
     auto rest = flags.parse(arguments_, command_.options);
     if (flags.help_asked()) {
         print_out(command_help(command_, path(), flags));
@@ -109,7 +109,7 @@ std::optional<std::vector<std::string>> Call::parse(Flags& flags, Count count) {
         return std::nullopt;
     }
     if (!rest) {
-        print_error(rest.error().text);
+        print_error(rest.error());
         exit_code_ = 125;
         return std::nullopt;
     }
@@ -126,38 +126,67 @@ std::optional<std::vector<std::string>> Call::parse(Flags& flags, Count count) {
     return std::nullopt;
 }
 
-int Call::refuse(std::string_view text, int code) {
-    print_err("gantry: " + std::string(text) + "\n");
+int Call::refuse(const Error& error, int code) {
+    print_err(own_error_line(error));
     return code;
 }
 
-int run_cli(std::vector<std::string> arguments, const char* host_from_environment) {
+void Globals::declare(Flags& flags) {
+    auto given = [](std::string& target, bool& mark) {
+        return [&](std::string_view value) -> Result<void> {
+            target = value;
+            mark = true;
+            return {};
+        };
+    };
+    auto given_flag = [this](bool& target) {
+        return [this, &target](std::string_view value) -> Result<void> {
+            auto parsed = parse_boolean(value);
+            if (!parsed) return fail(Code::invalid, "not a boolean");
+            target = *parsed;
+            choice.tls_given = true;
+            return {};
+        };
+    };
+    flags.custom(given(choice.host, choice.host_given), 'H', "host", "string",
+                 "Daemon to connect to (unix:///path, tcp://host[:port], ssh://[user@]host)");
+    flags.custom(given(choice.context, choice.context_given), 'c', "context", "string",
+                 "Name of the context to use (overrides GANTRY_HOST and what \"gantry context use\" chose)");
+    flags.boolean(json, 0, "json", "Print an error as one JSON object");
+    Tls& tls = choice.tls;
+    flags.custom(given_flag(tls.on), 0, "tls", "", "Use TLS; implied by --tlsverify");
+    flags.value_optional("true");
+    flags.custom(given_flag(tls.verify), 0, "tlsverify", "", "Use TLS and verify the daemon");
+    flags.value_optional("true");
+    flags.custom(given(tls.ca, choice.tls_given), 0, "tlscacert", "string",
+                 "Trust certificates signed only by this CA (default ca.pem of DOCKER_CERT_PATH or ~/.docker)");
+    flags.custom(given(tls.certificate, choice.tls_given), 0, "tlscert", "string",
+                 "Path to the client's TLS certificate (default cert.pem there)");
+    flags.custom(given(tls.key, choice.tls_given), 0, "tlskey", "string", "Path to its key (default key.pem there)");
+    flags.boolean(version, 'v', "version", "Print version information and quit");
+}
+
+int run_cli(std::vector<std::string> arguments) {
     // A closed pipe or socket is an error of the write, not the end of the process.
     ::signal(SIGPIPE, SIG_IGN);
-    std::string host = host_from_environment ? host_from_environment : "";
-    bool version = false;
+    Globals globals;
     Flags flags;
-    flags.text(host, 'H', "host", "Daemon socket to connect to (unix:///path/to/socket)");
-    flags.boolean(version, 'v', "version", "Print version information and quit");
+    globals.declare(flags);
     auto words = flags.parse(arguments, Options::until_argument);
+    if (globals.json) set_error_form(ErrorForm::json);
     if (!words) {
-        print_error(words.error().text);
+        print_error(words.error());
         return 125;
     }
     if (flags.help_asked()) {
         print_out(main_help());
         return 0;
     }
-    if (version) {
+    if (globals.version) {
         print_out("Gantry version " GANTRY_VERSION "\n");
         return 0;
     }
-    auto endpoint = Endpoint::parse(host);
-    if (!endpoint) {
-        print_error(endpoint.error().text);
-        return 1;
-    }
-    Client client(*endpoint);
+    Client client(choose(globals.choice, ContextStore()));
     return dispatch(std::move(*words), client);
 }
 

@@ -7,6 +7,7 @@
 #include "core/base/files.hpp"
 #include "core/base/unix_socket.hpp"
 #include "core/cli/body_sender.hpp"
+#include "core/cli/error_output.hpp"
 #include "core/cli/json_access.hpp"
 
 namespace gantry::cli {
@@ -30,17 +31,6 @@ std::string request_head(std::string_view method, std::string_view target) {
     head.reserve(target.size() + 200);
     head.append(method).append(" ").append(target).append(" HTTP/1.1\r\nHost: gantry\r\nUser-Agent: Gantry-Client\r\n");
     return head;
-}
-
-// MSG_NOSIGNAL: a daemon that has gone is an error, not a SIGPIPE.
-Result<void> send_all(int fd, std::string_view data) {
-    while (!data.empty()) {
-        ssize_t n = ::send(fd, data.data(), data.size(), MSG_NOSIGNAL);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return fail_errno("send to the daemon");
-        data.remove_prefix(static_cast<std::size_t>(n));
-    }
-    return {};
 }
 
 bool unreserved(char c) {
@@ -80,25 +70,16 @@ std::string path_escape(std::string_view text) {
     return out;
 }
 
-Result<Endpoint> Endpoint::parse(std::string_view host) {
-    Endpoint endpoint;
-    if (host.empty()) {
-        endpoint.may_start = ::geteuid() == 0;
-        return endpoint;
+// MSG_NOSIGNAL: a daemon that has gone is an error, not a SIGPIPE.
+Result<void> Connection::send_all(std::string_view text) {
+    while (!text.empty()) {
+        ssize_t n = ::send(fd(), text.data(), text.size(), MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0 && link_.carried()) return link_.why();
+        if (n < 0) return fail_errno("send to the daemon");
+        text.remove_prefix(static_cast<std::size_t>(n));
     }
-    if (host.starts_with("unix://")) {
-        endpoint.path = host.substr(7);
-        if (endpoint.path.empty()) endpoint.path = default_socket;
-        return endpoint;
-    }
-    if (host.starts_with("tcp://") || host.starts_with("ssh://") || host.starts_with("http://") ||
-        host.starts_with("https://"))
-        return fail(Code::unsupported, "host \"" + std::string(host) + "\": only unix:// sockets are supported yet");
-    if (host.starts_with("/")) {
-        endpoint.path = host;
-        return endpoint;
-    }
-    return fail(Code::invalid, "unable to parse host \"" + std::string(host) + "\": want unix:///path/to/socket");
+    return {};
 }
 
 Result<void> Connection::feed(std::string_view bytes) {
@@ -110,11 +91,12 @@ Result<void> Connection::feed(std::string_view bytes) {
 Result<std::size_t> Connection::read_once(int flags) {
     char block[32768];
     for (;;) {
-        ssize_t n = ::recv(fd_.get(), block, sizeof block, flags);
+        ssize_t n = ::recv(fd(), block, sizeof block, flags);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0 && errno == ECONNRESET) n = 0;
         if (n < 0) return fail_errno("receive from the daemon");
         if (n == 0) {
+            if (link_.carried() && !parser_.head_done()) return link_.why();
             GANTRY_CHECK(parser_.push_end());
             return std::size_t{0};
         }
@@ -139,7 +121,7 @@ Result<void> Connection::send(std::string_view method, std::string_view target, 
         if (method != "GET" && method != "HEAD") text += "Content-Length: 0\r\n";
         text += "\r\n";
     }
-    return send_all(fd_.get(), text);
+    return send_all(text);
 }
 
 Result<void> Connection::send_from(std::string_view method, std::string_view target, int source,
@@ -148,7 +130,7 @@ Result<void> Connection::send_from(std::string_view method, std::string_view tar
     struct stat info {};
     const bool sized = ::fstat(source, &info) == 0 && S_ISREG(info.st_mode) && ::lseek(source, 0, SEEK_CUR) == 0;
     BodySender sender(
-        fd_.get(),
+        fd(),
         [this]() -> Result<bool> {
             GANTRY_TRY(std::size_t got, read_once(0));
             // The daemon has answered and closed before the end: the answer says why.
@@ -200,22 +182,30 @@ Result<void> Connection::check_status() {
     std::string message = text_at(document, "message");
     if (message.empty()) message = body.empty() ? "status " + std::to_string(status()) : body;
     while (!message.empty() && (message.back() == '\n' || message.back() == '\r')) message.pop_back();
-    return fail(code_of_status(status()), "Error response from daemon: " + message);
+    message = "Error response from daemon: " + message;
+    note_status(message, status());
+    return fail(code_of_status(status()), message);
 }
 
 Result<Connection> Client::connect() {
-    auto fd = connect_unix(endpoint_.path, SOCK_STREAM);
-    if (!fd && fd.error().system_errno == ENOENT && endpoint_.may_start) {
+    if (!choice_.endpoint) return choice_.endpoint.error();
+    Endpoint& endpoint = *choice_.endpoint;
+    if (endpoint.kind != Endpoint::Kind::local) {
+        GANTRY_TRY(Link link, Link::dial(endpoint));
+        return Connection(std::move(link));
+    }
+    auto fd = connect_unix(endpoint.path, SOCK_STREAM);
+    if (!fd && fd.error().system_errno == ENOENT && endpoint.may_start) {
         GANTRY_CHECK(start_daemon());
-        endpoint_.may_start = false;
-        fd = connect_unix(endpoint_.path, SOCK_STREAM);
+        endpoint.may_start = false;
+        fd = connect_unix(endpoint.path, SOCK_STREAM);
     }
     if (fd) return Connection(std::move(fd).value());
     if (fd.error().system_errno == EACCES)
         return fail(Code::denied,
-                    "permission denied while trying to connect to the Gantry daemon socket at " + endpoint_.url());
+                    "permission denied while trying to connect to the Gantry daemon socket at " + endpoint.url());
     return fail(Code::retry_later,
-                "Cannot connect to the Gantry daemon at " + endpoint_.url() + ". Is the daemon running?");
+                "Cannot connect to the Gantry daemon at " + endpoint.url() + ". Is the daemon running?");
 }
 
 Result<std::string> Client::raw(std::string_view method, std::string_view target, const Json* body,

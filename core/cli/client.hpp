@@ -1,4 +1,4 @@
-// The daemon's API over its unix socket: blocking, one exchange a connection at a time.
+// The daemon's API over a stream socket: blocking, one exchange a connection at a time.
 #pragma once
 #include <functional>
 #include <optional>
@@ -11,16 +11,16 @@
 #include <gantry/result.hpp>
 #include <gantry/unique_fd.hpp>
 
+#include "core/cli/choice.hpp"
 #include "core/cli/http_parser.hpp"
+#include "core/cli/link.hpp"
 
 namespace gantry::cli {
-
-inline constexpr const char* default_socket = "/run/gantry/gantry.sock";
 
 // One connection and the exchange that runs on it.
 class Connection {
 public:
-    explicit Connection(UniqueFd fd) : fd_(std::move(fd)) {}
+    explicit Connection(Link link) : link_(std::move(link)) {}
 
     // Sends a request whole. `upgrade`: asks for the raw connection (Upgrade: tcp, or that of a build session).
     // `headers`: further lines, each with its line end.
@@ -43,7 +43,9 @@ public:
 
     const ResponseParser& answer() const { return parser_; }
     int status() const { return parser_.status(); }
-    int fd() const { return fd_.get(); }
+    int fd() const { return link_.fd(); }
+    // Whether the daemon itself is at the other end of fd(), on this host.
+    bool local() const { return !link_.carried(); }
     // After an upgrade: bytes that came behind the answer's head.
     std::string take_early() { return std::exchange(early_, {}); }
     // Usable for another request.
@@ -54,31 +56,25 @@ public:
     Result<void> check_status();
 
 private:
+    Result<void> send_all(std::string_view text);
     Result<void> feed(std::string_view bytes);
     Result<std::size_t> read_once(int flags);
 
-    UniqueFd fd_;
+    Link link_;
     ResponseParser parser_;
     std::string early_;
 };
 
-// Which socket, and whether a daemon may be started for it.
-struct Endpoint {
-    std::string path = default_socket;
-    bool may_start = false;
-
-    // From -H or GANTRY_HOST ("" : not given). tcp:// and ssh:// are GANTRY_UNSUPPORTED.
-    static Result<Endpoint> parse(std::string_view host);
-    std::string url() const { return "unix://" + path; }
-};
-
 class Client {
 public:
-    explicit Client(Endpoint endpoint) : endpoint_(std::move(endpoint)) {}
+    // An error instead of an endpoint is what the first connection fails with: commands that need none work.
+    explicit Client(Choice choice) : choice_(std::move(choice)) {}
 
-    const Endpoint& endpoint() const { return endpoint_; }
+    const Choice& choice() const { return choice_; }
     // No daemon is started for what follows.
-    void never_start() { endpoint_.may_start = false; }
+    void never_start() {
+        if (choice_.endpoint) choice_.endpoint->may_start = false;
+    }
 
     // A connection of its own. Starts a daemon where none listens and it may.
     Result<Connection> connect();
@@ -100,7 +96,7 @@ private:
     Result<Json> exchange(std::string_view method, std::string_view target, const Json* body,
                           std::string_view headers = {});
 
-    Endpoint endpoint_;
+    Choice choice_;
     std::optional<Connection> kept_;
     int last_status_ = 0;
 };

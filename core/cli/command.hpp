@@ -8,6 +8,7 @@
 #include <gantry/result.hpp>
 
 #include "core/cli/client.hpp"
+#include "core/cli/error_output.hpp"
 #include "core/cli/flags.hpp"
 
 namespace gantry::cli {
@@ -50,14 +51,17 @@ public:
     // handler returns exit_code().
     std::optional<std::vector<std::string>> parse(Flags& flags, Count count);
     int exit_code() const { return exit_code_; }
+    // From now on parse() only gives the options' descriptions to `flags`, and the handler does nothing.
+    void describe_to(std::vector<Flags::Description>& flags) { described_ = &flags; }
     // Prints "gantry: text", the daemon's own words too: for commands whose container may say something as well. Gives
     // `code`.
-    static int refuse(std::string_view text, int code);
+    static int refuse(const Error& error, int code);
 
 private:
     const Command& command_;
     std::vector<std::string> arguments_;
     Client& client_;
+    std::vector<Flags::Description>* described_ = nullptr;
     int exit_code_ = 0;
 };
 
@@ -67,10 +71,6 @@ const std::vector<Command>& commands();
 // To standard output and error; control characters of others are shown as escapes (printable.hpp).
 void print_out(std::string_view text);
 void print_err(std::string_view text);
-// A line that says what went wrong. The daemon's words, which begin with "Error", stand as they are, all else behind
-// "gantry: ".
-std::string error_line(std::string_view text);
-void print_error(std::string_view text);
 // The terminal's own escape sequences, ours.
 void print_control(int fd, std::string_view text);
 
@@ -85,13 +85,19 @@ int for_each_name(const std::vector<std::string>& names, Each each) {
             if (!said->empty()) print_out(*said + "\n");
             continue;
         }
-        print_error(said.error().text);
+        print_error(said.error());
         code = 1;
     }
     return code;
 }
 
 // Runs the program: arguments without its name. Gives the exit code.
-int run_cli(std::vector<std::string> arguments, const char* host_from_environment);
+int run_cli(std::vector<std::string> arguments);
+// Declares the options that stand before a command's name.
+struct Globals {
+    GlobalOptions choice;
+    bool version = false, json = false;
+    void declare(Flags& flags);
+};
 
 }  // namespace gantry::cli

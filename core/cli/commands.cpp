@@ -101,6 +101,23 @@ const std::vector<Command>& commands() {
         {"system", "prune", "", "[OPTIONS]", "Remove unused data", system_prune},
         {"system", "events", "events", "[OPTIONS]", "Get real time events from the server", events},
         {"system", "shutdown", "", "[OPTIONS]", "Stop the daemon and wait until it has gone", shutdown},
+        {"system", "dial-stdio", "", "", "Carry standard input and output to the daemon and back", dial_stdio},
+        {"context", "create", "", "[OPTIONS] CONTEXT", "Create a context", context_create},
+        {"context", "update", "", "[OPTIONS] CONTEXT", "Update a context", context_update},
+        {"context", "ls,list", "", "[OPTIONS]", "List contexts", context_ls},
+        {"context", "use", "", "CONTEXT", "Set the context that commands are for", context_use},
+        {"context", "show", "", "", "Print the name of the context that commands are for", context_show},
+        {"context", "inspect", "", "[OPTIONS] [CONTEXT...]", "Display detailed information on one or more contexts",
+         context_inspect},
+        {"context", "rm,remove", "", "[OPTIONS] CONTEXT [CONTEXT...]", "Remove one or more contexts", context_rm},
+        {"context", "export", "", "CONTEXT [FILE|-]", "Export a context, with its keys, to a tar archive",
+         context_export},
+        {"context", "import", "", "NAME FILE|-", "Import a context from a tar archive", context_import},
+        {"", "completion", "completion", "bash|zsh|fish", "Print what a shell reads to complete gantry's words",
+         completion},
+        {"", "docker-env", "docker-env", "[OPTIONS]",
+         "Print what a shell reads so that docker's clients talk to this engine", docker_env},
+        {"", "__complete", "__complete", "[WORD...]", "Print how the last word may go on", complete},
     };
     return all;
 }

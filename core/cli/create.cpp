@@ -11,6 +11,8 @@
 namespace gantry::cli {
 
 int start_failure_code(const Error& error) {
+    // No daemon: whatever its way there says of files and permissions is not about the container's program.
+    if (error.code == Code::retry_later) return 125;
     std::string text = to_lower(error.text);
     auto has = [&](std::string_view part) { return text.find(part) != std::string::npos; };
     if (has("executable file not found") || has("no such file or directory")) return 127;
@@ -64,7 +66,7 @@ Result<int> create(Call& call) {
     auto args = call.parse(flags, at_least(1));
     if (!args) return call.exit_code();
     auto body = options.body(flags, (*args)[0], {args->begin() + 1, args->end()}, true);
-    if (!body) return call.refuse(body.error().text, 125);
+    if (!body) return call.refuse(body.error(), 125);
     GANTRY_TRY(std::string id, create_container(call.client(), options, *body));
     print_out(id + "\n");
     return 0;

@@ -16,15 +16,6 @@ namespace {
 
 constexpr std::size_t config_limit = 4u << 20;
 
-Result<std::string> config_directory() {
-    for (const char* name : {"GANTRY_CONFIG", "DOCKER_CONFIG"})
-        if (const char* value = std::getenv(name); value && *value) return std::string(value);
-    const char* home = std::getenv("HOME");
-    if (!home || !*home)
-        return fail(Code::not_found, "no place for config.json: none of GANTRY_CONFIG, DOCKER_CONFIG and HOME is set");
-    return std::string(home) + "/.docker";
-}
-
 Result<Json> read_document(const std::string& path) {
     auto text = read_file(path, config_limit);
     if (!text && text.error().code == Code::not_found) return Json::object();
@@ -47,7 +38,7 @@ std::string find_key(const Json& auths, std::string_view registry) {
 // Reads, lets `change` work on `auths` and writes: nobody else's change in between is lost.
 template <typename Change>
 Result<bool> update(Change change) {
-    GANTRY_TRY(std::string directory, config_directory());
+    GANTRY_TRY(std::string directory, docker_config_directory());
     GANTRY_CHECK(make_directories(directory));
     GANTRY_TRY(UniqueFd lock, open_file(directory, O_RDONLY | O_DIRECTORY));
     if (::flock(lock.get(), LOCK_EX) != 0) return fail_errno("lock \"" + directory + "\"");
@@ -68,9 +59,18 @@ Result<bool> update(Change change) {
 
 }  // namespace
 
+Result<std::string> docker_config_directory() {
+    for (const char* name : {"GANTRY_CONFIG", "DOCKER_CONFIG"})
+        if (const char* value = std::getenv(name); value && *value) return std::string(value);
+    const char* home = std::getenv("HOME");
+    if (!home || !*home)
+        return fail(Code::not_found, "no place for config.json: none of GANTRY_CONFIG, DOCKER_CONFIG and HOME is set");
+    return std::string(home) + "/.docker";
+}
+
 Result<DockerConfig> DockerConfig::load() {
     DockerConfig config;
-    auto directory = config_directory();
+    auto directory = docker_config_directory();
     // Nowhere to look: nothing is known, and nothing is wrong.
     if (!directory) return config;
     config.path_ = *directory + "/config.json";

@@ -13,6 +13,9 @@ struct Credentials {
     bool empty() const { return username.empty() && password.empty() && identity_token.empty(); }
 };
 
+// $GANTRY_CONFIG, $DOCKER_CONFIG or ~/.docker. GANTRY_NOT_FOUND: none of them and no HOME.
+Result<std::string> docker_config_directory();
+
 class DockerConfig {
 public:
     // $GANTRY_CONFIG/config.json, $DOCKER_CONFIG/config.json or ~/.docker/config.json; a file that is not there is an

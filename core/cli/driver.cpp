@@ -48,7 +48,7 @@ Result<int> driver_inspect(Call& call) {
     for (const std::string& name : *args) {
         auto text = call.client().raw("GET", "/gantry/drivers/" + path_escape(name));
         if (!text) {
-            errors += error_line(text.error().text);
+            errors += error_line(text.error());
             continue;
         }
         if (format.empty()) {

@@ -56,14 +56,14 @@ Result<int> exec(Call& call) {
     if (detach) {
         auto started = client.post(base + "/start", &start);
         if (started) return 0;
-        print_error(started.error().text);
+        print_error(started.error());
         return failure_code(started.error());
     }
     SignalCatcher signals;
     GANTRY_CHECK(signals.start(false));
     auto stdio = client.open("POST", base + "/start", &start, Connection::Upgrade::tcp);
     if (!stdio) {
-        print_error(stdio.error().text);
+        print_error(stdio.error());
         return failure_code(stdio.error());
     }
     StreamWish stream;

@@ -177,6 +177,13 @@ Result<std::vector<std::string>> Flags::parse(const std::vector<std::string>& ar
     return rest;
 }
 
+std::vector<Flags::Description> Flags::describe() const {
+    std::vector<Description> all;
+    for (const Flag& flag : flags_)
+        if (!flag.hidden) all.push_back({flag.name, flag.letter, !flag.bare_value, flag.help});
+    return all;
+}
+
 std::string Flags::help() const {
     std::vector<const Flag*> shown;
     for (const Flag& flag : flags_)

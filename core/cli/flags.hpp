@@ -37,6 +37,14 @@ public:
     bool given(std::string_view name) const;
     // --help was among the options; parse() has then stopped there.
     bool help_asked() const { return help_asked_; }
+    // What there is, without the hidden ones, in the order of their declaration.
+    struct Description {
+        std::string name;
+        char letter;
+        bool takes_value;
+        std::string help;
+    };
+    std::vector<Description> describe() const;
     // The "Options:" lines, sorted, Docker's layout; "" where there are none.
     std::string help() const;
 

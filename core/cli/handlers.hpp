@@ -68,5 +68,18 @@ Result<int> version(Call& call);
 Result<int> info(Call& call);
 Result<int> events(Call& call);
 Result<int> shutdown(Call& call);
+Result<int> dial_stdio(Call& call);
+Result<int> context_create(Call& call);
+Result<int> context_update(Call& call);
+Result<int> context_ls(Call& call);
+Result<int> context_use(Call& call);
+Result<int> context_show(Call& call);
+Result<int> context_inspect(Call& call);
+Result<int> context_rm(Call& call);
+Result<int> context_export(Call& call);
+Result<int> context_import(Call& call);
+Result<int> completion(Call& call);
+Result<int> complete(Call& call);
+Result<int> docker_env(Call& call);
 
 }  // namespace gantry::cli

@@ -8,9 +8,9 @@ namespace gantry::cli {
 namespace {
 
 constexpr std::pair<const char*, const char*> groups[] = {
-    {"builder", "Manage builds"},    {"container", "Manage containers"}, {"driver", "Manage drivers"},
-    {"image", "Manage images"},      {"manifest", "Look at manifests"},  {"network", "Manage networks"},
-    {"system", "Manage the engine"}, {"volume", "Manage volumes"}};
+    {"builder", "Manage builds"},   {"container", "Manage containers"}, {"context", "Manage contexts"},
+    {"driver", "Manage drivers"},   {"image", "Manage images"},         {"manifest", "Look at manifests"},
+    {"network", "Manage networks"}, {"system", "Manage the engine"},    {"volume", "Manage volumes"}};
 // What most people need first.
 constexpr std::string_view common[] = {"run",    "exec",  "ps",     "build",  "pull",    "push",
                                        "images", "login", "logout", "search", "version", "info"};
@@ -30,6 +30,8 @@ std::string first_name(const char* names) { return std::string(split(names, ',')
 
 }  // namespace
 
+bool is_hidden(const Command& command) { return std::string_view(command.top).starts_with("__"); }
+
 bool is_group(std::string_view word) {
     return std::any_of(std::begin(groups), std::end(groups), [&](const auto& group) { return word == group.first; });
 }
@@ -40,6 +42,12 @@ std::vector<std::string> group_names() {
     return names;
 }
 
+std::string group_summary(std::string_view group) {
+    for (const auto& [name, text] : groups)
+        if (group == name) return text;
+    return {};
+}
+
 std::string main_help() {
     Lines often, management, others;
     for (const auto& [name, summary] : groups) management.emplace_back(name, summary);
@@ -48,28 +56,28 @@ std::string main_help() {
             if (first_name(command.top) == name) often.emplace_back(name, command.summary);
     for (const Command& command : commands()) {
         std::string name = first_name(command.top);
-        if (!name.empty() && std::find(std::begin(common), std::end(common), name) == std::end(common))
+        if (!name.empty() && !is_hidden(command) &&
+            std::find(std::begin(common), std::end(common), name) == std::end(common))
             others.emplace_back(name, command.summary);
     }
     std::sort(others.begin(), others.end());
+    Globals globals;
+    Flags options;
+    globals.declare(options);
     return "Usage:  gantry [OPTIONS] COMMAND\n\nA container engine with drivers for networks, storage and runtimes\n" +
            section("Common Commands", often) + section("Management Commands", management) +
-           section("Commands", others) +
-           "\nGlobal Options:\n  -H, --host string   Daemon socket to connect to (unix:///path/to/socket)\n  -v, "
-           "--version       Print version information and quit\n"
+           section("Commands", others) + "\nGlobal " + options.help() +
            "\nRun 'gantry COMMAND --help' for more information on a command.\n";
 }
 
 std::string group_help(std::string_view group) {
-    std::string summary;
-    for (const auto& [name, text] : groups)
-        if (group == name) summary = text;
     Lines lines;
     for (const Command& command : commands())
         if (group == command.group && *command.name) lines.emplace_back(first_name(command.name), command.summary);
     std::sort(lines.begin(), lines.end());
-    return "Usage:  gantry " + std::string(group) + " COMMAND\n\n" + summary + "\n" + section("Commands", lines) +
-           "\nRun 'gantry " + std::string(group) + " COMMAND --help' for more information on a command.\n";
+    return "Usage:  gantry " + std::string(group) + " COMMAND\n\n" + group_summary(group) + "\n" +
+           section("Commands", lines) + "\nRun 'gantry " + std::string(group) +
+           " COMMAND --help' for more information on a command.\n";
 }
 
 std::string command_help(const Command& command, const std::string& path, const Flags& flags) {

@@ -13,7 +13,7 @@ namespace {
 // Sends a file or standard input as a body and leaves the answer's head received and checked.
 Result<Connection> upload(Client& client, const std::string& target, int source, bool show) {
     GANTRY_TRY(Connection connection, client.connect());
-    bool live = show && is_terminal(2);
+    bool live = show && can_draw(2);
     std::int64_t shown = 0;
     GANTRY_CHECK(connection.send_from("POST", target, source, "application/x-tar", [&](std::int64_t sent) {
         if (!live || (sent - shown < (8 << 20) && sent != 0)) return;

@@ -134,7 +134,7 @@ Result<int> rmi(Call& call) {
     return for_each_name(*args, [&](const std::string& name) -> Result<std::string> {
         auto removed = call.client().remove("/images/" + path_escape(name) + query(pairs));
         if (!removed && force && removed.error().code == Code::not_found) {
-            print_error(removed.error().text);
+            print_error(removed.error());
             return std::string();
         }
         if (!removed) return removed.error();

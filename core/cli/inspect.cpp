@@ -59,7 +59,7 @@ Result<int> show(Call& call, std::string type, bool type_is_fixed) {
     for (const std::string& name : *args) {
         auto text = fetch(call.client(), type, name, query(parameters));
         if (!text) {
-            errors += error_line(text.error().text);
+            errors += error_line(text.error());
             continue;
         }
         if (format.empty()) {

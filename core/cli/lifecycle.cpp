@@ -72,7 +72,7 @@ Result<int> rm(Call& call) {
         auto done = call.client().remove("/containers/" + path_escape(name) + query(pairs));
         // `rm -f` of what is not there is no failure in Docker either, but is said.
         if (!done && force && done.error().code == Code::not_found) {
-            print_error(done.error().text);
+            print_error(done.error());
             return std::string();
         }
         if (!done) return done.error();

@@ -92,7 +92,7 @@ Result<int> login(Call& call) {
                   (kept.username.empty() ? std::string() : " [Username: " + kept.username + "]") + "\n");
         auto tried = check(call.client(), registry, kept);
         if (!tried && !is_terminal(0)) return tried.error();
-        if (!tried) print_error(tried.error().text);
+        if (!tried) print_error(tried.error());
         if (tried) {
             status = *tried;
             wanted = kept;

@@ -93,7 +93,7 @@ Result<void> for_each_record(Connection& answer, const std::function<Result<void
 
 Result<void> show_progress(Connection& answer, int to, Verbosity verbosity) {
     ProgressView view(
-        is_terminal(to) ? ProgressView::Target::terminal : ProgressView::Target::lines,
+        can_draw(to) ? ProgressView::Target::terminal : ProgressView::Target::lines,
         [&](std::string_view text) {
             if (verbosity == Verbosity::normal) (void)write_all(to, text);
         },

@@ -96,10 +96,10 @@ Result<int> run(Call& call) {
         body["HostConfig"]["ConsoleSize"] = {size->rows, size->columns};
 
     auto id = create_container(call.client(), options, body);
-    if (!id) return call.refuse(id.error().text, start_failure_code(id.error()));
+    if (!id) return call.refuse(id.error(), start_failure_code(id.error()));
     if (detach) {
         auto started = call.client().post("/containers/" + *id + "/start");
-        if (!started) return call.refuse(started.error().text, start_failure_code(started.error()));
+        if (!started) return call.refuse(started.error(), start_failure_code(started.error()));
         print_out(*id + "\n");
         return 0;
     }
@@ -115,7 +115,7 @@ Result<int> run(Call& call) {
     wish.start = true;
     auto code = run_attached(call.client(), wish);
     if (code || code.error().code == Code::cancelled) return code;
-    return call.refuse(code.error().text, start_failure_code(code.error()));
+    return call.refuse(code.error(), start_failure_code(code.error()));
 }
 
 }  // namespace gantry::cli

@@ -16,6 +16,12 @@ Spawn::Spawn() {
     ::posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
 }
 
+Result<void> Spawn::new_session() {
+    const int error =
+        ::posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID);
+    return error == 0 ? Result<void>() : fail_errno("posix_spawnattr_setflags", error);
+}
+
 Spawn::~Spawn() {
     ::posix_spawn_file_actions_destroy(&actions_);
     ::posix_spawnattr_destroy(&attributes_);

@@ -2,6 +2,8 @@
 #pragma once
 #include <spawn.h>
 
+#include <gantry/result.hpp>
+
 namespace gantry::cli {
 
 // Attributes and file actions of a posix_spawn(3), freed with the object. SIGPIPE, which is ignored here, has its
@@ -13,6 +15,8 @@ public:
     Spawn(const Spawn&) = delete;
     Spawn& operator=(const Spawn&) = delete;
 
+    // The program gets a session of its own, without the terminal.
+    Result<void> new_session();
     posix_spawn_file_actions_t* actions() { return &actions_; }
     const posix_spawnattr_t* attributes() const { return &attributes_; }
 

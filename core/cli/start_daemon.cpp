@@ -1,34 +1,16 @@
 #include <fcntl.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include "core/base/files.hpp"
 #include "core/cli/client.hpp"
+#include "core/cli/programs.hpp"
 #include "core/cli/spawn.hpp"
 
 extern char** environ;
 
 namespace gantry::cli {
-namespace {
-
-// Fixed places only: what PATH names is not started as root.
-std::string find_daemon() {
-    std::string self(4096, '\0');
-    ssize_t n = ::readlink("/proc/self/exe", self.data(), self.size());
-    if (n > 0) {
-        self.resize(static_cast<std::size_t>(n));
-        std::string beside = self.substr(0, self.rfind('/') + 1) + "gantryd";
-        if (::access(beside.c_str(), X_OK) == 0) return beside;
-    }
-    for (const char* place : {"/usr/lib/gantry/gantryd", "/usr/bin/gantryd"})
-        if (::access(place, X_OK) == 0) return place;
-    return {};
-}
-
-}  // namespace
 
 Result<void> start_daemon() {
-    std::string program = find_daemon();
+    std::string program = find_program("gantryd");
     if (program.empty())
         return fail(Code::not_found,
                     std::string("Cannot connect to the Gantry daemon at unix://") + default_socket +

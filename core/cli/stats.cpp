@@ -106,7 +106,7 @@ Result<int> stats(Call& call) {
                      {"BlockIO", "BLOCK I/O"}}};
     // Use of the CPU is the difference of two samples, so the first round shows nothing.
     std::map<std::string, Json> before;
-    bool in_place = !no_stream && is_terminal(1);
+    bool in_place = !no_stream && can_draw(1);
     for (bool first = true;; first = false) {
         GANTRY_TRY(std::vector<std::string> ids, round_ids(client, *args, all));
         std::map<std::string, Json> samples;

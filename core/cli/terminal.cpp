@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -12,6 +13,16 @@
 namespace gantry::cli {
 
 bool is_terminal(int fd) { return ::isatty(fd) == 1; }
+
+bool can_draw(int fd) {
+    const char* kind = std::getenv("TERM");
+    return is_terminal(fd) && !(kind && std::string_view(kind) == "dumb");
+}
+
+bool wants_colour(int fd) {
+    const char* no = std::getenv("NO_COLOR");
+    return can_draw(fd) && !(no && *no);
+}
 
 std::optional<TerminalSize> terminal_size() {
     winsize size{};

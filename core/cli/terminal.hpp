@@ -13,6 +13,10 @@
 namespace gantry::cli {
 
 bool is_terminal(int fd);
+// A terminal whose lines can be drawn anew: progress moves only there. TERM=dumb says that it cannot.
+bool can_draw(int fd);
+// Where can_draw(), and the environment's NO_COLOR does not forbid it (no-color.org: set and not empty).
+bool wants_colour(int fd);
 // Columns and rows of the terminal on standard output, error or input; nullopt: none.
 struct TerminalSize {
     unsigned short columns = 0, rows = 0;

@@ -29,6 +29,9 @@ const Names& top_keys() {
                                "address_pools",
                                "dns",
                                "socket_group",
+                               "hosts",
+                               "tls",
+                               "plain_loopback",
                                "shutdown_timeout",
                                "stop_timeout",
                                "pids_limit",
@@ -322,6 +325,7 @@ std::vector<std::string> check(std::string_view text, const std::string& file, C
     read_pools(reader, json, *config);
     read_dns(reader, json, *config);
     reader.text(json, "", "socket_group", &config->socket_group);
+    read_listen(reader, json, config->listen);
     read_numbers(reader, json, *config);
     read_image_gc(reader, json, *config);
     read_registries(reader, json, config->registries);

@@ -8,6 +8,7 @@
 #include <gantry/json.hpp>
 #include <gantry/result.hpp>
 
+#include "core/config/hosts.hpp"
 #include "core/config/registries.hpp"
 #include "core/driver/mistakes.hpp"
 
@@ -56,6 +57,7 @@ struct Config {
     std::vector<std::pair<std::string, int>> address_pools = {{"172.16.0.0/12", 20}, {"192.168.0.0/16", 24}};
     std::vector<std::string> dns;    // name servers for containers; empty: the host's
     std::string socket_group;        // "": root
+    Listen listen;                   // TCP, besides the unix socket
     int shutdown_timeout = 15;       // seconds for containers when the whole engine ends
     int stop_timeout = 10;           // seconds between a stop's signal and SIGKILL
     std::int64_t pids_limit = 4096;  // of a container that names none; -1: no limit

@@ -171,6 +171,11 @@ Result<void> Engine::open(TraceStart trace) {
     server.socket_group = config.socket_group;
     GANTRY_TRY(server_, http::Server::create(server, router_));
     deps_->server = server_.get();
+    if (!config.listen.hosts.empty()) {
+        GANTRY_TRY(gate_, TcpGate::open(config.listen, [this](UniqueFd socket, http::Peer peer) {
+                       server_->adopt(std::move(socket), peer);
+                   }));
+    }
     return {};
 }
 
@@ -263,7 +268,9 @@ void Engine::recover() {
 void Engine::run() {
     recovery_ = std::thread([this] { recover(); });
     (void)containers_->run_beside([this] { watch_images(); });
+    if (gate_) gate_->start();
     server_->run();
+    gate_.reset();
     containers_->begin_closing();
     recovery_.join();
     events_->flush();
@@ -281,6 +288,11 @@ void Engine::reload(const ConfigSource& source) {
         auto reload = reload_config(source, *config_.get());
         if (!reload) return;
         put_in_force(reload->config);
+        // The files may be others under the same names.
+        if (gate_)
+            if (auto renewed = gate_->renew(); !renewed)
+                log::error("the TLS files are not reloaded; the old ones stay in force",
+                           {{"reason", renewed.error().text}});
         log_reload(source, *reload);
     });
 }

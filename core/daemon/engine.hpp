@@ -14,6 +14,7 @@
 #include "core/daemon/paths.hpp"
 #include "core/daemon/reload.hpp"
 #include "core/daemon/resolver_keeper.hpp"
+#include "core/daemon/tcp_gate.hpp"
 #include "core/image/registry/service.hpp"
 
 namespace gantry::daemon {
@@ -62,7 +63,8 @@ private:
     std::unique_ptr<Deps> deps_;
     http::Router router_;
     std::unique_ptr<http::Server> server_;
-    std::mutex reload_mutex_;  // one reload at a time
+    std::unique_ptr<TcpGate> gate_;  // null: no TCP
+    std::mutex reload_mutex_;        // one reload at a time
     std::mutex resolver_mutex_;
     std::unique_ptr<ResolverKeeper> resolver_;
     std::thread recovery_;

@@ -30,6 +30,8 @@ namespace {
 
 struct Options {
     std::string config_file, root, run, socket, log_level;
+    std::vector<std::string> hosts;
+    config::Listen listen;
     bool validate = false, detach = false, trace_start = false, list_failpoints = false, debug = false;
 };
 
@@ -96,6 +98,20 @@ Result<ConfigSource> source_of(const Options& options, const Paths& paths) {
     if (!source.log_level.empty() && !log::set_level(source.log_level))
         return fail(Code::invalid, "log level \"" + source.log_level + "\": error, warn, info or debug");
     source.drivers = paths.installed_drivers();
+    source.listen = options.listen;
+    for (const std::string& text : options.hosts) {
+        GANTRY_TRY(config::Host host, config::Host::parse(text));
+        source.listen.hosts.push_back(std::move(host));
+    }
+    // gantryd leaves the directory it was started in, and reads them again.
+    for (auto [option, path] : {std::pair{"--tlscacert", &source.listen.ca},
+                                {"--tlscert", &source.listen.certificate},
+                                {"--tlskey", &source.listen.key}}) {
+        if (path->empty()) continue;
+        std::error_code wrong;
+        *path = std::filesystem::absolute(*path, wrong);
+        if (wrong) return fail(Code::invalid, std::string(option) + ": " + wrong.message());
+    }
     return source;
 }
 
@@ -152,6 +168,13 @@ int main(int argc, char** argv) {
     app.add_option("--root", options.root, "directory for what survives a reboot (default /var/lib/gantry)");
     app.add_option("--run", options.run, "directory for what does not (default /run/gantry)");
     app.add_option("--socket", options.socket, "unix socket of the Engine API (default RUN/gantry.sock)");
+    app.add_option("-H,--host", options.hosts,
+                   "TCP address to serve besides the socket: tcp://ADDRESS:PORT; may be repeated")
+        ->allow_extra_args(false);
+    app.add_option("--tlscacert", options.listen.ca,
+                   "CA that signs the certificates of clients who may come in by TCP");
+    app.add_option("--tlscert", options.listen.certificate, "our certificate for TCP");
+    app.add_option("--tlskey", options.listen.key, "its key");
     app.add_option("--log-level", options.log_level, "error, warn, info or debug");
     app.add_flag("-D,--debug", options.debug, "the same as --log-level debug");
     app.add_flag("--validate", options.validate, "check the configuration and exit");

@@ -7,6 +7,7 @@
 
 #include "core/base/log.hpp"
 #include "core/base/text.hpp"
+#include "core/daemon/tcp_gate.hpp"
 
 namespace gantry::daemon {
 namespace {
@@ -55,6 +56,16 @@ std::vector<std::string> read_config(const ConfigSource& source, driver::Ask ask
     const config::Installed installed{source.drivers, ask};
     auto problems = config::load(source.file, source.missing, config, &installed);
     if (!source.log_level.empty()) config->log_level = source.log_level;
+    config::Listen& listen = config->listen;
+    listen.hosts.insert(listen.hosts.end(), source.listen.hosts.begin(), source.listen.hosts.end());
+    for (auto [to, from] : {std::pair{&listen.ca, &source.listen.ca},
+                            {&listen.certificate, &source.listen.certificate},
+                            {&listen.key, &source.listen.key}})
+        if (!from->empty()) *to = *from;
+    // With the files themselves, so that a bad certificate is found out before an engine ends for it.
+    if (problems.empty())
+        if (auto context = gate_context(listen); !context)
+            problems.push_back(source.file + ": " + context.error().text);
     return problems;
 }
 
@@ -87,6 +98,7 @@ Reload plan_reload(const Config& running, const Config& wanted) {
     compare.defer("default.none_network", now.defaults.none_network, wanted.defaults.none_network);
     compare.defer("address_pools", now.address_pools, wanted.address_pools);
     compare.defer("socket_group", now.socket_group, wanted.socket_group);
+    compare.defer("hosts", now.listen, wanted.listen);
     return reload;
 }
 

@@ -14,6 +14,7 @@ struct ConfigSource {
     config::Missing missing = config::Missing::is_empty;
     std::string log_level;     // "": the file's
     driver::Settings drivers;  // those of the installation
+    config::Listen listen;     // hosts are added to the file's; a file of TLS that is named is taken instead
 };
 
 // Every problem, one line each; none: *config is what is to be in force. Drivers may be asked in processes of their own,

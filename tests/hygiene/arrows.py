@@ -8,6 +8,7 @@ from sources import files, finish, text, without_comments
 LEAVES = {
     "base": set(),
     "archive": {"base"},
+    "tls": {"base"},
     "config": {"base", "driver"},
     "store": {"base"},
     "driver": {"base"},

@@ -48,7 +48,7 @@ def main():
         sys.exit(77)
     problems = [f"{os.path.relpath(p, ROOT)}: {x}" for p in programs for x in problems_of(p, False)]
     problems += [f"{os.path.relpath(p, ROOT)}: {x}" for p in drivers for x in problems_of(p, True)]
-    for name in ("gantry", "gantryd", "gantry-launcher", "gantry-driver-host"):
+    for name in ("gantry", "gantryd", "gantry-launcher", "gantry-driver-host", "gantry-dial"):
         if not os.path.exists(os.path.join(release, "bin", name)):
             problems.append(f"build/release/bin/{name} is missing")
     for path in programs + drivers:

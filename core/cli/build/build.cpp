@@ -33,7 +33,7 @@ Result<std::string> progress_kind(const BuildOptions& options) {
                         std::string(name) + " \"" + value + "\" is unknown: want auto, plain, tty, quiet or rawjson");
         kind = value;
     }
-    if (kind == "auto") return std::string(is_terminal(2) ? "tty" : "plain");
+    if (kind == "auto") return std::string(can_draw(2) ? "tty" : "plain");
     if (kind == "tty" && !is_terminal(2))
         return fail(Code::invalid, "--progress tty: standard error is not a terminal");
     return kind;
@@ -49,7 +49,7 @@ std::unique_ptr<BuildView> make_view(const std::string& kind) {
         [] {
             return terminal_size().value_or(TerminalSize{80, 24});
         },
-        monotonic_ns, environment("NO_COLOR").empty());
+        monotonic_ns, wants_colour(2));
 }
 
 // --iidfile and --metadata-file.
@@ -138,7 +138,7 @@ Result<int> build(Call& call) {
     auto end = session.run(message);
     state.finish(end && end->success);
     if (!end && interrupt->take() != 0) {
-        print_error("the build was cancelled");
+        print_error(fail(Code::cancelled, "the build was cancelled"));
         return 128 + interrupt->take();
     }
     if (!end) return std::move(end).error();
@@ -151,8 +151,11 @@ Result<int> build(Call& call) {
         for (const BuildWarning& warning : state.warnings())
             if (warning.rule.empty()) print_err("WARNING: " + warning.message + "\n");
     if (!end->success) {
-        if (!json) print_err(error_report(end->error, dockerfile, context->dockerfile_name));
-        print_error(end->error.message.empty() ? "the build failed" : end->error.message);
+        // Who asked for an error as JSON reads nothing else there.
+        if (!json && error_form() == ErrorForm::text)
+            print_err(error_report(end->error, dockerfile, context->dockerfile_name));
+        print_error(fail(end->error.usage ? Code::invalid : Code::internal,
+                         end->error.message.empty() ? "the build failed" : end->error.message));
         // A mistake in the Dockerfile is none at the command line.
         return end->error.usage && end->error.first == 0 ? 125 : 1;
     }

@@ -37,13 +37,13 @@ void wait_until_read(int socket) {
 }
 }  // namespace
 
-Connection::Connection(std::shared_ptr<Core> core, Socket socket, unsigned peer_uid)
+Connection::Connection(std::shared_ptr<Core> core, Socket socket, unsigned peer_uid, Peer peer)
     : core_(std::move(core)),
       socket_(std::move(socket)),
       fd_(socket_.native_handle()),
       peer_uid_(peer_uid),
       output_(fd_),
-      reader_(core_->limits()) {}
+      reader_(core_->limits(), peer) {}
 
 void Connection::start() {
     core_->add(shared_from_this());

@@ -18,7 +18,7 @@ namespace gantry::http {
 class Connection : public std::enable_shared_from_this<Connection> {
 public:
     using Socket = boost::asio::local::stream_protocol::socket;
-    Connection(std::shared_ptr<Core> core, Socket socket, unsigned peer_uid);
+    Connection(std::shared_ptr<Core> core, Socket socket, unsigned peer_uid, Peer peer);
 
     void start();
 

@@ -113,14 +113,14 @@ bool host_is_local(std::string_view host) {
                        [](char c) { return c == '-' || c == '_' || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
 }
 
-Verdict check_fields(const std::map<std::string, std::string>& headers, bool http11) {
+Verdict check_fields(const std::map<std::string, std::string>& headers, bool http11, Peer peer) {
     auto value = [&](const char* name) -> const std::string* {
         auto found = headers.find(name);
         return found == headers.end() ? nullptr : &found->second;
     };
     const std::string* host = value("host");
     if (!host && http11) return bad("missing required Host header");
-    if (host && !host_is_local(*host)) return {403, "host \"" + *host + "\" is not this engine"};
+    if (host && peer == Peer::local && !host_is_local(*host)) return {403, "host \"" + *host + "\" is not this engine"};
     for (const char* name : {"origin", "sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest"})
         if (value(name)) return {403, "requests of a browser are refused"};
     const std::string* expect = value("expect");

@@ -21,7 +21,7 @@ Verdict check_partial_head(std::string_view head, const Limits& limits);
 // The whole header: request line, fields and the empty line.
 Verdict check_head(std::string_view head, const Limits& limits);
 // Host, Origin, Expect and the like; names in lower case. `http11`: the request says HTTP/1.1.
-Verdict check_fields(const std::map<std::string, std::string>& headers, bool http11);
+Verdict check_fields(const std::map<std::string, std::string>& headers, bool http11, Peer peer);
 // True for the names under which a local client speaks to a unix socket.
 bool host_is_local(std::string_view host);
 

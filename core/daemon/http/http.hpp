@@ -126,6 +126,10 @@ struct ServerSettings {
     Limits limits = {};
 };
 
+// Who is at the other end. local: whoever can reach us, a browser's page among them, so that the request must name this host.
+// certified: has proved who it is, and may call us what it likes.
+enum class Peer { local = 1, certified };
+
 class Server {
 public:
     // Binds; requests are taken from run() on. The router is complete before, and outlives the server. A socket file
@@ -134,6 +138,9 @@ public:
     virtual ~Server() = default;
     virtual void run() = 0;   // blocks until stop()
     virtual void stop() = 0;  // any thread; open requests are given 1 s
+    // Serves one more connection, that of another listener: a connected stream socket of the unix domain, non-blocking. Any
+    // thread; returns at once.
+    virtual void adopt(UniqueFd socket, Peer peer) = 0;
     // Runs work on a worker thread, soon.
     virtual void post(std::function<void()> work) = 0;
 };

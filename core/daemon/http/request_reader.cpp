@@ -26,7 +26,8 @@ struct RequestReader::Parser {
     std::string_view view() const { return {static_cast<const char*>(buffer.data().data()), buffer.size()}; }
 };
 
-RequestReader::RequestReader(const Limits& limits) : limits_(limits), parser_(std::make_unique<Parser>()) {}
+RequestReader::RequestReader(const Limits& limits, Peer peer)
+    : limits_(limits), peer_(peer), parser_(std::make_unique<Parser>()) {}
 RequestReader::~RequestReader() = default;
 
 std::span<char> RequestReader::prepare(std::size_t size) {
@@ -109,7 +110,7 @@ RequestReader::Step RequestReader::fill_head() {
         if (!added) place->second.append(", ").append(value);
     }
     head_.http11 = message.version() >= 11;
-    if (Verdict bad = check_fields(request.headers, head_.http11)) return refuse(std::move(bad));
+    if (Verdict bad = check_fields(request.headers, head_.http11, peer_)) return refuse(std::move(bad));
     auto target = parse_target(std::string_view(message.target().data(), message.target().size()));
     if (!target) return refuse({400, target.error().text});
     request.path = std::move(target->path);

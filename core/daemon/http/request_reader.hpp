@@ -22,7 +22,7 @@ struct RequestHead {
 
 class RequestReader {
 public:
-    explicit RequestReader(const Limits& limits);
+    explicit RequestReader(const Limits& limits, Peer peer = Peer::local);
     ~RequestReader();
 
     // Room for the next bytes of the connection, and how many of it were filled.
@@ -55,6 +55,7 @@ private:
 
     struct Parser;
     const Limits& limits_;
+    const Peer peer_;
     std::unique_ptr<Parser> parser_;
     State state_ = State::head;
     std::size_t scanned_ = 0;  // of the buffer, for the end of the header

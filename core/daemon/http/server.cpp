@@ -87,6 +87,12 @@ public:
 
     void post(std::function<void()> work) override { core_->post(std::move(work)); }
 
+    void adopt(UniqueFd socket, Peer peer) override {
+        asio::post(core_->io(), [this, peer, socket = std::move(socket)]() mutable {
+            if (!core_->stopping()) take(std::move(socket), peer);
+        });
+    }
+
 private:
     void accept_next() {
         acceptor_.async_wait(asio::local::stream_protocol::acceptor::wait_read, [this](const error_code& ec) {
@@ -105,12 +111,12 @@ private:
                 log::warn("a connection could not be accepted", {{"error", std::strerror(errno)}});
                 return rest();
             }
-            take(std::move(fd));
+            take(std::move(fd), Peer::local);
         }
         accept_next();
     }
 
-    void take(UniqueFd fd) {
+    void take(UniqueFd fd, Peer peer) {
         if (core_->connections() >= core_->limits().connections) {
             static constexpr std::string_view full =
                 "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -124,7 +130,7 @@ private:
         socket.assign(asio::local::stream_protocol(), fd.get(), ec);
         if (ec) return;
         fd.release();
-        std::make_shared<Connection>(core_, std::move(socket), *uid)->start();
+        std::make_shared<Connection>(core_, std::move(socket), *uid, peer)->start();
     }
 
     // Out of descriptors: what is open must end first.
