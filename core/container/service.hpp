@@ -20,6 +20,7 @@
 #include <gantry/result.hpp>
 
 #include "core/archive/tar_writer.hpp"
+#include "core/base/coalesced_text.hpp"
 #include "core/container/container.hpp"
 #include "core/container/container_root.hpp"
 #include "core/container/create_request.hpp"
@@ -147,7 +148,8 @@ public:
     Result<Json> inspect(const std::string& ref, bool size);
     Result<Json> list(bool all, int limit, bool size, const Filters& filters);
     // The same without sizes and filters, as the text of the JSON list: what has not changed since is not made again.
-    std::string list_text(bool all, int limit);
+    // Whoever asks while one is being made shares the next.
+    CoalescedText::Text list_text(bool all, int limit);
 
     Result<std::string> exec_create(const std::string& ref, const Json& body);
     Result<void> exec_start(const std::string& exec_id, const Json& body,
@@ -205,6 +207,7 @@ private:
     void publish(const Entry& entry, std::string_view action, Json more = Json::object());
 
     Snapshot take_snapshot(Entry& entry);
+    std::string make_list_text(bool any_state, int limit);
     struct Sizes {
         std::int64_t own = 0, whole = 0;
     };
@@ -290,6 +293,8 @@ private:
     std::condition_variable beside_changed_;
     int beside_running_ = 0;
     bool closing_ = false;
+
+    CoalescedText list_texts_[2];  // of GET /containers/json: of those that run, of all
 
     std::mutex index_mutex_;  // the maps below, never held over anything that blocks
     std::condition_variable recovered_changed_;

@@ -36,12 +36,16 @@ void SummaryText::append(std::string& out, const Container& c, const Json& netwo
     out += text_;
 }
 
-std::string ContainerService::list_text(bool all_states, int limit) {
+CoalescedText::Text ContainerService::list_text(bool all_states, int limit) {
     await_states();
+    if (limit > 0) return std::make_shared<const std::string>(make_list_text(true, limit));
+    return list_texts_[all_states ? 1 : 0].get([&] { return make_list_text(all_states, 0); });
+}
+
+std::string ContainerService::make_list_text(bool any_state, int limit) {
     std::vector<EntryPtr> entries = all();
     std::sort(entries.begin(), entries.end(),
               [](const EntryPtr& a, const EntryPtr& b) { return a->record.created_ns > b->record.created_ns; });
-    const bool any_state = all_states || limit > 0;
     const std::int64_t now_ns = wall_clock_ns();
     std::string text = "[";
     int shown = 0;

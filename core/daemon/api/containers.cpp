@@ -68,7 +68,7 @@ void list(ContainerService& service, const http::Request& request, const Reply& 
     if (!limit) return reply->error(limit.error());
     const bool all = request.query_flag("all"), size = request.query_flag("size");
     if (filters->empty() && !size)
-        return reply->text(200, "application/json", service.list_text(all, limit->value_or(0)));
+        return reply->shared_text(200, "application/json", service.list_text(all, limit->value_or(0)));
     gantry::daemon::answer(reply, service.list(all, limit->value_or(0), size, *filters));
 }
 
