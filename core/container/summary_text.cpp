@@ -10,15 +10,17 @@ namespace gantry::container {
 
 // What it does not look at (image, command, labels, mounts, annotations, the network's mode) is settled when a container is
 // made.
-bool SummaryText::is_of(const Container& c, const Json& networks, const std::vector<network::Port>& ports) const {
+bool SummaryText::is_of(const Container& c, const Json& networks, const std::vector<network::Port>& ports,
+                        const std::vector<std::string>& link_names) const {
     return !text_.empty() && status_ == c.state.status && name_ == c.name && health_ == c.health.status &&
            failing_streak_ == c.health.failing_streak && ports_ == ports && networks_ == networks &&
-           endpoints_ == c.endpoints;
+           endpoints_ == c.endpoints && link_names_ == link_names;
 }
 
 void SummaryText::append(std::string& out, const Container& c, const Json& networks,
-                         const std::vector<network::Port>& ports, std::int64_t now_ns) {
-    if (!is_of(c, networks, ports)) {
+                         const std::vector<network::Port>& ports, const std::vector<std::string>& link_names,
+                         std::int64_t now_ns) {
+    if (!is_of(c, networks, ports, link_names)) {
         name_ = c.name;
         health_ = c.health.status;
         failing_streak_ = c.health.failing_streak;
@@ -26,7 +28,8 @@ void SummaryText::append(std::string& out, const Container& c, const Json& netwo
         networks_ = networks;
         endpoints_ = c.endpoints;
         ports_ = ports;
-        Json summary = to_summary({c, networks, ports, {}, {}, {}});
+        link_names_ = link_names;
+        Json summary = to_summary({c, networks, ports, {}, {}, {}, {}, link_names});
         summary.erase("Status");
         text_ = summary.dump(-1, ' ', false, Json::error_handler_t::replace).substr(1);
     }
@@ -47,6 +50,7 @@ std::string ContainerService::make_list_text(bool any_state, int limit) {
     std::sort(entries.begin(), entries.end(),
               [](const EntryPtr& a, const EntryPtr& b) { return a->record.created_ns > b->record.created_ns; });
     const std::int64_t now_ns = wall_clock_ns();
+    auto link_names = linked_names();
     std::string text = "[";
     int shown = 0;
     for (const EntryPtr& entry : entries) {
@@ -56,7 +60,8 @@ std::string ContainerService::make_list_text(bool any_state, int limit) {
         if (!any_state && !c.active() && c.state.status != Status::restarting) continue;
         if (shown++ != 0) text += ',';
         if (shown == 2) text.reserve(text.size() * entries.size());
-        entry->summary.append(text, c, entry->network_settings, entry->ports, now_ns);
+        entry->summary.append(text, c, entry->network_settings, entry->ports,
+                              link_names.empty() ? std::vector<std::string>() : link_names[c.id], now_ns);
     }
     return text += "]\n";
 }

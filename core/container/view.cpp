@@ -125,6 +125,7 @@ Json to_inspect(const Snapshot& s) {
                           {"Networks", networks(s)}};
     std::string log_driver = c.host_config["LogConfig"].value("Type", "");
     Json host = c.host_config;
+    if (!s.links.empty()) host["Links"] = s.links;
     // What is in force, as Docker shows it, where the user asked for nothing of his own.
     Json result{
         {"Id", c.id},
@@ -178,8 +179,10 @@ Json to_summary(const Snapshot& s) {
             if (number && !bound) ports.push_back({{"PrivatePort", *number}, {"Type", protocol}});
         }
     }
+    Json names{"/" + c.name};
+    for (const std::string& name : s.link_names) names.push_back(name);
     Json summary{{"Id", c.id},
-                 {"Names", {"/" + c.name}},
+                 {"Names", names},
                  {"Image", c.image},
                  {"ImageID", c.image_id},
                  {"Command", command_text(c)},

@@ -125,9 +125,8 @@ void register_containers(http::Router& router, ContainerService& service, image:
         if (!body) return reply->error(body.error());
         answer(reply, service.update(request.parameter("id"), *body));
     });
-    router.add("DELETE", "/containers/{id}", [&](http::Request request, Reply reply) {
-        if (request.query_flag("link"))
-            return reply->error(fail(Code::invalid, "links are not supported, so there is none to remove"));
+    router.add("DELETE", "/containers/{id:*}", [&](http::Request request, Reply reply) {
+        if (request.query_flag("link")) return answer(reply, service.remove_link(request.parameter("id")));
         answer(reply, service.remove(request.parameter("id"), request.query_flag("v"), request.query_flag("force")));
     });
 
