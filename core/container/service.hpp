@@ -307,7 +307,7 @@ private:
     bool closing_ = false;
 
     CoalescedText list_texts_[2];  // of GET /containers/json: of those that run, of all
-    std::mutex hosts_mutex_;  // files "hosts" of containers with links; before an entry's mutex and index_mutex_
+    std::mutex hosts_mutex_;       // files "hosts" of containers with links; before an entry's mutex and index_mutex_
 
     std::mutex index_mutex_;  // the maps below, never held over anything that blocks
     std::condition_variable recovered_changed_;
