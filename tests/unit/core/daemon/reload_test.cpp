@@ -33,7 +33,7 @@ TEST(Reload, nothing_changed_is_nothing_to_do) {
 TEST(Reload, applies_what_holds_for_what_comes_later) {
     config::Config running, wanted;
     wanted.log_level = "debug";
-    wanted.log = {"json-file", 1 << 20, 2};
+    wanted.log = {"local", 1 << 20, 2};
     wanted.dns = {"10.0.0.1"};
     wanted.shutdown_timeout = 1;
     wanted.stop_timeout = 2;
