@@ -147,7 +147,8 @@ def hostile(name, content=b"{}", kind=tarfile.REGTYPE, link=""):
     (hostile("tls/docker/ca.pem", kind=tarfile.SYMTYPE, link="/etc/passwd"), "is not part of a context"),
     (hostile("tls/docker/ca.pem", kind=tarfile.LNKTYPE, link="meta.json"), "is not part of a context"),
     (hostile("tls/docker/ca.pem", b"x" * (2 << 20)), "is larger than 1 MiB"), (hostile("meta.json", b"[]"), "not the description of a context"),
-    (b"no tar at all" * 100, "standard input"), (b"", "no meta.json|standard input")])
+    (b"no tar at all" * 100, "standard input"), (b"", "no meta.json|standard input")],
+    ids=["above", "absolute", "link", "hard link", "large", "another document", "no archive", "nothing"])
 def test_a_hostile_archive_leaves_nothing(cli, scratch, archive, match):
     done = cli("context", "import", "evil", "-", input=archive, text=False)
     error = done.err.decode()
