@@ -177,6 +177,9 @@ def test_aborted_clients_leave_nothing(way):
 
     way.ok("ps")
     eventually(lambda: not carriers(engine))
+    # The next container's network and process are made ready behind the answer to the last one's start.
+    seen = []
+    eventually(lambda: seen.append(descriptors()) or len(seen) > 5 and len(set(seen[-5:])) == 1, interval=0.2, what="it stands still")
     before = descriptors()
     clients = [way.popen("events") for _ in range(4)] + [way.popen("logs", "-f", "c") for _ in range(4)]
     eventually(lambda: descriptors() >= before + 8, timeout=30, what="all clients are there")
