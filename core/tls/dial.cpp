@@ -55,14 +55,16 @@ int carry(tls::Tunnel& tunnel) {
 }
 
 int connect(const Options& options) {
-    auto socket = tls::connect_tcp(options.host, options.port, connect_ms);
-    if (!socket) return refuse(socket.error().text);
     tls::Context context;
-    tls::Session session;
     if (options.tls) {
         auto made = tls::client_context(options.files, options.no_verify ? tls::Verify::no : tls::Verify::yes);
         if (!made) return refuse(made.error().text);
         context = std::move(*made);
+    }
+    auto socket = tls::connect_tcp(options.host, options.port, connect_ms);
+    if (!socket) return refuse(socket.error().text);
+    tls::Session session;
+    if (context) {
         auto begun = tls::connecting(context.get(), socket->get(), options.host);
         if (!begun) return refuse(begun.error().text);
         session = std::move(*begun);

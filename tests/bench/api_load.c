@@ -27,7 +27,30 @@ static void give_up(const char* what) {
     exit(1);
 }
 
-/* Reads one answer with a Content-Length, and nothing behind it. */
+/* Reads the rest of a body in chunks, of which `seen` is there already. JSON has no line ends of this kind in it, and
+ * nothing comes behind: so the last chunk shows at the end. */
+static long read_chunks(int fd, char* buffer, size_t room, const char* seen, size_t seen_size) {
+    static const char last[] = "\r\n0\r\n\r\n";
+    const size_t size = sizeof last - 1;
+    char tail[sizeof last - 1] = {0};
+    long all = (long)seen_size;
+    for (;;) {
+        if (seen_size >= size) {
+            memcpy(tail, seen + seen_size - size, size);
+        } else {
+            memmove(tail, tail + seen_size, size - seen_size);
+            memcpy(tail + size - seen_size, seen, seen_size);
+        }
+        if (memcmp(tail, last, size) == 0) return all;
+        ssize_t n = read(fd, buffer, room);
+        if (n <= 0) give_up("read");
+        seen = buffer;
+        seen_size = (size_t)n;
+        all += n;
+    }
+}
+
+/* Reads one answer, by its Content-Length or in chunks, and nothing behind it. */
 static void read_answer(int fd, char* buffer, size_t room) {
     size_t got = 0;
     char* body = NULL;
@@ -40,7 +63,12 @@ static void read_answer(int fd, char* buffer, size_t room) {
     }
     if (strncmp(buffer, "HTTP/1.1 200", 12) != 0) exit((fprintf(stderr, "%.200s\n", buffer), 1));
     char* length = strcasestr(buffer, "\r\ncontent-length:");
-    if (!length || length > body) exit((fprintf(stderr, "no Content-Length\n"), 1));
+    if (!length || length > body) {
+        char* chunked = strcasestr(buffer, "\r\ntransfer-encoding: chunked");
+        if (!chunked || chunked > body) exit((fprintf(stderr, "neither a Content-Length nor chunks\n"), 1));
+        body_bytes = read_chunks(fd, buffer, room, body + 4, got - (size_t)(body + 4 - buffer));
+        return;
+    }
     long left = atol(length + 17);
     body_bytes = left;
     left -= (long)(got - (size_t)(body + 4 - buffer));

@@ -220,7 +220,7 @@ def test_options_say_which_files(remote):
 @pytest.mark.parametrize("case,match", [
     ("name", "certificate verification failed: .*mismatch"), ("other ca", "certificate verification failed"),
     ("no certificate", "certificate required"), ("other client", "unknown ca|certificate"), ("no tls", "ended without an answer|reset"),
-    ("no file", 'TLS CA: .*"/no/such/ca.pem"')])
+    ("no file", 'TLS CA: .*"/no/such/ca.pem"'), ("no file, no engine", 'TLS CA: .*"/no/such/ca.pem"')])
 def test_who_is_not_who_he_should_be_is_refused_in_one_line(remote, authority, tmp_path, case, match):
     host, options = f"tcp://127.0.0.1:{remote.port}", ["--tlsverify", *tls_options(remote)]
     empty = {"DOCKER_CERT_PATH": str(tmp_path)}
@@ -237,6 +237,7 @@ def test_who_is_not_who_he_should_be_is_refused_in_one_line(remote, authority, t
         options = []
     else:
         options = ["--tlsverify", "--tlscacert=/no/such/ca.pem"]
+        host = "tcp://127.0.0.1:1" if case == "no file, no engine" else host
     done = remote.fails("--host", host, *options, "ps", code=1, match=match, env=empty)
     assert done.err.startswith(f"gantry: Cannot connect to the Gantry daemon at {host}: ") and done.err.count("\n") == 1, done
     assert remote("--host", host, *options, "run", IMAGE, env=empty).code == 125
