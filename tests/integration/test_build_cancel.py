@@ -74,8 +74,8 @@ def test_a_build_under_way(engine):
 
 def test_the_one_that_is_named_and_no_other(engine):
     builds = {number: Build(engine, number, f"FROM {IMAGE}\nRUN echo begun {number} && sleep 1000\n") for number in ("a", "b")}
-    for build in builds.values():
-        build.until(b"begun")
+    for number, build in builds.items():
+        build.until(f"begun {number}\\n".encode())  # the step's output: its text is told before it runs
     twice = Build(engine, "a").messages()
     assert 'a build with id "a" is under way' in json.dumps(twice).replace('\\"', '"')
     assert cancel(engine, "a").status == 200
