@@ -16,7 +16,7 @@ constexpr const char* for_bash = R"script(# bash completion for gantry
 _gantry() {
     # Bash takes words apart at ":" and "=", too: here they are one word where no blank is between.
     local rest=${COMP_LINE:0:COMP_POINT} word i
-    local -a words=() lines=()
+    local -a words=() lines=() files=()
     for ((i = 0; i <= COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         if [[ $i == 0 || $rest == [[:space:]]* ]]; then
@@ -38,14 +38,15 @@ _gantry() {
     mapfile -t lines < <(command gantry __complete -- "${words[@]:1}" 2>/dev/null)
     for word in "${lines[@]}"; do
         if [[ $word == :files ]]; then
-            compopt -o filenames
-            mapfile -t lines < <(compgen -f -- "${cur#"$before"}")
-            COMPREPLY+=("${lines[@]}")
+            mapfile -t files < <(compgen -f -- "${cur#"$before"}")
             continue
         fi
         word=${word%%$'\t'*}
         COMPREPLY+=("${word#"$before"}")
     done
+    # As names of files all words are quoted, the colon behind a container too.
+    ((${#COMPREPLY[@]} || ! ${#files[@]})) || compopt -o filenames
+    COMPREPLY+=("${files[@]}")
     [[ ${#COMPREPLY[@]} != 1 || ${COMPREPLY[0]} != *[:=] ]] || compopt -o nospace
 }
 complete -F _gantry gantry

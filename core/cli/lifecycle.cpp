@@ -69,7 +69,9 @@ Result<int> rm(Call& call) {
     if (volumes) pairs.emplace_back("v", "1");
     if (link) pairs.emplace_back("link", "1");
     int code = for_each_name(*args, [&](std::string name) -> Result<std::string> {
-        auto done = call.client().remove("/containers/" + path_escape(name) + query(pairs));
+        // "/web/db", as inspect shows a link.
+        const std::string_view path = std::string_view(name).substr(name.starts_with('/') ? 1 : 0);
+        auto done = call.client().remove("/containers/" + path_escape(path) + query(pairs));
         // `rm -f` of what is not there is no failure in Docker either, but is said.
         if (!done && force && done.error().code == Code::not_found) {
             print_error(done.error());

@@ -22,7 +22,7 @@ struct Defaults {
 };
 
 struct Log {
-    std::string driver = "local";
+    std::string driver = "json-file";  // Docker's: clients look at what it is called
     std::int64_t max_size = 20 << 20;  // bytes of one file
     int max_file = 5;
     bool operator==(const Log&) const = default;

@@ -115,6 +115,7 @@ Json Container::to_body() const {
               {"mounts", mounts},       {"runtime", runtime}, {"layer_driver", layer_driver},
               {"layer", layer},         {"state", state},     {"health", health}};
     if (!image_manifest.is_null()) body["image_manifest"] = image_manifest;
+    for (const Link& link : links) body["links"].push_back({{"target", link.target}, {"alias", link.alias}});
     return body;
 }
 
@@ -122,7 +123,7 @@ Result<Container> Container::from_body(const std::string& id, const std::string&
     Container c;
     c.id = id;
     c.name = name;
-    std::vector<Json> mounts;
+    std::vector<Json> mounts, links;
     Json state, health = {{"status", "none"}, {"failing_streak", 0}};
     GANTRY_CHECK(store::Members(body)
                      .required("created", c.created_ns)
@@ -141,6 +142,7 @@ Result<Container> Container::from_body(const std::string& id, const std::string&
                      .object("state", state)
                      .optional("health", health)
                      .optional("image_manifest", c.image_manifest)
+                     .optional("links", links)
                      .result());
     if (!c.image_manifest.is_null() && !c.image_manifest.is_object())
         return fail(Code::corrupt, "\"image_manifest\" is not an object");
@@ -149,6 +151,15 @@ Result<Container> Container::from_body(const std::string& id, const std::string&
     for (const Json& mount : mounts) {
         GANTRY_TRY(MountPoint point, read_mount(mount));
         c.mounts.push_back(std::move(point));
+    }
+    for (const Json& one : links) {
+        Link link;
+        GANTRY_CHECK(store::Members(one)
+                         .required("target", link.target)
+                         .required("alias", link.alias)
+                         .result()
+                         .context("its links"));
+        c.links.push_back(std::move(link));
     }
     GANTRY_TRY(c.state, read_state(state));
     GANTRY_CHECK(store::Members(health)

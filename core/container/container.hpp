@@ -38,6 +38,12 @@ struct MountPoint {
 };
 void to_json(Json& j, const MountPoint& m);
 
+// Another container's name within this one, on the default network (--link).
+struct Link {
+    std::string target;  // its id
+    std::string alias;
+};
+
 // How it stands. Written to the store before anyone is told.
 struct State {
     Status status = Status::created;
@@ -66,6 +72,7 @@ struct Container {
     std::string path;  // the program, and its arguments
     std::vector<std::string> args;
     std::vector<MountPoint> mounts;
+    std::vector<Link> links;                   // those whose target is removed are none any more
     std::string runtime, layer_driver, layer;  // driver names; key of its own writable layer
     State state;
     Health health;  // "none" where there is no check

@@ -58,6 +58,7 @@ Result<Json> ContainerService::create(const std::string& wanted_name, const Json
     GANTRY_CHECK(log_settings(record.host_config["LogConfig"], "/"));
     GANTRY_CHECK(with_.drivers.get(driver::Kind::layer, record.layer_driver));
     GANTRY_CHECK(check_runtime(record.runtime));
+    GANTRY_CHECK(settle_links(record));
     GANTRY_TRY(NetworkWishes wishes, network_wishes(record));
     GANTRY_CHECK(with_.networks.check(wishes.mode, wishes.endpoints, wishes.ports));
     GANTRY_TRY(WantedMounts mounts, wanted_mounts(record.config, record.host_config,
@@ -154,6 +155,7 @@ Result<Json> ContainerService::create(const std::string& wanted_name, const Json
     {
         std::lock_guard lock(index_mutex_);
         entries_[entry->record.id] = entry;
+        index_links(record);
     }
     free_name.dismiss();
     end_intent.dismiss();

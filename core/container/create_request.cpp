@@ -242,6 +242,7 @@ Result<Container> read_create_request(const Json& body, const Json& image_config
         if (body.contains("StopTimeout") && body["StopTimeout"].is_number_integer())
             c.config["StopTimeout"] = body["StopTimeout"];
         if (body.contains("Shell") && !empty(body["Shell"])) c.config["Shell"] = body["Shell"];
+        if (body.value("NetworkDisabled", false)) c.config["NetworkDisabled"] = true;
         for (const char* key : {"Cmd", "Entrypoint"}) {
             Json& value = c.config[key];
             if (value.is_string()) value = Json::array({value});  // the API takes a string for a list of one

@@ -1,5 +1,6 @@
 // What ContainerService keeps in memory of one container, and of one exec; private to core/container/service*.cpp.
 #pragma once
+#include <condition_variable>
 #include <future>
 #include <queue>
 
@@ -45,6 +46,7 @@ struct ContainerService::Execution {
     std::string id, container_id;
     Json config;
     std::mutex mutex;
+    std::condition_variable changed;  // it runs, or has ended
     bool started = false, running = false;
     int exit_code = 0, pid = 0;
     bool finished = false;

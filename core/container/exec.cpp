@@ -9,6 +9,12 @@
 #include "core/container/capabilities.hpp"
 
 namespace gantry::container {
+namespace {
+
+// How long a process whose terminal is to have another size may take to start, as with Docker.
+constexpr std::chrono::seconds resize_patience(10);
+
+}  // namespace
 
 Result<std::string> ContainerService::exec_create(const std::string& ref, const Json& body) {
     GANTRY_CHECK(launcher_ready());
@@ -56,6 +62,7 @@ Result<void> ContainerService::exec_start(const std::string& exec_id, const Json
         execution->running = false;
         execution->finished = true;
         execution->exit_code = exit_code;
+        execution->changed.notify_all();
         return error;
     };
     const Json& config = execution->config;
@@ -83,6 +90,7 @@ Result<void> ContainerService::exec_start(const std::string& exec_id, const Json
     {
         std::lock_guard lock(execution->mutex);
         if (!execution->finished) execution->pid = *pid;
+        execution->changed.notify_all();
     }
     publish(*entry, "exec_start: " + command_of(execution->config), {{"execID", exec_id}});
     return {};
@@ -130,6 +138,13 @@ Result<void> ContainerService::exec_resize(const std::string& exec_id, int rows,
         monitor = entry->monitor;
     }
     if (!monitor) return fail(Code::conflict, "Container " + execution->container_id + " is not running");
+    {
+        // A client asks for this as soon as its start was answered, which is before the process runs.
+        std::unique_lock lock(execution->mutex);
+        auto ready = [&] { return execution->pid != 0 || execution->finished; };
+        if (!execution->changed.wait_for(lock, resize_patience, ready))
+            return fail(Code::internal, "timeout waiting for exec session ready");
+    }
     return monitor->resize(exec_id, rows, columns);
 }
 

@@ -48,6 +48,7 @@ void ContainerService::on_monitor_event(const std::string& id, const MonitorEven
             execution->exit_code = event.exit_code;
             execution->pid = 0;
             execution->ended.set_value(event.exit_code);
+            execution->changed.notify_all();
         }
         executions_->ended(event.exec_id);
         if (auto entry = find(id))

@@ -24,6 +24,7 @@ Result<Json> ContainerService::inspect(const std::string& ref, bool size) {
     GANTRY_TRY(EntryPtr entry, find(ref));
     Snapshot snapshot = take_snapshot(*entry);
     snapshot.exec_ids = executions_->running_of(snapshot.container.id);
+    snapshot.links = links_of(snapshot.container);
     Json result = to_inspect(snapshot);
     if (size) {
         GANTRY_TRY(Sizes sizes, sizes_of(snapshot.container));
@@ -97,7 +98,9 @@ Result<Json> ContainerService::list(bool all_states, int limit, bool size, const
                 bool from_start = v.starts_with('^'), to_end = v.ends_with('$');
                 if (from_start) v.erase(0, 1);
                 if (to_end) v.pop_back();
-                for (const std::string& name : {"/" + c.name, c.name}) {
+                std::vector<std::string> names = s.link_names;
+                names.insert(names.end(), {"/" + c.name, c.name});
+                for (const std::string& name : names) {
                     if (from_start && to_end ? name == v
                         : from_start         ? name.starts_with(v)
                         : to_end             ? name.ends_with(v)
@@ -145,8 +148,10 @@ Result<Json> ContainerService::list(bool all_states, int limit, bool size, const
     };
 
     std::vector<Snapshot> found;
+    auto link_names = linked_names();
     for (const auto& entry : all()) {
         Snapshot snapshot = take_snapshot(*entry);
+        if (!link_names.empty()) snapshot.link_names = link_names[snapshot.container.id];
         if (matches(snapshot)) found.push_back(std::move(snapshot));
     }
     std::sort(found.begin(), found.end(),

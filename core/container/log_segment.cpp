@@ -9,6 +9,7 @@
 
 #include <gantry/driver.hpp>
 
+#include "core/base/base64.hpp"
 #include "core/base/clock.hpp"
 
 namespace gantry::container {
@@ -18,7 +19,8 @@ using monitor::LogHeader;
 using monitor::LogStream;
 
 constexpr std::size_t read_bytes = 256u << 10;
-// A line of "json-file": 16 KiB of payload, six bytes for each at worst. Longer is damage.
+// A line of "json-file": 16 KiB of payload, eight bytes for each at worst (six, and base64 of what is no UTF-8). Longer is
+// damage.
 constexpr std::size_t longest_json_line = 256u << 10;
 
 std::string_view magic_bytes() {
@@ -147,6 +149,8 @@ std::optional<LogEntry> LogSegment::next_json(bool last) {
             Json json = Json::parse(line.substr(begin), nullptr, false);
             if (json.is_object() && json.contains("log")) {
                 text_ = member<std::string>(json, "log");
+                if (json.contains("bytes"))
+                    if (auto bytes = from_base64(member<std::string>(json, "bytes"))) text_ = std::move(*bytes);
                 LogStream stream = member<std::string>(json, "stream") == "stderr" ? LogStream::err : LogStream::out;
                 return LogEntry{stream, parse_rfc3339(member<std::string>(json, "time")).value_or(0), text_, true};
             }

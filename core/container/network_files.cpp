@@ -69,7 +69,11 @@ std::string resolv_text(const Container& c, const network::Attached& attached,
 Result<void> ContainerService::write_network_files(const Container& c, const network::Attached& attached,
                                                    const std::string& hostname, const std::string& run) {
     // In place: the files are bind mounts already, and a new inode would not be seen.
-    GANTRY_CHECK(write_file(run + "/hosts", hosts_text(c, attached), 0644));
+    {
+        std::unique_lock linked(hosts_mutex_, std::defer_lock);
+        if (!c.links.empty()) linked.lock();
+        GANTRY_CHECK(write_file(run + "/hosts", hosts_text(c, attached) + linked_hosts(c), 0644));
+    }
     GANTRY_CHECK(write_file(run + "/resolv.conf", resolv_text(c, attached, adjustable()->dns), 0644));
     return write_file(run + "/hostname", hostname + "\n", 0644);
 }

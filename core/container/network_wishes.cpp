@@ -4,6 +4,7 @@
 
 #include "core/base/text.hpp"
 #include "core/container/port_spec.hpp"
+#include "core/network/links.hpp"
 
 namespace gantry::container {
 
@@ -17,9 +18,8 @@ Result<network::EndpointWish> endpoint_wish(const std::string& network, const Js
                                                                       : std::vector<std::string>{};
         };
         wish.aliases = list("Aliases");
-        if (!list("Links").empty())
-            return fail(Code::unsupported, "links on network \"" + network +
-                                               "\" are not supported; names and aliases resolve on every network");
+        wish.links = list("Links");
+        for (const std::string& text : wish.links) GANTRY_CHECK(network::parse_link(text));
         if (settings.contains("IPAMConfig") && settings["IPAMConfig"].is_object()) {
             const Json& ipam = settings["IPAMConfig"];
             wish.ipv4 = ipam.value("IPv4Address", "");
@@ -88,6 +88,10 @@ Result<void> add_exposed(NetworkWishes& wishes, const Json& exposed) {
 Result<NetworkWishes> network_wishes(const Container& c) {
     NetworkWishes wishes;
     wishes.mode = c.network_mode();
+    if (c.config.value("NetworkDisabled", false)) {
+        wishes.mode = network::none_network;
+        return wishes;
+    }
     GANTRY_CHECK(add_bindings(wishes, c.host_config["PortBindings"]));
     if (c.host_config["PublishAllPorts"].get<bool>()) GANTRY_CHECK(add_exposed(wishes, c.config["ExposedPorts"]));
     for (const auto& [network, settings] : c.endpoints.items()) {
@@ -100,9 +104,6 @@ Result<NetworkWishes> network_wishes(const Container& c) {
     if (wishes.mode == "host")
         wishes.ports.clear();  // as Docker: published ports are discarded with the host's network
     if (wishes.mode == "none") wishes.ports.clear();
-    if (const Json& links = c.host_config["Links"]; links.is_array() && !links.empty())
-        return fail(Code::unsupported,
-                    "--link is not supported: names of containers resolve on every network, the default one too");
     return wishes;
 }
 

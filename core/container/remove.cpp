@@ -87,6 +87,7 @@ Result<void> ContainerService::remove_locked(Entry& entry, bool volumes) {
         std::lock_guard index(index_mutex_);
         entries_.erase(c.id);
         names_.erase(c.name);
+        forget_links(c.id);
     }
     executions_->erase_of(c.id);
     {

@@ -92,6 +92,7 @@ Result<void> ContainerService::load() {
         entry->record = std::move(*record);
         names_[entry->record.name] = entry->record.id;
         entries_[entry->record.id] = entry;
+        index_links(entry->record);
     }
     for (const auto& item : damage) {
         log::error("a container's record is damaged; it is set aside", {{"id", item.id}, {"reason", item.reason}});

@@ -20,6 +20,7 @@
 #include <gantry/result.hpp>
 
 #include "core/archive/tar_writer.hpp"
+#include "core/base/coalesced_text.hpp"
 #include "core/container/container.hpp"
 #include "core/container/container_root.hpp"
 #include "core/container/create_request.hpp"
@@ -108,6 +109,8 @@ public:
     Result<void> unpause(const std::string& ref);
     Result<void> rename(const std::string& ref, const std::string& name);
     Result<void> remove(const std::string& ref, bool volumes, bool force);
+    // `path`: "web/db" is what container "web" calls another one; the name goes, the container stays.
+    Result<void> remove_link(const std::string& path);
     Result<Json> update(const std::string& ref, const Json& body);
     // `done` is called once, with the exit code, when the condition holds; at once where it does already. Gives a number
     // to cancel with.
@@ -147,7 +150,8 @@ public:
     Result<Json> inspect(const std::string& ref, bool size);
     Result<Json> list(bool all, int limit, bool size, const Filters& filters);
     // The same without sizes and filters, as the text of the JSON list: what has not changed since is not made again.
-    std::string list_text(bool all, int limit);
+    // Whoever asks while one is being made shares the next.
+    CoalescedText::Text list_text(bool all, int limit);
 
     Result<std::string> exec_create(const std::string& ref, const Json& body);
     Result<void> exec_start(const std::string& exec_id, const Json& body,
@@ -205,6 +209,7 @@ private:
     void publish(const Entry& entry, std::string_view action, Json more = Json::object());
 
     Snapshot take_snapshot(Entry& entry);
+    std::string make_list_text(bool any_state, int limit);
     struct Sizes {
         std::int64_t own = 0, whole = 0;
     };
@@ -227,6 +232,16 @@ private:
     void unmark_running(Entry& entry, const StartAttempt& start, const Error& error);
     Result<void> write_network_files(const Container& container, const network::Attached& attached,
                                      const std::string& hostname, const std::string& run);
+    // links.cpp
+    Result<void> settle_links(Container& container);
+    Result<void> check_links(const Container& container);
+    std::string linked_hosts(const Container& container);
+    void tell_linked(Entry& entry);
+    std::vector<std::string> links_of(const Container& container);
+    std::map<std::string, std::vector<std::string>> linked_names();
+    EntryPtr entry_of(const std::string& id);
+    void index_links(const Container& container);  // the caller holds index_mutex_
+    void forget_links(const std::string& id);      // the same
     // task.cpp
     bool on_task_event(const std::string& id, const MonitorEvent& event);
     Result<LaunchRequest> specify_task(Task& task, const Container& c, const NetworkWishes& wishes,
@@ -291,13 +306,17 @@ private:
     int beside_running_ = 0;
     bool closing_ = false;
 
+    CoalescedText list_texts_[2];  // of GET /containers/json: of those that run, of all
+    std::mutex hosts_mutex_;       // files "hosts" of containers with links; before an entry's mutex and index_mutex_
+
     std::mutex index_mutex_;  // the maps below, never held over anything that blocks
     std::condition_variable recovered_changed_;
     bool states_known_ = false;  // what runs is known; a little before the whole recovery has ended
     bool recovered_ = false;
-    std::chrono::steady_clock::time_point patience_;  // until when list and inspect wait for that
-    std::map<std::string, EntryPtr> entries_;         // by id
-    std::map<std::string, std::string> names_;        // name -> id; also names being created ("" until known)
+    std::chrono::steady_clock::time_point patience_;        // until when list and inspect wait for that
+    std::map<std::string, EntryPtr> entries_;               // by id
+    std::map<std::string, std::string> names_;              // name -> id; also names being created ("" until known)
+    std::set<std::pair<std::string, std::string>> linked_;  // ids: target, and who has a link to it
     std::map<std::string, std::shared_ptr<RunningTask>> tasks_;
     Json runtimes_ = Json::array();                     // what the launcher said of its drivers
     std::map<std::string, User> user_cache_;            // "top layer\nuser" -> who that is in an untouched container

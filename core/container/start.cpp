@@ -42,6 +42,7 @@ Result<void> ContainerService::plan_start(StartAttempt& start) {
     GANTRY_CHECK(make_directories(start.run, 0711));
     for (const char* name : {"/hosts", "/resolv.conf", "/hostname"})
         GANTRY_CHECK(write_file(start.run + name, "", 0644));
+    GANTRY_CHECK(check_links(c));
     GANTRY_TRY(start.wishes, network_wishes(c));
     start.hostname = c.config["Hostname"];
     if (c.host_config["UTSMode"] == "host") {
@@ -235,6 +236,7 @@ Result<void> ContainerService::start_locked(const EntryPtr& pointer) {
     drop_run.dismiss();
     drop_network.dismiss();
     end_monitor.dismiss();
+    tell_linked(entry);
     publish(entry, "start");
     begin_health(pointer);
     return {};

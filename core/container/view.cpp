@@ -4,6 +4,7 @@
 
 #include "core/base/clock.hpp"
 #include "core/base/text.hpp"
+#include "core/monitor/log_format.hpp"
 
 namespace gantry::container {
 namespace {
@@ -124,35 +125,37 @@ Json to_inspect(const Snapshot& s) {
                           {"Networks", networks(s)}};
     std::string log_driver = c.host_config["LogConfig"].value("Type", "");
     Json host = c.host_config;
+    if (!s.links.empty()) host["Links"] = s.links;
     // What is in force, as Docker shows it, where the user asked for nothing of his own.
-    Json result{{"Id", c.id},
-                {"Created", rfc3339(c.created_ns)},
-                {"Path", c.path},
-                {"Args", c.args},
-                {"State", container_state},
-                {"Image", c.image_id},
-                {"ResolvConfPath", running ? s.run_directory + "/resolv.conf" : ""},
-                {"HostnamePath", running ? s.run_directory + "/hostname" : ""},
-                {"HostsPath", running ? s.run_directory + "/hosts" : ""},
-                {"LogPath", log_driver == "none" ? "" : s.directory + "/log"},
-                {"Name", "/" + c.name},
-                {"RestartCount", state.restart_count},
-                {"Driver", c.layer_driver},
-                {"Platform", c.platform},
-                {"MountLabel", ""},
-                {"ProcessLabel", ""},
-                {"AppArmorProfile", ""},
-                {"ExecIDs", s.exec_ids.empty() ? Json() : Json(s.exec_ids)},
-                {"HostConfig", host},
-                {"Mounts", mount_points(c)},
-                {"Config",
-                 [&] {
-                     Json config = c.config;
-                     config["Image"] = c.image;
-                     return config;
-                 }()},
-                {"GraphDriver", {{"Name", c.layer_driver}, {"Data", nullptr}}},
-                {"NetworkSettings", network_settings}};
+    Json result{
+        {"Id", c.id},
+        {"Created", rfc3339(c.created_ns)},
+        {"Path", c.path},
+        {"Args", c.args},
+        {"State", container_state},
+        {"Image", c.image_id},
+        {"ResolvConfPath", running ? s.run_directory + "/resolv.conf" : ""},
+        {"HostnamePath", running ? s.run_directory + "/hostname" : ""},
+        {"HostsPath", running ? s.run_directory + "/hosts" : ""},
+        {"LogPath", log_driver == "json-file" ? s.directory + "/log/" + std::string(monitor::json_log_name) : ""},
+        {"Name", "/" + c.name},
+        {"RestartCount", state.restart_count},
+        {"Driver", c.layer_driver},
+        {"Platform", c.platform},
+        {"MountLabel", ""},
+        {"ProcessLabel", ""},
+        {"AppArmorProfile", ""},
+        {"ExecIDs", s.exec_ids.empty() ? Json() : Json(s.exec_ids)},
+        {"HostConfig", host},
+        {"Mounts", mount_points(c)},
+        {"Config",
+         [&] {
+             Json config = c.config;
+             config["Image"] = c.image;
+             return config;
+         }()},
+        {"GraphDriver", {{"Name", c.layer_driver}, {"Data", nullptr}}},
+        {"NetworkSettings", network_settings}};
     if (!c.image_manifest.is_null()) result["ImageManifestDescriptor"] = c.image_manifest;
     return result;
 }
@@ -176,8 +179,10 @@ Json to_summary(const Snapshot& s) {
             if (number && !bound) ports.push_back({{"PrivatePort", *number}, {"Type", protocol}});
         }
     }
+    Json names{"/" + c.name};
+    for (const std::string& name : s.link_names) names.push_back(name);
     Json summary{{"Id", c.id},
-                 {"Names", {"/" + c.name}},
+                 {"Names", names},
                  {"Image", c.image},
                  {"ImageID", c.image_id},
                  {"Command", command_text(c)},

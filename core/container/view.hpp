@@ -16,6 +16,8 @@ struct Snapshot {
     std::vector<network::Port> ports;  // as bound
     std::string run_directory, directory;
     std::vector<std::string> exec_ids;
+    std::vector<std::string> links;       // what it calls others: "/db:/web/database"
+    std::vector<std::string> link_names;  // what others call it: "/web/database"
 };
 
 Json to_inspect(const Snapshot& snapshot);

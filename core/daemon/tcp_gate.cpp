@@ -80,7 +80,8 @@ private:
             gate_.adopt_(std::move(entry.for_server), entry.certified ? http::Peer::certified : http::Peer::local);
         if (goes_on) return;
         entry.place = 0;
-        if (entry.for_server) refused(late ? "the handshake takes too long" : entry.tunnel.reason());
+        if (entry.for_server)
+            refused(entry.tunnel.reason().empty() ? "the handshake takes too long" : entry.tunnel.reason());
     }
 
     // Whoever scans the port shall not fill the log.

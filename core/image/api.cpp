@@ -4,6 +4,7 @@
 
 #include "core/base/clock.hpp"
 #include "core/image/archive_plan.hpp"
+#include "core/image/references.hpp"
 
 namespace gantry::image {
 namespace {
@@ -63,6 +64,15 @@ Json platform_of(const Image& image) {
                   {"architecture", member<std::string>(image.config, "architecture")}};
     if (auto variant = member<std::string>(image.config, "variant"); !variant.empty()) platform["variant"] = variant;
     return platform;
+}
+
+Json identity_of(const Image& image) {
+    Json pulls = Json::array();
+    for (const std::string& digest : image.repo_digests) {
+        Json one{{"Repository", qualified_name(std::string_view(digest).substr(0, digest.find('@')))}};
+        if (std::find(pulls.begin(), pulls.end(), one) == pulls.end()) pulls.push_back(std::move(one));
+    }
+    return pulls.empty() ? Json() : Json{{"Pull", pulls}};
 }
 
 Json manifest_summary(const Image& image, const ImageStore::Manifest& manifest,

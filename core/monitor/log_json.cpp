@@ -1,5 +1,8 @@
 #include "core/monitor/log_json.hpp"
 
+#include <array>
+
+#include "core/base/base64.hpp"
 #include "core/base/clock.hpp"
 
 namespace gantry::monitor {
@@ -22,15 +25,29 @@ std::size_t utf8_length(std::string_view text) {
     return 0;
 }
 
-// As Docker's own writer escapes (moby daemon/logger/jsonfilelog/jsonlog).
-void append_escaped(std::string& out, std::string_view text) {
+// What stands in a JSON text as it is: most of what containers write, so that it is copied in runs.
+constexpr std::array<bool, 256> plain_bytes = [] {
+    std::array<bool, 256> plain{};
+    for (unsigned c = 0x20; c < 0x80; ++c) plain[c] = c != '"' && c != '\\' && c != '<' && c != '>' && c != '&';
+    return plain;
+}();
+
+// As Docker's own writer escapes (moby daemon/logger/jsonfilelog/jsonlog). false: not all of it was UTF-8.
+bool append_escaped(std::string& out, std::string_view text) {
     static constexpr char digits[] = "0123456789abcdef";
+    bool utf8 = true;
     for (std::size_t i = 0; i < text.size();) {
+        std::size_t run = i;
+        while (run < text.size() && plain_bytes[static_cast<unsigned char>(text[run])]) ++run;
+        out.append(text.substr(i, run - i));
+        if (run == text.size()) break;
+        i = run;
         auto c = static_cast<unsigned char>(text[i]);
         if (c >= 0x80) {
             std::size_t length = utf8_length(text.substr(i));
             if (length == 0) {
                 out += "\\ufffd";
+                utf8 = false;
                 ++i;
             } else if (length == 3 && c == 0xe2 && text[i + 1] == '\x80' &&
                        (text[i + 2] == '\xa8' || text[i + 2] == '\xa9')) {
@@ -49,15 +66,12 @@ void append_escaped(std::string& out, std::string_view text) {
         case '\n': out += "\\n"; break;
         case '\r': out += "\\r"; break;
         default:
-            if (c >= 0x20 && c != '<' && c != '>' && c != '&') {
-                out += static_cast<char>(c);
-            } else {
-                out += "\\u00";
-                out += digits[c >> 4];
-                out += digits[c & 15];
-            }
+            out += "\\u00";
+            out += digits[c >> 4];
+            out += digits[c & 15];
         }
     }
+    return utf8;
 }
 
 class JsonLog final : public LogWriter {
@@ -98,16 +112,23 @@ public:
         write_out();
     }
 
+    bool holds() const override { return !held_[0].empty() || !held_[1].empty(); }
+
 private:
     void line(LogStream stream, std::string_view text) {
         if (!batch_.empty() && static_cast<std::int64_t>(batch_.size() + text.size() * 2) >
                                    std::min<std::int64_t>(file_.max_size(), 1 << 18))
             write_out();
         batch_ += "{\"log\":\"";
-        append_escaped(batch_, text);
+        bool utf8 = append_escaped(batch_, text);
         batch_ +=
             stream == LogStream::err ? "\",\"stream\":\"stderr\",\"time\":\"" : "\",\"stream\":\"stdout\",\"time\":\"";
         batch_ += time_;
+        if (!utf8) {
+            // Docker's line has lost the bytes; ours gives them back, and other readers pass over the member.
+            batch_ += "\",\"bytes\":\"";
+            batch_ += to_base64(text);
+        }
         batch_ += "\"}\n";
         pending_bytes_ += text.size();
     }

@@ -1,4 +1,5 @@
-// The "json-file" log: Docker's lines {"log":"..","stream":"stdout","time":".."}.
+// The "json-file" log: Docker's lines {"log":"..","stream":"stdout","time":".."}. What is not UTF-8 is U+FFFD in "log", and
+// the line has its bytes besides: "bytes", in base64.
 #pragma once
 #include <memory>
 

@@ -19,8 +19,10 @@ public:
     // Never fails and never waits for anything but the file system. What cannot be written (disk full) is counted, and
     // the count is written once there is space again.
     virtual void write(LogStream stream, std::string_view bytes) = 0;
-    // The streams have ended: writes what is held back.
+    // The streams have ended, or nothing more came for a moment: writes what is held back.
     virtual void flush() = 0;
+    // Whether bytes wait for the end of their line.
+    virtual bool holds() const { return false; }
 };
 
 }  // namespace gantry::monitor

@@ -23,6 +23,9 @@
 namespace gantry::monitor {
 namespace {
 
+// How long the rest of a line is waited for before what is there goes into the log.
+constexpr int unfinished_line_ms = 100;
+
 sigset_t child_signal() {
     sigset_t set;
     ::sigemptyset(&set);
@@ -170,7 +173,7 @@ void Monitor::run() {
     ::malloc_trim(0);
     bool quiet = true;
     while (!ended_) {
-        auto turn = loop_.run_once(quiet ? -1 : 1000);
+        auto turn = loop_.run_once(quiet ? -1 : log_->holds() ? unfinished_line_ms : 1000);
         if (!turn) {
             log::error("the monitor cannot wait for events", {{"error", turn.error().text}, {"container", spec_.id}});
             break;
@@ -186,6 +189,11 @@ void Monitor::run() {
             return exec->io->at_end() && !exec->io->has_clients();
         });
         if (!started_ && !ended_ && (controls_.empty() || start_failed_)) return abandon();
+        // A line that does not end, such as a prompt, is in the log too.
+        if (!*turn && log_->holds()) {
+            log_->flush();
+            continue;
+        }
         // Memory that a burst of output or a request needed goes back when it is quiet again.
         if (!*turn) {
             ProcessIo::release_buffer();

@@ -49,7 +49,7 @@ Json endpoint_settings(const NetworkRecord& network, const EndpointRecord& endpo
     if (!endpoint.fixed_ipv4.empty()) ipam = {{"IPv4Address", endpoint.fixed_ipv4}};
     const bool addressed = endpoint.address != 0;
     return {{"IPAMConfig", ipam},
-            {"Links", nullptr},
+            {"Links", endpoint.links.empty() ? Json(nullptr) : Json(endpoint.links)},
             {"Aliases", endpoint.aliases.empty() ? Json(nullptr) : Json(endpoint.aliases)},
             {"MacAddress", endpoint.mac},
             {"DriverOpts", endpoint.driver_options.empty() ? Json(nullptr) : Json(endpoint.driver_options)},

@@ -113,6 +113,7 @@ Result<EndpointRecord> NetworkService::Impl::new_endpoint(const Joining& joining
     endpoint.container_name = container_name;
     endpoint.hostname = hostname;
     endpoint.aliases = joining.wish.aliases;
+    endpoint.links = joining.wish.links;
     endpoint.fixed_ipv4 = joining.wish.ipv4;
     endpoint.fixed_mac = joining.wish.mac;
     endpoint.driver_options = joining.wish.driver_options;

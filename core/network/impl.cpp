@@ -9,6 +9,7 @@
 #include "core/base/ids.hpp"
 #include "core/base/log.hpp"
 #include "core/network/host_networks.hpp"
+#include "core/network/links.hpp"
 
 namespace gantry::network {
 namespace {
@@ -259,14 +260,19 @@ Result<void> NetworkService::Impl::write_names(const std::set<std::string>& ids)
     {
         std::lock_guard lock(mutex);
         std::map<std::string, std::vector<std::string>> networks_of;
-        for (const auto& [id, endpoint] : endpoints)
+        std::map<std::string, std::vector<NamesDirectory::Alias>> aliases_of;
+        for (const auto& [id, endpoint] : endpoints) {
             if (endpoint.address) networks_of[endpoint.container].push_back(endpoint.network);
+            for (const std::string& text : endpoint.links)
+                if (auto link = parse_link(text))
+                    aliases_of[endpoint.container].push_back({endpoint.network, link->target, link->alias});
+        }
         for (const std::string& id : ids) {
             auto network = networks.find(id);
             if (network == networks.end()) continue;
             File file{network->second->record, network->second->resolvers, {}};
             for (const EndpointRecord& endpoint : endpoints_of_network(id)) {
-                NamesDirectory::Member one{endpoint, networks_of[endpoint.container]};
+                NamesDirectory::Member one{endpoint, networks_of[endpoint.container], aliases_of[endpoint.container]};
                 std::erase(one.other_networks, id);
                 file.members.push_back(std::move(one));
             }

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "core/base/ids.hpp"
+#include "core/base/text.hpp"
+#include "core/network/links.hpp"
 #include "core/store/members.hpp"
 
 namespace gantry::network {
@@ -102,22 +104,24 @@ Json to_json(const Port& port) {
 Json EndpointRecord::to_store() const {
     Json stored_ports = Json::array();
     for (const Port& port : ports) stored_ports.push_back(to_json(port));
-    return {{"id", id},
-            {"network", network},
-            {"container", container},
-            {"container_name", container_name},
-            {"hostname", hostname},
-            {"aliases", aliases},
-            {"mac", mac},
-            {"interface", interface},
-            {"address", address ? show(address) : ""},
-            {"prefix_length", prefix_length},
-            {"fixed_ipv4", fixed_ipv4},
-            {"fixed_mac", fixed_mac},
-            {"driver_options", driver_options},
-            {"gateway_priority", gateway_priority},
-            {"default_gateway", default_gateway},
-            {"ports", stored_ports}};
+    Json body{{"id", id},
+              {"network", network},
+              {"container", container},
+              {"container_name", container_name},
+              {"hostname", hostname},
+              {"aliases", aliases},
+              {"mac", mac},
+              {"interface", interface},
+              {"address", address ? show(address) : ""},
+              {"prefix_length", prefix_length},
+              {"fixed_ipv4", fixed_ipv4},
+              {"fixed_mac", fixed_mac},
+              {"driver_options", driver_options},
+              {"gateway_priority", gateway_priority},
+              {"default_gateway", default_gateway},
+              {"ports", stored_ports}};
+    if (!links.empty()) body["links"] = links;
+    return body;
 }
 
 Result<EndpointRecord> EndpointRecord::from_store(const Json& body) {
@@ -141,6 +145,7 @@ Result<EndpointRecord> EndpointRecord::from_store(const Json& body) {
                      .required("gateway_priority", r.gateway_priority)
                      .required("default_gateway", r.default_gateway)
                      .required("ports", ports)
+                     .optional("links", r.links)
                      .result());
     GANTRY_CHECK(read_address(address, "address", r.address));
     for (const Json& port : ports) {
@@ -149,6 +154,8 @@ Result<EndpointRecord> EndpointRecord::from_store(const Json& body) {
     }
     if (r.id.empty() || r.network.empty() || r.container.empty())
         return fail(Code::corrupt, "a stored endpoint has no id, network or container");
+    for (const std::string& link : r.links)
+        if (!parse_link(link)) return fail(Code::corrupt, "a stored endpoint has the link " + quote_json(link));
     return r;
 }
 

@@ -36,7 +36,7 @@ struct NetworkRecord {
 
 struct EndpointRecord {
     std::string id, network, container, container_name, hostname;
-    std::vector<std::string> aliases;
+    std::vector<std::string> aliases, links;
     std::string mac, interface;
     Ipv4 address = 0;  // 0: none
     int prefix_length = 0;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/base/files.hpp"
+#include "core/base/ids.hpp"
 
 namespace gantry::network {
 
@@ -13,17 +14,22 @@ Result<void> NamesDirectory::make() { return make_directories(directory_, 0700);
 Result<void> NamesDirectory::write(const NetworkRecord& network, const std::vector<std::string>& listen,
                                    const std::vector<Member>& members) {
     if (listen.empty()) return remove(network.id);
-    Json names = Json::object(), addresses = Json::object(), others = Json::object();
+    Json names = Json::object(), addresses = Json::object(), others = Json::object(), aliases = Json::object();
     for (const Member& member : members) {
         if (member.endpoint.address == 0) continue;
         const std::string address = show(member.endpoint.address);
         for (const std::string& name : member.endpoint.names()) names[name].push_back(address);
         addresses[address] = member.endpoint.container_name;
         if (!member.other_networks.empty()) others[address] = member.other_networks;
+        for (const Alias& one : member.aliases) {
+            // Of ids, the short form is a name.
+            const bool id = one.target.size() == 64 && is_id_prefix(one.target);
+            aliases[address][one.alias] = {one.network, id ? std::string(short_id(one.target)) : one.target};
+        }
     }
-    const Json body{{"id", network.id}, {"network", network.name}, {"internal", network.internal},
-                    {"listen", listen}, {"names", names},          {"addresses", addresses},
-                    {"members", others}};
+    const Json body{{"id", network.id},  {"network", network.name}, {"internal", network.internal},
+                    {"listen", listen},  {"names", names},          {"addresses", addresses},
+                    {"members", others}, {"aliases", aliases}};
     return write_file_atomic(file_of(network.id), body.dump(-1, ' ', false, Json::error_handler_t::replace), 0600);
 }
 

@@ -14,9 +14,14 @@ public:
     Result<void> make();
     // Replaces a network's file in one step. `endpoints`: its own; `others` gives for each of them the networks its
     // container is in besides. Without `listen` the network has no names, and no file.
+    struct Alias {
+        std::string network;  // whose names `target` is one of
+        std::string target, alias;
+    };
     struct Member {
         EndpointRecord endpoint;
         std::vector<std::string> other_networks;
+        std::vector<Alias> aliases;  // what its container alone calls others
     };
     Result<void> write(const NetworkRecord& network, const std::vector<std::string>& listen,
                        const std::vector<Member>& members);

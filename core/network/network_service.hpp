@@ -35,6 +35,7 @@ struct EndpointWish {
     std::string ipv4, mac;  // "" unless fixed
     std::map<std::string, std::string> driver_options;
     int gateway_priority = 0;
+    std::vector<std::string> links = {};  // well-formed for parse_link()
 };
 
 struct Port {

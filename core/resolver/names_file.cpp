@@ -21,6 +21,10 @@ Result<NamesFile> read_names_file(const std::string& path) {
     }
     file.addresses = member<std::map<std::string, std::string>>(json, "addresses");
     file.members = member<std::map<std::string, std::vector<std::string>>>(json, "members");
+    using Aliases = std::map<std::string, std::map<std::string, std::vector<std::string>>>;
+    for (auto& [asker, aliases] : member<Aliases>(json, "aliases"))
+        for (auto& [alias, target] : aliases)
+            if (target.size() == 2) file.aliases[asker][to_lower(alias)] = {target[0], to_lower(target[1])};
     return file;
 }
 

@@ -70,21 +70,26 @@ bool Zones::read_changes() {
 
 const std::vector<std::string>* Zones::find_name(const NamesFile& network, const std::string& asker,
                                                  const std::string& name) const {
-    auto look_in = [&name](const NamesFile& file) -> const std::vector<std::string>* {
-        if (auto found = file.names.find(name); found != file.names.end()) return &found->second;
+    auto look_in = [](const NamesFile& file, const std::string& wanted) -> const std::vector<std::string>* {
+        if (auto found = file.names.find(wanted); found != file.names.end()) return &found->second;
         // "web.front": a name with that of its network.
-        if (name.size() > file.network.size() + 1 && name.ends_with("." + file.network))
-            if (auto found = file.names.find(name.substr(0, name.size() - file.network.size() - 1));
+        if (wanted.size() > file.network.size() + 1 && wanted.ends_with("." + file.network))
+            if (auto found = file.names.find(wanted.substr(0, wanted.size() - file.network.size() - 1));
                 found != file.names.end())
                 return &found->second;
         return nullptr;
     };
-    if (auto found = look_in(network)) return found;
+    // What the asker calls others comes first, as in Docker; what it calls one that is not there is an ordinary name.
+    if (auto own = network.aliases.find(asker); own != network.aliases.end())
+        if (auto alias = own->second.find(name); alias != own->second.end())
+            if (auto of = networks_.find(alias->second.network); of != networks_.end())
+                if (auto found = look_in(of->second, alias->second.name)) return found;
+    if (auto found = look_in(network, name)) return found;
     auto others = network.members.find(asker);
     if (others == network.members.end()) return nullptr;
     for (const std::string& id : others->second)
         if (auto other = networks_.find(id); other != networks_.end())
-            if (auto found = look_in(other->second)) return found;
+            if (auto found = look_in(other->second, name)) return found;
     return nullptr;
 }
 

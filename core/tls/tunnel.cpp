@@ -74,9 +74,25 @@ Tunnel::Step Tunnel::tls_result(int result) {
 Tunnel::Step Tunnel::shake_hands() {
     ::ERR_clear_error();
     const int done = ::SSL_do_handshake(session_.get());
-    if (done != 1) return tls_result(done);
-    established_ = true;
+    if (done == 1) {
+        established_ = true;
+        return Step::moved;
+    }
+    const Step step = tls_result(done);
+    if (step != Step::over || !::SSL_is_server(session_.get())) return step;
+    // What we refused it for is on its way, and a close with anything unread would overtake it as a reset.
+    ::shutdown(outer_.get(), SHUT_WR);
+    refusing_ = true;
     return Step::moved;
+}
+
+Tunnel::Step Tunnel::read_refused() {
+    char unread[4096];
+    const ssize_t n = ::recv(outer_.get(), unread, sizeof unread, 0);
+    if (n > 0) return Step::moved;
+    if (n == 0 || (errno != EAGAIN && errno != EINTR)) return Step::over;
+    outer_wants_ = POLLIN;
+    return Step::waits;
 }
 
 Tunnel::Step Tunnel::read_outer() {
@@ -199,7 +215,7 @@ bool Tunnel::advance() {
         moved = false;
         outer_wants_ = 0;
         if (!established_) {
-            const Step step = shake_hands();
+            const Step step = refusing_ ? read_refused() : shake_hands();
             moved = step == Step::moved;
             over_ = step == Step::over;
             continue;

@@ -28,7 +28,8 @@ public:
     // Makes both sockets non-blocking. `session` null: without TLS.
     Tunnel(UniqueFd inner, UniqueFd outer, Session session);
 
-    // Carries what can be carried now. False: it is over, and reason() says why where that was a failure.
+    // Carries what can be carried now. False: it is over, and reason() says why where that was a failure. A server that refuses
+    // its client goes on until the client has ended; its owner sets the time for that as for a handshake.
     bool advance();
     // The handshake is done (without TLS: from the start).
     bool established() const { return established_; }
@@ -54,6 +55,7 @@ private:
     };
 
     Step shake_hands();
+    Step read_refused();
     Step read_outer();
     Step write_outer();
     Step read_inner();
@@ -66,6 +68,7 @@ private:
     UniqueFd inner_, outer_;
     Session session_;
     bool established_ = false, inner_gone_ = false, over_ = false;
+    bool refusing_ = false;  // as a server: told the other side why, and wait until it has read that
     short outer_wants_ = 0;  // what TLS said that it waits for
     Flow in_, out_;          // from outside, to outside
     std::string reason_;

@@ -10,6 +10,7 @@ one, and what is there already is used as it is, also by several tests at a time
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -73,7 +74,7 @@ def _fill(name, place, timeout):
             code, why = 1, f"took more than {timeout} s"
     if code != 0:
         with open(log, errors="replace") as f:
-            said = [line.strip() for line in f if line.strip()]
+            said = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", f.read()).splitlines() if line.strip()]
         raise NotInstalled(f"{name}: its install {why}: {said[-1][:200] if said else 'it said nothing'} ({log})")
     with open(os.path.join(place, DONE), "w"):
         pass

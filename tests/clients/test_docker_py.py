@@ -9,18 +9,9 @@ import time
 
 import pytest
 
-from conftest import IMAGE, integration
+from conftest import IMAGE
 
 docker = pytest.importorskip("docker", reason="docker-py: python3-docker is not installed for this interpreter")
-
-
-@pytest.fixture(scope="module")
-def engine():
-    """docker-py's run() gives what a container wrote only where its log driver is called json-file or journald."""
-    e = integration.make_engine(config={"log": {"driver": "json-file"}})
-    yield e
-    problem = e.destroy()
-    assert not problem, problem
 
 
 @pytest.fixture
@@ -41,7 +32,8 @@ def test_versions(client, engine):
     assert oldest.containers.list(all=True) == [] and oldest.images.list()
     with pytest.raises(docker.errors.APIError, match="too new"):
         docker.DockerClient(base_url="unix://" + engine.socket, version="1.99").version()
-    with pytest.raises(docker.errors.APIError, match="too old"):
+    # The library itself refuses what is too old since its version 7.
+    with pytest.raises((docker.errors.APIError, docker.errors.DockerException), match="too old|no longer supported"):
         docker.DockerClient(base_url="unix://" + engine.socket, version="1.21").version()
     assert client.info()["Swarm"]["LocalNodeState"] == "inactive"
 
@@ -187,7 +179,8 @@ def test_events_and_pruning(client):
     assert [x for x in told if x in ("create", "start", "die", "destroy")] == ["create", "start", "die", "destroy"]
     c = client.containers.create(IMAGE, ["true"])
     assert c.id in client.containers.prune()["ContainersDeleted"]
-    assert client.df()["Images"] and isinstance(client.images.prune()["SpaceReclaimed"], int)
+    assert client.df().get("Images") or client.df()["ImageUsage"]["TotalCount"]  # the lists have gone with API 1.53
+    assert isinstance(client.images.prune()["SpaceReclaimed"], int)
 
 
 def test_outside_a_swarm(client):

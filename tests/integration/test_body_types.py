@@ -10,7 +10,7 @@ from harness.engine import REPOSITORY
 
 CREATE = {
     "Image": IMAGE, "Cmd": ["true"], "Entrypoint": ["sh"], "Env": ["A=1"], "Labels": {"a": "b"}, "WorkingDir": "/", "User": "root",
-    "Hostname": "h", "Tty": False, "OpenStdin": False, "StdinOnce": False, "AttachStdout": True, "StopSignal": "TERM", "StopTimeout": 1,
+    "Hostname": "h", "Tty": False, "OpenStdin": False, "StdinOnce": False, "AttachStdout": True, "StopSignal": "TERM", "StopTimeout": 1, "NetworkDisabled": False,
     "ExposedPorts": {"80/tcp": {}}, "Volumes": {"/v": {}}, "Healthcheck": {"Test": ["CMD", "true"], "Interval": 1000000000, "Retries": 1},
     "HostConfig": {
         "Binds": ["tv:/mnt"], "Memory": 100 << 20, "NanoCpus": 1000000000, "CpuShares": 10, "CpusetCpus": "0", "PidsLimit": 10,

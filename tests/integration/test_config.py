@@ -110,17 +110,18 @@ def reload_events(e):
 
 def test_hang_up_applies_what_can_change(fresh):
     e = fresh(config={"log_level": "info"})
-    assert e.api("GET", "/info").json["Debug"] is False
+    info = e.api("GET", "/info").json
+    assert info["Debug"] is False and info["LoggingDriver"] == "json-file"
     said = reload(e, log_level="debug", stop_timeout=1, pids_limit=77, dns=["10.9.8.7"],
-                  log={"driver": "json-file", "max-size": "1m", "max-file": 2})
+                  log={"driver": "local", "max-size": "1m", "max-file": 2})
     assert [one["level"] for one in said] == ["info"]
     assert said[0]["changed"] == "log_level, log.driver, log.max-size, log.max-file, dns, stop_timeout, pids_limit"
     info = e.api("GET", "/info").json
-    assert info["Debug"] is True and info["LoggingDriver"] == "json-file"
+    assert info["Debug"] is True and info["LoggingDriver"] == "local"
     e.ok("run", "-d", "--name", "c", IMAGE, "sh", "-c", "trap '' TERM; cat /etc/resolv.conf; sleep 1000")
     host = e.inspect("c")["HostConfig"]
     assert host["PidsLimit"] == 77
-    assert host["LogConfig"] == {"Type": "json-file", "Config": {"max-size": "1048576", "max-file": "2"}}
+    assert host["LogConfig"] == {"Type": "local", "Config": {"max-size": "1048576", "max-file": "2"}}
     eventually(lambda: "nameserver 10.9.8.7" in e.ok("logs", "c"), what="the container has the new name server")
     begun = time.monotonic()
     e.ok("stop", "c")

@@ -1,6 +1,7 @@
 """`gantry exec`: more processes in a running container."""
 import os
 import subprocess
+import threading
 import time
 
 import pytest
@@ -111,6 +112,32 @@ def test_exec_over_the_api(box):
     stream.close()
     state = eventually(lambda: (s := box.api("GET", f"/exec/{name}/json").json)["Running"] is False and s)
     assert state["ExitCode"] == 4 and state["ContainerID"] == box.inspect("box")["Id"]
+
+
+def test_a_terminal_may_be_resized_as_soon_as_its_start_is_answered(box):
+    for n in range(20):
+        name = box.api("POST", "/containers/box/exec", {"Cmd": ["sh", "-c", "read go; stty size"], "AttachStdin": True, "AttachStdout": True,
+                                                        "Tty": True}).json["Id"]
+        stream = Hijacked(box.socket, f"/exec/{name}/start", {"Detach": False, "Tty": True})
+        answer = box.api("POST", f"/exec/{name}/resize?h={30 + n}&w=99")
+        assert answer.status == 200, answer
+        stream.send(b"go\n")
+        assert f"{30 + n} 99".encode() in stream.read_all()
+        stream.close()
+
+
+def test_a_resize_of_what_was_not_started_waits_for_it(box):
+    name = box.api("POST", "/containers/box/exec", {"Cmd": ["sh", "-c", "read go; stty size"], "AttachStdin": True, "AttachStdout": True,
+                                                    "Tty": True}).json["Id"]
+    answers = []
+    asking = threading.Thread(target=lambda: answers.append(box.api("POST", f"/exec/{name}/resize?h=33&w=99")))
+    asking.start()
+    stream = Hijacked(box.socket, f"/exec/{name}/start", {"Detach": False, "Tty": True})
+    asking.join(20)
+    assert answers[0].status == 200, answers
+    stream.send(b"go\n")
+    assert b"33 99" in stream.read_all()
+    stream.close()
 
 
 def test_a_client_that_is_killed_leaves_the_engine_well(box):

@@ -1,6 +1,9 @@
 """`gantry logs`: what a container wrote, whole, in order, followed, cut and dated."""
+import json
 import re
 import time
+
+import pytest
 
 from conftest import IMAGE
 from harness.waiting import eventually
@@ -65,8 +68,9 @@ def test_long_lines_come_back_whole(engine):
     assert len(out[0]) == 300_000 and out[1] == "end"
 
 
-def test_binary_output(engine):
-    engine.ok("run", "-d", "--name", "c", IMAGE, "sh", "-c", r"printf '\000\001\377\n'")
+@pytest.mark.parametrize("driver", ("json-file", "local"))
+def test_binary_output(engine, driver):
+    engine.ok("run", "-d", "--name", "c", "--log-driver", driver, IMAGE, "sh", "-c", r"printf '\000\001\377\n'")
     engine.wait_exited("c")
     assert engine("logs", "c", text=False).out == b"\x00\x01\xff\n"
 
@@ -82,6 +86,21 @@ def test_logs_are_rotated(engine):
               "seq 1 100000 >&2; seq 1 100000; echo last")
     done = engine("logs", "c")
     assert done.out.endswith("last\n") and len(done.out) + len(done.err) < 600_000
+
+
+def test_the_log_is_the_file_that_inspect_names(engine):
+    """Programs that gather logs read Docker's lines from there."""
+    engine.ok("run", "--name", "c", IMAGE, "sh", "-c", "echo out; echo err >&2")
+    with open(engine.inspect("c")["LogPath"]) as f:
+        lines = [json.loads(line) for line in f]
+    assert sorted((x["log"], x["stream"]) for x in lines) == [("err\n", "stderr"), ("out\n", "stdout")]
+    engine.ok("run", "--name", "d", "--log-driver", "local", IMAGE, "echo", "x")
+    assert engine.inspect("d")["LogPath"] == "" and engine.inspect("d")["HostConfig"]["LogConfig"]["Type"] == "local"
+
+
+def test_a_prompt_is_in_the_log_before_its_line_ends(engine):
+    engine.ok("run", "-d", "--name", "c", IMAGE, "sh", "-c", "printf 'Password: '; sleep 1000")
+    eventually(lambda: engine("logs", "c").out == "Password: ")
 
 
 def test_log_driver_none(engine):

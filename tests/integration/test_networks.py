@@ -211,6 +211,13 @@ def test_no_network(engine):
     assert engine.ok("run", "--rm", "--network", "none", IMAGE, "ls", "/sys/class/net") == "lo"
 
 
+def test_a_network_that_is_disabled(engine):
+    made = engine.api("POST", "/containers/create?name=c", {"Image": IMAGE, "Cmd": ["sh", "-c", "ls /sys/class/net"], "NetworkDisabled": True})
+    assert made.status == 201, made
+    assert engine.inspect("c")["Config"]["NetworkDisabled"] is True
+    assert engine.ok("start", "-a", "c") == "lo"
+
+
 def test_network_of_another_container(engine):
     engine.ok("run", "-d", "--name", "a", IMAGE, *SERVE)
     assert engine.ok("run", "--rm", "--network", "container:a", IMAGE, "probe", "get", "127.0.0.1") == "page"

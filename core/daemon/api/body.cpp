@@ -71,6 +71,7 @@ constexpr const char* config_text = R"({
     "Labels": {"*": "text"}, "Hostname": "text", "Domainname": "text", "User": "text", "WorkingDir": "text",
     "StopSignal": "text", "StopTimeout": "whole", "Tty": "flag", "OpenStdin": "flag", "StdinOnce": "flag",
     "AttachStdin": "flag", "AttachStdout": "flag", "AttachStderr": "flag", "ExposedPorts": {"*": {}}, "Volumes": {"*": {}},
+    "NetworkDisabled": "flag", "ArgsEscaped": "flag",
     "Healthcheck": {"Test": ["text"], "Interval": "whole", "Timeout": "whole", "StartPeriod": "whole",
                     "StartInterval": "whole", "Retries": "whole"}})";
 

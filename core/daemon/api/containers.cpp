@@ -68,7 +68,7 @@ void list(ContainerService& service, const http::Request& request, const Reply& 
     if (!limit) return reply->error(limit.error());
     const bool all = request.query_flag("all"), size = request.query_flag("size");
     if (filters->empty() && !size)
-        return reply->text(200, "application/json", service.list_text(all, limit->value_or(0)));
+        return reply->shared_text(200, "application/json", service.list_text(all, limit->value_or(0)));
     gantry::daemon::answer(reply, service.list(all, limit->value_or(0), size, *filters));
 }
 
@@ -125,9 +125,8 @@ void register_containers(http::Router& router, ContainerService& service, image:
         if (!body) return reply->error(body.error());
         answer(reply, service.update(request.parameter("id"), *body));
     });
-    router.add("DELETE", "/containers/{id}", [&](http::Request request, Reply reply) {
-        if (request.query_flag("link"))
-            return reply->error(fail(Code::invalid, "links are not supported, so there is none to remove"));
+    router.add("DELETE", "/containers/{id:*}", [&](http::Request request, Reply reply) {
+        if (request.query_flag("link")) return answer(reply, service.remove_link(request.parameter("id")));
         answer(reply, service.remove(request.parameter("id"), request.query_flag("v"), request.query_flag("force")));
     });
 

@@ -13,8 +13,7 @@
 namespace gantry::daemon {
 namespace {
 
-// Of an image for several platforms, that of the request. Nobody vouches for an image, so that none has an "Identity"; what
-// "identity" asks for beside it is as "manifests" has it.
+// Of an image for several platforms, that of the request.
 Result<std::shared_ptr<const image::Image>> find_for_platform(Deps& deps, const http::Request& request) {
     GANTRY_TRY(std::vector<Json> platforms, read_platforms(request));
     GANTRY_TRY(auto found, find_for_platforms(deps.images, request.parameter("name"), platforms));
@@ -26,7 +25,7 @@ using Users = std::map<std::string, std::vector<std::string>>;
 // What is known of an image's manifest: its descriptor, and as a list what the whole of each is: of all platforms of the index
 // behind `names`, or of the one.
 void add_manifests(Deps& deps, const image::Image& image, const std::vector<std::string>& names, bool whole,
-                   Users& users, Json* shown) {
+                   bool identity, Users& users, Json* shown) {
     const auto manifest = deps.images.manifest_of(image.id);
     if (manifest) (*shown)["Descriptor"] = manifest->descriptor;
     if (!whole) return;
@@ -34,6 +33,8 @@ void add_manifests(Deps& deps, const image::Image& image, const std::vector<std:
         (*shown)["Manifests"] = std::move(manifests);
     else if (manifest)
         (*shown)["Manifests"] = Json::array({image::manifest_summary(image, *manifest, users[image.id])});
+    if (Json known = image::identity_of(image); identity && !known.is_null() && shown->contains("Manifests"))
+        for (Json& one : (*shown)["Manifests"]) one["ImageData"]["Identity"] = known;
 }
 
 Result<Json> list(Deps& deps, const http::Request& request) {
@@ -44,7 +45,7 @@ Result<Json> list(Deps& deps, const http::Request& request) {
     const bool manifests = request.query_flag("manifests") || request.query_flag("identity");
     for (const auto& image : images) {
         Json summary = image::to_summary(*image, static_cast<std::int64_t>(users[image->id].size()));
-        add_manifests(deps, *image, image->tags, manifests, users, &summary);
+        add_manifests(deps, *image, image->tags, manifests, request.query_flag("identity"), users, &summary);
         all.push_back(std::move(summary));
     }
     if (request.query_flag("shared-size")) {
@@ -64,7 +65,8 @@ Result<Json> inspect(Deps& deps, const http::Request& request) {
     json["GraphDriver"] = {{"Name", deps.config.get()->defaults.layer}, {"Data", nullptr}};
     Users users;
     if (manifests) users = deps.containers_of_images();
-    add_manifests(deps, *image, {request.parameter("name")}, manifests, users, &json);
+    add_manifests(deps, *image, {request.parameter("name")}, manifests, true, users, &json);
+    if (Json known = image::identity_of(*image); !known.is_null()) json["Identity"] = std::move(known);
     fit_image(json, request.version_number());
     return json;
 }

@@ -6,6 +6,7 @@
 #include "core/base/files.hpp"
 #include "core/daemon/api/host_facts.hpp"
 #include "core/daemon/http/target.hpp"
+#include "core/image/registry/names.hpp"
 
 namespace gantry::daemon {
 namespace {
@@ -15,6 +16,22 @@ Json driver_names(const std::vector<driver::Found>& found, std::string_view kind
     for (const driver::Found& one : found)
         if (one.kind == kind && one.problem.empty()) names.push_back(one.name);
     return names;
+}
+
+// As the configuration has them. What it says nothing of holds TLS with a good certificate, but for what is on loopback.
+Json registries(const config::Registries& configured) {
+    std::map<std::string, config::RegistryHost> hosts = configured.hosts;
+    const std::string& standard = image::registry::default_host();
+    hosts.try_emplace(standard);
+    Json all = Json::object();
+    for (const auto& [name, host] : hosts)
+        all[name] = {{"Name", name},
+                     {"Mirrors", host.mirrors},
+                     {"Secure", !host.http && !host.insecure.value_or(false)},
+                     {"Official", name == standard}};
+    return {{"InsecureRegistryCIDRs", {"::1/128", "127.0.0.0/8"}},
+            {"IndexConfigs", all},
+            {"Mirrors", hosts[standard].mirrors}};
 }
 
 Json runtimes(Deps& deps) {
@@ -93,42 +110,40 @@ Json system_info(Deps& deps) {
     const bool debug = config->log_level == "debug";
     Json pools = Json::array();
     for (const auto& [base, size] : config->address_pools) pools.push_back({{"Base", base}, {"Size", size}});
-    Json info{
-        {"ID", deps.id},
-        {"Containers", counts.total},
-        {"ContainersRunning", counts.running},
-        {"ContainersPaused", counts.paused},
-        {"ContainersStopped", counts.stopped},
-        {"Images", deps.images.list().size()},
-        {"DockerRootDir", deps.root},
-        {"Debug", debug},
-        {"SystemTime", rfc3339(wall_clock_ns())},
-        {"NEventsListener", deps.events.subscribers()},
-        {"IndexServerAddress", ""},
-        {"RegistryConfig",
-         {{"InsecureRegistryCIDRs", Json::array()}, {"IndexConfigs", Json::object()}, {"Mirrors", Json::array()}}},
-        {"GenericResources", nullptr},
-        {"HttpProxy", from_environment("HTTP_PROXY", "http_proxy")},
-        {"HttpsProxy", from_environment("HTTPS_PROXY", "https_proxy")},
-        {"NoProxy", from_environment("NO_PROXY", "no_proxy")},
-        {"Labels", Json::array()},
-        {"ExperimentalBuild", false},
-        {"ServerVersion", engine_version},
-        {"Swarm",
-         {{"NodeID", ""},
-          {"NodeAddr", ""},
-          {"LocalNodeState", "inactive"},
-          {"ControlAvailable", false},
-          {"Error", ""},
-          {"RemoteManagers", nullptr}}},
-        {"LiveRestoreEnabled", true},  // containers outlive the engine
-        {"Isolation", ""},
-        {"InitBinary", ""},
-        {"ContainerdCommit", {{"ID", ""}}},
-        {"RuncCommit", {{"ID", ""}}},
-        {"InitCommit", {{"ID", ""}}},
-        {"DefaultAddressPools", pools},
-        {"CDISpecDirs", Json::array()}};
+    Json info{{"ID", deps.id},
+              {"Containers", counts.total},
+              {"ContainersRunning", counts.running},
+              {"ContainersPaused", counts.paused},
+              {"ContainersStopped", counts.stopped},
+              {"Images", deps.images.list().size()},
+              {"DockerRootDir", deps.root},
+              {"Debug", debug},
+              {"SystemTime", rfc3339(wall_clock_ns())},
+              {"NEventsListener", deps.events.subscribers()},
+              {"IndexServerAddress", image::registry::default_search_endpoint() + "/v1/"},
+              {"RegistryConfig", registries(config->registries)},
+              {"GenericResources", nullptr},
+              {"HttpProxy", from_environment("HTTP_PROXY", "http_proxy")},
+              {"HttpsProxy", from_environment("HTTPS_PROXY", "https_proxy")},
+              {"NoProxy", from_environment("NO_PROXY", "no_proxy")},
+              {"Labels", Json::array()},
+              {"ExperimentalBuild", false},
+              {"ServerVersion", engine_version},
+              {"Swarm",
+               {{"NodeID", ""},
+                {"NodeAddr", ""},
+                {"LocalNodeState", "inactive"},
+                {"ControlAvailable", false},
+                {"Error", ""},
+                {"RemoteManagers", nullptr}}},
+              {"LiveRestoreEnabled", true},  // containers outlive the engine
+              {"Isolation", ""},
+              {"InitBinary", ""},
+              {"ContainerdCommit", {{"ID", ""}}},
+              {"RuncCommit", {{"ID", ""}}},
+              {"InitCommit", {{"ID", ""}}},
+              {"DefaultAddressPools", pools},
+              {"CDISpecDirs", Json::array()}};
     if (debug)
         if (auto open = list_directory("/proc/self/fd")) info["NFd"] = open->size();
     add_host(info, read_host_facts());

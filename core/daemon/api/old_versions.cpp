@@ -73,6 +73,7 @@ void fit_container(Json& inspect, int version) {
 }
 
 void fit_image(Json& inspect, int version) {
+    if (version < 153) inspect.erase("Identity");
     Json& config = inspect["Config"];
     if (version >= 152) {
         omit_empty(inspect, {"Comment", "Author"});

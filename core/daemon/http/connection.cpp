@@ -218,8 +218,13 @@ void Connection::end_pump(bool complete) {
 
 // --- the answer ---
 
-bool Connection::send(std::initializer_list<std::string_view> pieces) {
-    const Output::State state = output_.send(pieces);
+bool Connection::send(std::initializer_list<std::string_view> pieces) { return sent(output_.send(pieces)); }
+
+bool Connection::send(std::string_view head, std::shared_ptr<const std::string> body) {
+    return sent(output_.send(head, std::move(body)));
+}
+
+bool Connection::sent(Output::State state) {
     if (state == Output::State::waiting && !core_->drained())
         asio::dispatch(core_->io(), [self = shared_from_this()] { self->flush_when_writable(); });
     return state != Output::State::gone;

@@ -27,6 +27,7 @@ public:
     Output& output() { return output_; }
     // Sends the pieces; what the socket does not take is left to the reactor. False: the client is gone.
     bool send(std::initializer_list<std::string_view> pieces);
+    bool send(std::string_view head, std::shared_ptr<const std::string> body);
     void exchange_over(std::uint64_t exchange, After after);
     // Calls `gone` on the reactor once the client has closed, also when it has already. {}: only watches.
     void watch(std::uint64_t exchange, std::function<void()> gone);
@@ -54,6 +55,7 @@ private:
     void begin_pump();
     void pump();
     void end_pump(bool complete);
+    bool sent(Output::State state);
     void flush_when_writable();
     void end_exchange(After after);
     void next_request();

@@ -76,10 +76,14 @@ bool Exchange::claim() {
     return false;
 }
 
-void Exchange::answer(const Head& head, std::string_view body) {
+// `body` null: none.
+void Exchange::answer(const Head& head, std::shared_ptr<const std::string> body) {
     Head full = head;
     full.after = about_.keep_alive ? After::keep_alive : After::close;
-    connection_->send({make_head(full), about_.head_only ? std::string_view() : body});
+    if (body && !about_.head_only)
+        connection_->send(make_head(full), std::move(body));
+    else
+        connection_->send({make_head(full)});
     connection_->exchange_over(number_, full.after);
 }
 
@@ -93,18 +97,23 @@ void Exchange::empty(int status) {
     head.status = status;
     // 204 and 304 have no body by definition; the others say so.
     if (status != 204 && status != 304) head.content_length = 0;
-    answer(head, {});
+    answer(head, nullptr);
 }
 
 void Exchange::text(int status, std::string_view content_type, std::string body,
                     const std::map<std::string, std::string>& headers) {
+    shared_text(status, content_type, std::make_shared<const std::string>(std::move(body)), headers);
+}
+
+void Exchange::shared_text(int status, std::string_view content_type, std::shared_ptr<const std::string> body,
+                           const std::map<std::string, std::string>& headers) {
     if (!claim()) return;
     Head head;
     head.status = status;
     head.content_type = content_type;
-    head.content_length = body.size();
+    head.content_length = body->size();
     head.more = &headers;
-    answer(head, body);
+    answer(head, std::move(body));
 }
 
 void Exchange::error(const Error& error) {

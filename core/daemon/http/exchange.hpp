@@ -23,6 +23,8 @@ public:
     void empty(int status) override;
     void text(int status, std::string_view content_type, std::string body,
               const std::map<std::string, std::string>& headers) override;
+    void shared_text(int status, std::string_view content_type, std::shared_ptr<const std::string> body,
+                     const std::map<std::string, std::string>& headers) override;
     void error(const Error& error) override;
     std::shared_ptr<Stream> stream(int status, std::string_view content_type,
                                    const std::map<std::string, std::string>& headers) override;
@@ -33,7 +35,7 @@ public:
 private:
     // True for the one who may answer.
     bool claim();
-    void answer(const Head& head, std::string_view body);
+    void answer(const Head& head, std::shared_ptr<const std::string> body);
 
     std::shared_ptr<Connection> connection_;
     const std::uint64_t number_;

@@ -66,6 +66,9 @@ public:
     virtual void empty(int status) = 0;  // 204, 304
     virtual void text(int status, std::string_view content_type, std::string body,
                       const std::map<std::string, std::string>& headers = {}) = 0;
+    // The same of a body that others have too. Not null.
+    virtual void shared_text(int status, std::string_view content_type, std::shared_ptr<const std::string> body,
+                             const std::map<std::string, std::string>& headers = {}) = 0;
     // {"message": text} with the one status of the code (status.hpp).
     virtual void error(const Error& error) = 0;
     virtual std::shared_ptr<Stream> stream(int status, std::string_view content_type,

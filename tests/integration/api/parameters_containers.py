@@ -403,6 +403,14 @@ def delete_force(w):
     assert w.delete(f"/containers/{name}?force=1").status == 204
 
 
+def delete_link(w):
+    name = w.create(HostConfig={"Links": ["running:alias"]})
+    refused(w.delete(f"/containers/{name}?link=1"), 400, "cannot remove the default link name of the container")
+    assert w.get(f"/containers/{name}/json").json["HostConfig"]["Links"] == [f"/running:/{name}/alias"]
+    assert w.delete(f"/containers/{name}/alias?link=1").status == 204
+    assert w.get(f"/containers/{name}/json").json["HostConfig"]["Links"] is None
+
+
 def archive_path(method):
     def check(w):
         answer = w.request(method, "/containers/running/archive?path=/etc/passwd")
@@ -488,7 +496,7 @@ PARAMETERS = {
         "query:stdout": ws_outputs("stdout"), "query:stderr": ws_outputs("stderr")},
     "POST /containers/{id}/wait": {"query:condition": wait_condition},
     "DELETE /containers/{id}": {"query:v": delete_v, "query:force": delete_force,
-                                "query:link": lambda w: refused(w.delete("/containers/exited?link=1"), 400, "link")},
+                                "query:link": delete_link},
     "HEAD /containers/{id}/archive": {"query:path": archive_path("HEAD")},
     "GET /containers/{id}/archive": {"query:path": archive_path("GET")},
     "PUT /containers/{id}/archive": {"query:path": put_path, "query:noOverwriteDirNonDir": put_keep_kinds, "query:copyUIDGID": put_owner},

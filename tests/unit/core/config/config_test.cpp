@@ -39,6 +39,7 @@ TEST(Config, means_the_same_without_a_file_and_with_an_empty_one) {
         Config config;
         EXPECT_EQ(load(scratch / name, Missing::is_empty, &config), Lines{});
         EXPECT_EQ(config.defaults.network, "bridge");
+        EXPECT_EQ(config.log.driver, "json-file");
         EXPECT_EQ(config.stop_timeout, 10);
         EXPECT_EQ(config.pids_limit, 4096);
         EXPECT_EQ(config.address_pools,

@@ -141,6 +141,30 @@ TEST_P(LogReaderTest, since_and_until_bound_the_time) {
     EXPECT_EQ(text(options), "early\n");
 }
 
+TEST_P(LogReaderTest, bytes_that_are_no_text_come_back_as_they_were) {
+    std::string every = "x";
+    for (int c = 0; c < 256; ++c) every += static_cast<char>(c);
+    every += "\xed\xa0\x80\xe2\x80\xa8 end\n";
+    auto log = writer();
+    log->write(LogStream::out, every);
+    log->write(LogStream::err, "plain \\ \"text\"\n");
+    log->flush();
+    EXPECT_EQ(text(), every + "plain \\ \"text\"\n");
+    EXPECT_EQ(text(tail(1)), "plain \\ \"text\"\n");
+    EXPECT_EQ(text(tail(2)), every.substr(every.find('\n') + 1) + "plain \\ \"text\"\n");
+}
+
+TEST_P(LogReaderTest, a_line_written_in_pieces_is_one_line) {
+    auto log = writer();
+    log->write(LogStream::out, "before\nPass");
+    log->flush();
+    EXPECT_EQ(text(), "before\nPass");
+    log->write(LogStream::out, "word: \nafter\n");
+    log->flush();
+    EXPECT_EQ(text(), "before\nPassword: \nafter\n");
+    EXPECT_EQ(text(tail(2)), "Password: \nafter\n");
+}
+
 TEST_P(LogReaderTest, damage_costs_only_what_is_damaged) {
     auto log = writer();
     for (int i = 0; i < 10; ++i) log->write(LogStream::out, "line " + std::to_string(i) + "\n");

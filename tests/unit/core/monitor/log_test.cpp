@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "core/base/base64.hpp"
 #include "core/base/clock.hpp"
 #include "core/base/files.hpp"
 #include "core/monitor/log_json.hpp"
@@ -70,6 +71,8 @@ TEST_F(MonitorLog, json_lines_are_dockers) {
     std::string file = json_lines("c1");
     EXPECT_THAT(file, ::testing::HasSubstr(
                           R"({"log":"a \"b\" \u003cc\u003e\u0026\\\u0009\u0001\ufffdä\n","stream":"stdout","time":")"));
+    EXPECT_THAT(file, ::testing::HasSubstr(",\"bytes\":\"" + to_base64("a \"b\" <c>&\\\t\001\377\303\244\n") + "\"}\n"))
+        << "the bytes themselves, where they are not UTF-8";
     EXPECT_THAT(file, ::testing::HasSubstr(R"({"log":"err\n","stream":"stderr","time":")"));
     EXPECT_THAT(file, ::testing::HasSubstr(R"({"log":"no newline","stream":"stdout","time":")"));
 }
@@ -86,6 +89,23 @@ TEST_F(MonitorLog, json_lines_longer_than_16_kib_are_split_and_none_is_lost) {
     std::string expected = std::string(40000, 'x') + "\n";
     for (int i = 1; i <= 100000; ++i) expected += std::to_string(i) + "\n";
     EXPECT_TRUE(text == expected) << text.size();
+}
+
+TEST_F(MonitorLog, a_line_that_does_not_end_is_in_the_log_while_the_container_waits) {
+    LaunchRequest wanted =
+        request("c1", "printf 'Password: '; while [ ! -e " + path("go") + " ]; do sleep 0.02; done; echo given");
+    wanted.log["driver"] = "json-file";
+    run(std::move(wanted));
+    const std::string prompt = R"({"log":"Password: ","stream":"stdout","time":")";
+    auto file = [&] {
+        auto read = read_file(path("c1/log/json.log"), 1u << 20);
+        return read ? *read : std::string();
+    };
+    for (int i = 0; i < 1000 && !file().starts_with(prompt); ++i) ::usleep(10'000);
+    EXPECT_THAT(file(), ::testing::StartsWith(prompt));
+    ASSERT_TRUE(write_file(path("go"), ""));
+    ASSERT_TRUE(wait_event("c1", MonitorEvent::Type::exited));
+    EXPECT_THAT(file(), ::testing::HasSubstr(R"({"log":"given\n","stream":"stdout","time":")"));
 }
 
 TEST_F(MonitorLog, none_writes_nothing) {

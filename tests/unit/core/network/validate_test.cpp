@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "core/network/links.hpp"
+
 namespace gantry::network {
 namespace {
 
@@ -54,4 +56,17 @@ TEST(Mac, is_one_station_in_lower_case) {
 }
 
 }  // namespace
+TEST(Links, are_taken_apart_as_clients_write_them) {
+    for (auto [text, target, alias] : {std::tuple("db", "db", "db"), std::tuple("db:x", "db", "x"),
+                                       std::tuple("/db:/web/x", "db", "x"), std::tuple("/db", "db", "db")}) {
+        auto link = parse_link(text);
+        ASSERT_TRUE(link) << text;
+        EXPECT_EQ(link->target, target) << text;
+        EXPECT_EQ(link->alias, alias) << text;
+    }
+    for (const char* text :
+         {"", ":", "db:", ":x", "a:b:c", "db:a b", "db:a\n1.2.3.4 evil", "../db:x", "/db:/web/", "db:.."})
+        EXPECT_EQ(parse_link(text).error().code, Code::invalid) << text;
+}
+
 }  // namespace gantry::network

@@ -52,6 +52,20 @@ TEST_F(ZonesTest, know_names_with_and_without_the_network) {
     EXPECT_EQ(ask("2.0.18.172.in-addr.arpa", Type::ptr).records[0].data, *name_data("web.front"));
 }
 
+TEST_F(ZonesTest, know_what_one_container_alone_calls_others) {
+    write("one", R"({"network": "front", "internal": false, "listen": ["172.18.0.1"],
+        "names": {"web": ["172.18.0.2"], "db": ["172.18.0.3"]}, "addresses": {"172.18.0.2": "web", "172.18.0.3": "db"},
+        "members": {}, "aliases": {"172.18.0.2": {"Database": ["one", "DB"], "far": ["two", "cache"], "web": ["one", "db"],
+                                                  "db": ["one", "gone"], "none": ["three", "db"], "bent": ["one"]}}})");
+    ASSERT_TRUE(zones->read_changes());
+    for (const char* name : {"database", "far", "web", "db"}) EXPECT_TRUE(is_answer(ask(name), Rcode::ok, 1)) << name;
+    EXPECT_EQ(ask("web").records[0].data, *address_data("172.18.0.3")) << "before the names of the network";
+    EXPECT_EQ(ask("db").records[0].data, *address_data("172.18.0.3")) << "its target is gone: the network's name";
+    EXPECT_EQ(ask("far").records[0].data, *address_data("172.18.16.9"));
+    for (const char* name : {"none", "bent"}) EXPECT_TRUE(is_answer(ask(name), Rcode::no_such_name, 0)) << name;
+    EXPECT_TRUE(is_answer(ask("database", Type::a, "172.18.0.3"), Rcode::no_such_name, 0)) << "of another container";
+}
+
 TEST_F(ZonesTest, rotate_several_addresses) {
     const Decision first = ask("db"), second = ask("db");
     ASSERT_EQ(first.records.size(), 2u);

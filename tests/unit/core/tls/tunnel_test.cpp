@@ -2,6 +2,7 @@
 #include "core/tls/tunnel.hpp"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -9,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <optional>
 #include <thread>
 
 #include "certificates.hpp"
@@ -212,6 +214,41 @@ TEST_F(Tunnels, a_client_without_a_certificate_or_with_another_cas_is_refused) {
     EXPECT_EQ(read_to_end(far_.get()), "");
     finish();
     EXPECT_THAT(far_reason_, HasSubstr("certificate verification failed: "));
+}
+
+// A close with something unread is a reset, which overtakes the reason on the way to a client that still writes.
+TEST_F(Tunnels, a_refused_client_that_still_writes_reads_why) {
+    auto server = server_context({authority_->file(), server_.certificate, server_.key});
+    auto client = client_context({authority_->file(), "", ""}, Verify::yes);
+    ASSERT_TRUE(server && client);
+    auto [connected, accepted] = tcp_pair();
+    auto accepting_session = accepting(server->get(), accepted.get());
+    auto session = connecting(client->get(), connected.get(), "box");
+    ASSERT_TRUE(accepting_session && session);
+    auto [near, inner] = local_pair();
+    std::optional<Tunnel> tunnel(std::in_place, std::move(inner), std::move(accepted), std::move(*accepting_session));
+
+    // The client goes first: its hello, and once the server has answered, its end of the handshake and a request.
+    ASSERT_EQ(::fcntl(connected.get(), F_SETFL, O_NONBLOCK), 0);
+    pollfd readable{connected.get(), POLLIN, 0};
+    while (::SSL_do_handshake(session->get()) != 1) {
+        ASSERT_TRUE(tunnel->advance());
+        ASSERT_EQ(::poll(&readable, 1, 20'000), 1);
+    }
+    ASSERT_EQ(::fcntl(connected.get(), F_SETFL, 0), 0);
+    const std::string request(1000, 'x');
+    ASSERT_GT(::SSL_write(session->get(), request.data(), 1000), 0);
+    while (tunnel && tunnel->reason().empty())
+        if (!tunnel->advance()) tunnel.reset();
+    EXPECT_GT(::SSL_write(session->get(), request.data(), 1000), 0);
+    char byte;
+    EXPECT_LE(::SSL_read(session->get(), &byte, 1), 0);
+    EXPECT_THAT(last_reason(), HasSubstr("certificate required"));
+    connected.reset();
+    ASSERT_TRUE(tunnel);
+    carry(*tunnel);
+    EXPECT_FALSE(tunnel->established());
+    EXPECT_THAT(tunnel->reason(), HasSubstr("certificate"));
 }
 
 TEST_F(Tunnels, files_that_are_none_are_told_of_with_their_names) {
