@@ -32,9 +32,7 @@ Result<std::string> ContainerService::exec_create(const std::string& ref, const 
     execution->container_id = entry->id();
     execution->config = body;
     executions_->add(execution);
-    std::string command;
-    for (const Json& word : body["Cmd"]) command += (command.empty() ? "" : " ") + word.get<std::string>();
-    publish(*entry, "exec_create: " + command, {{"execID", execution->id}});
+    publish(*entry, "exec_create: " + command_of(execution->config), {{"execID", execution->id}});
     return execution->id;
 }
 
@@ -94,7 +92,7 @@ Result<void> ContainerService::exec_start(const std::string& exec_id, const Json
         if (!execution->finished) execution->pid = *pid;
         execution->changed.notify_all();
     }
-    publish(*entry, "exec_start", {{"execID", exec_id}});
+    publish(*entry, "exec_start: " + command_of(execution->config), {{"execID", exec_id}});
     return {};
 }
 

@@ -10,6 +10,12 @@ constexpr std::size_t most_places = 2000;
 
 }  // namespace
 
+std::string command_of(const Json& config) {
+    std::string command;
+    for (const Json& word : config["Cmd"]) command += (command.empty() ? "" : " ") + word.get<std::string>();
+    return command;
+}
+
 void ContainerService::Executions::queue(const std::string& id, Slot& slot) {
     slot.turn = ++turns_;
     order_.emplace_back(id, slot.turn);

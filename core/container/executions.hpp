@@ -9,6 +9,9 @@
 
 namespace gantry::container {
 
+// The command of an exec's configuration in one line, as events have it.
+std::string command_of(const Json& config);
+
 class ContainerService::Executions {
 public:
     using Pointer = std::shared_ptr<Execution>;

@@ -92,6 +92,7 @@ std::int64_t ContainerService::probe(const EntryPtr& entry, std::uint64_t number
     execution->running = execution->started = true;
     auto ended = execution->ended.get_future();
     executions_->hold(execution);
+    publish(*entry, "exec_create: " + command_of(execution->config), {{"execID", execution->id}});
     ScopeGuard forget([&] { executions_->erase(execution->id); });
     Health::Probe outcome;
     outcome.start_ns = wall_clock_ns();
@@ -103,6 +104,7 @@ std::int64_t ContainerService::probe(const EntryPtr& entry, std::uint64_t number
         outcome.output = pid.error().text;
     } else {
         UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, *pid, 0)));
+        publish(*entry, "exec_start: " + command_of(execution->config), {{"execID", execution->id}});
         outcome.output = drain(reading.get(), deadline);
         std::int64_t left = std::max<std::int64_t>(deadline - monotonic_ns(), 0);
         if (ended.wait_for(std::chrono::nanoseconds(left)) == std::future_status::ready) {

@@ -2,7 +2,6 @@
 import io
 import json
 import os
-import pty
 import re
 import select
 import shutil
@@ -13,6 +12,7 @@ import time
 import pytest
 
 from conftest import IMAGE
+from interactive import Terminal
 
 DOCKER = shutil.which("docker")
 pytestmark = pytest.mark.skipif(DOCKER is None, reason="docker CLI: not installed on this machine")
@@ -40,40 +40,6 @@ def docker(engine, tmp_path):
         run("rm", "-fv", *ids)
     for kind in ("network", "volume"):
         run(kind, "prune", "-f", *(["-a"] if kind == "volume" else []))
-
-
-class Terminal:
-    """A command with a terminal of its own, as a person has one."""
-
-    def __init__(self, arguments, environment):
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            os.execvpe(arguments[0], arguments, environment)
-        self.text = ""
-
-    def until(self, pattern, timeout=20):
-        end = time.monotonic() + timeout
-        while not re.search(pattern, self.text):
-            assert select.select([self.fd], [], [], max(0, end - time.monotonic()))[0], (pattern, self.text)
-            try:
-                self.text += os.read(self.fd, 4096).decode(errors="replace")
-            except OSError:  # the other end is closed
-                assert re.search(pattern, self.text), (pattern, self.text)
-        return self.text
-
-    def type(self, text):
-        self.text = ""
-        os.write(self.fd, text.encode())
-
-    def end(self):
-        while True:
-            try:
-                if not os.read(self.fd, 4096):
-                    break
-            except OSError:
-                break
-        os.close(self.fd)
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
 def test_build_and_run(docker, tmp_path):

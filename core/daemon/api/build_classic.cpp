@@ -52,6 +52,12 @@ private:
     const Json logins_;
 };
 
+// "shop-web" is "shop-web:latest".
+std::string with_tag(const std::string& name) {
+    auto parsed = image::parse_reference(name);
+    return !parsed || name.ends_with(":" + parsed->tag) ? name : name + ":" + parsed->tag;
+}
+
 // Steps as Docker's classic builder tells of them: "Step 2/5 : RUN make".
 class Told final : public build::Listener {
 public:
@@ -66,6 +72,8 @@ public:
             if (name.starts_with('['))
                 if (const std::size_t end = name.find("] "); end != std::string::npos) name.erase(0, end + 2);
             names_.push_back(internal ? "" : name);
+            const auto* process = std::get_if<build::Exec>(&step.operation);
+            commands_.push_back(process ? join(process->argv, " ") : "");
             total_ += internal ? 0 : 1;
         }
         for (const build::Warning& warning : graph.warnings)
@@ -81,6 +89,14 @@ public:
     }
     void log(StepId, int, std::string_view bytes) override { say(std::string(bytes)); }
     void progress(StepId, std::string_view, std::int64_t, std::int64_t) override {}
+    // What Docker says of a process that failed: clients look for it.
+    Error in_dockers_words(Error error, const build::BuildProblem& problem) {
+        std::lock_guard lock(mutex_);
+        if (problem.exit_code != 0 && problem.step && *problem.step < commands_.size())
+            error.text = "The command '" + commands_[*problem.step] +
+                         "' returned a non-zero code: " + std::to_string(problem.exit_code);
+        return error;
+    }
     void say(const std::string& text) {
         if (!quiet_) stream_.send({{"stream", text}});
     }
@@ -89,7 +105,7 @@ private:
     JsonStream& stream_;
     const bool quiet_;
     std::mutex mutex_;
-    std::vector<std::string> names_;
+    std::vector<std::string> names_, commands_;
     std::size_t total_ = 0, begun_ = 0;
 };
 
@@ -279,14 +295,15 @@ void classic_build(Deps& deps, build::BuildService& builds, NamedBuilds& named, 
         return build::build_dockerfile(builds, deps.images, pull, build, client, watch, cancel, &problem);
     }();
     stream.on_client_gone({});
-    if (!built) return stream.end(built.error());
+    if (!built) return stream.end(told.in_dockers_words(built.error(), problem), problem.exit_code);
     deps.events.publish("image", "build", built->id, {{"name", built->tags.empty() ? built->id : built->tags[0]}});
     stream.send({{"aux", {{"ID", built->id}}}});
     if (quiet) {
         stream.send({{"stream", built->id + "\n"}});
     } else {
         stream.send({{"stream", "Successfully built " + built->id.substr(7, 12) + "\n"}});
-        for (const std::string& tag : built->tags) stream.send({{"stream", "Successfully tagged " + tag + "\n"}});
+        for (const std::string& tag : built->tags)
+            stream.send({{"stream", "Successfully tagged " + with_tag(tag) + "\n"}});
     }
     stream.end();
 }

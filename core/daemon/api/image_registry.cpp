@@ -32,6 +32,12 @@ Result<std::optional<registry::Platform>> platform_in(const std::string& text) {
     return std::optional(std::move(platform));
 }
 
+// A registry that does not answer is for Docker a failure of this engine (500), and not one that is too busy to serve (503).
+Error of_registry(Error error) {
+    if (error.code == Code::retry_later || error.code == Code::deadline) error.code = Code::internal;
+    return error;
+}
+
 // "fromImage" may carry a tag or digest of its own; "tag" may be a digest. Docker: a tag beside it counts.
 Result<registry::PullRequest> read_pull(const http::Request& request) {
     std::string name = request.query_value("fromImage");
@@ -81,7 +87,7 @@ void push_image(Deps& deps, const http::Request& request, const Reply& reply) {
     JsonStream stream(reply);
     auto pushed = deps.registries->push(
         *wanted, [&](const Json& message) { stream.send(message); }, gone);
-    if (!pushed) return stream.end(pushed.error());
+    if (!pushed) return stream.end(of_registry(pushed.error()));
     for (const registry::Pushed& one : *pushed)
         deps.events.publish("image", "push", wanted->name + ":" + one.tag, {{"name", wanted->name}});
     stream.end();
@@ -90,7 +96,7 @@ void push_image(Deps& deps, const http::Request& request, const Reply& reply) {
 // The places where the client asks about its own right to be there: 401 rather than 403.
 void refuse(const Reply& reply, const Error& error) {
     if (error.code == Code::denied) return reply->json(401, {{"message", error.text}});
-    reply->error(error);
+    reply->error(of_registry(error));
 }
 
 void login(Deps& deps, const http::Request& request, const Reply& reply) {
@@ -132,7 +138,9 @@ Result<Json> search(Deps& deps, const http::Request& request, const registry::Ca
             wanted.stars = std::max(wanted.stars, static_cast<int>(*number));
         }
     GANTRY_TRY(wanted.credentials, credentials_of(request));
-    return deps.registries->search(wanted, gone);
+    auto found = deps.registries->search(wanted, gone);
+    if (!found) return of_registry(std::move(found).error());
+    return found;
 }
 
 void inspect(Deps& deps, const http::Request& request, const Reply& reply) {
@@ -165,7 +173,7 @@ void pull_image(Deps& deps, const http::Request& request, const Reply& reply) {
     JsonStream stream(reply);
     auto pulled = deps.registries->pull(
         *wanted, [&](const Json& message) { stream.send(message); }, gone);
-    if (!pulled) return stream.end(pulled.error());
+    if (!pulled) return stream.end(of_registry(pulled.error()));
     for (const registry::Pulled& one : *pulled)
         deps.events.publish("image", "pull", one.reference, {{"name", wanted->name}});
     stream.end();

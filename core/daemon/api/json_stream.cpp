@@ -34,7 +34,7 @@ void JsonStream::send(const Json& message) {
     (void)stream_->write(message.dump(-1, ' ', false, Json::error_handler_t::replace) + "\r\n");
 }
 
-void JsonStream::end(const Error& error) {
+void JsonStream::end(const Error& error, int exit_code) {
     {
         std::lock_guard lock(mutex_);
         if (!reply_) return;
@@ -43,7 +43,9 @@ void JsonStream::end(const Error& error) {
             return;
         }
     }
-    send({{"errorDetail", {{"message", error.text}}}, {"error", error.text}});
+    Json detail{{"message", error.text}};
+    if (exit_code != 0) detail["code"] = exit_code;
+    send({{"errorDetail", std::move(detail)}, {"error", error.text}});
     end();
 }
 

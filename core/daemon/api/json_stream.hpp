@@ -13,8 +13,9 @@ public:
     explicit JsonStream(std::shared_ptr<http::Responder> reply) : reply_(std::move(reply)) {}
     // Any thread. Lost where the client has gone.
     void send(const Json& message);
-    // The end. A failure becomes the last message in Docker's form, or the reply itself where nothing was sent.
-    void end(const Error& error);
+    // The end. A failure becomes the last message in Docker's form, or the reply itself where nothing was sent. `exit_code`:
+    // of the process that failed, 0: none did.
+    void end(const Error& error, int exit_code = 0);
     void end();
     bool client_gone();
     // `gone` is called when the client goes, on a reactor thread, or at once; {} takes it back, and waits for one that is

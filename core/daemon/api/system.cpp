@@ -24,6 +24,12 @@ Result<std::int64_t> read_event_time(const http::Request& request, const char* n
     return given && time <= 0 ? std::int64_t{1} : time;
 }
 
+// docker-compose 1.29 reads the old fields in whatever version it speaks, and Debian's speaks the newest that the engine has.
+bool reads_old_events(const http::Request& request) {
+    auto agent = request.headers.find("user-agent");
+    return agent != request.headers.end() && agent->second.starts_with("docker-compose/1.");
+}
+
 Result<EventBus::Subscription> read_subscription(const http::Request& request) {
     EventBus::Subscription wish;
     GANTRY_TRY(wish.since_ns, read_event_time(request, "since"));
@@ -33,7 +39,7 @@ Result<EventBus::Subscription> read_subscription(const http::Request& request) {
                                        ") cannot be after `until` time (" + request.query_value("until") + ")");
     GANTRY_TRY(wish.filters, read_filters(request));
     GANTRY_CHECK(check_event_filters(wish.filters));
-    wish.old_fields = request.version_number() < 152;
+    wish.old_fields = request.version_number() < 152 || reads_old_events(request);
     return wish;
 }
 
