@@ -104,7 +104,7 @@ def test_classic_bad_contexts(engine):
     assert classic(engine, b"").error
     assert "FORM" in classic(engine, {"Dockerfile": "FORM x\n"}).error
     done = classic(engine, {"Dockerfile": f"FROM {IMAGE}\nRUN echo before; exit 7\n"})
-    assert "exit code: 7" in done.error and "before" in done.text
+    assert "The command '/bin/sh -c echo before; exit 7' returned a non-zero code: 7" in done.error and "before" in done.text
     assert classic(engine, {"Dockerfile": "FROM none/such:1\n"}).error
     link = classic(engine, {"Dockerfile": f"FROM {IMAGE}\nCOPY secret /s\n", "secret": ("link", "/etc/shadow")})
     assert "not found" in link.error
