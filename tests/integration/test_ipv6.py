@@ -84,7 +84,7 @@ def test_ipv6_alone(engine, lan):
     engine.ok("run", "-d", "--name", "web", "--network", "six", "-p", "[::]:8080:80", IMAGE, *SERVE)
     subnet = json.loads(engine.ok("network", "inspect", "six"))[0]["IPAM"]["Config"][0]["Subnet"]
     assert subnet.startswith("fd") and subnet.endswith("::/64"), "of the engine's own range (RFC 4193)"
-    assert engine.ok("run", "--rm", "--network", "six", IMAGE, "probe", "get", "web", 80, "/") == "page", "by name, without IPv4"
+    assert engine.ok("run", "--rm", "--network", "six", IMAGE, "wget", "-qO-", "http://web/") == "page", "by name, without IPv4"
     assert eventually(lambda: fetch(lan[1], HOST, 8080)) == "page\n"
     engine.fails("run", "-d", "--network", "six", "-p", "127.0.0.1::80", IMAGE, "true", code=125, match="has no IPv4")
 
@@ -120,7 +120,9 @@ def test_the_host_forwards_no_longer_than_it_must(engine, lan):
     assert forwarding() == "1"
     engine.ok("network", "rm", "both")
     engine.ok("system", "shutdown")
+    engine.process.wait(20)
     assert forwarding() == "0"
+    eventually(lambda: not census.processes_of(engine), timeout=20, what="launcher and resolver end after the engine")
 
 
 def test_bad_input(engine):
