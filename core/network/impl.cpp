@@ -60,6 +60,21 @@ void NetworkService::Impl::set_up_ipam(NetworkState& network) const {
         if (auto address = parse_ipv4(text)) network.ipam.reserve(*address);
 }
 
+Result<void> NetworkService::Impl::reserve_for_options(NetworkState& network) const {
+    if (!network.driver) return {};
+    const Json schema = member<Json>(network.driver->description(), "object_options", Json::object());
+    for (const auto& [option, entry] : schema.items()) {
+        const auto name = member<std::string>(entry, "reserves");
+        if (name.empty() || !member<bool>(network.record.options, option.c_str()) ||
+            network.record.auxiliary.contains(name))
+            continue;
+        auto address = network.ipam.take();
+        if (!address) return std::move(address).error().context("option \"" + option + "\"");
+        network.record.auxiliary[name] = show(*address);
+    }
+    return {};
+}
+
 Result<void> NetworkService::Impl::load() {
     std::vector<store::Damage> damage;
     GANTRY_TRY(auto stored_networks, store.list("network", &damage));
@@ -163,8 +178,9 @@ Result<void> NetworkService::Impl::choose_subnet(const NetworkPtr& network) {
     GANTRY_TRY(const Prefix subnet, carve(settings.address_pools, occupied));
     network->record.subnet = network->record.range = subnet;
     network->record.gateway = subnet.base + 1;
+    network->record.auxiliary.clear();  // nobody chooses addresses in a subnet that was not chosen
     set_up_ipam(*network);
-    return {};
+    return reserve_for_options(*network);
 }
 
 // The network is in the kernel when this succeeds. One thread asks the driver, others wait for it.
@@ -210,6 +226,7 @@ Result<void> NetworkService::Impl::ensure_in_kernel(const NetworkPtr& network) {
             record.subnet = network->record.subnet;
             record.range = network->record.range;
             record.gateway = network->record.gateway;
+            record.auxiliary = network->record.auxiliary;
         }
         GANTRY_TRY(driver::Reply reply, driver->call("network/1", "ensure", {{"network", network_for_driver(record)}}));
         GANTRY_FAILPOINT("network.ensure.made");

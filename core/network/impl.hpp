@@ -52,6 +52,8 @@ struct NetworkService::Impl {
     Result<void> choose_subnet(const NetworkPtr& network);
     Result<void> save(const NetworkRecord& record);
     void set_up_ipam(NetworkState& network) const;
+    // Addresses that the driver's options keep free ("reserves", abi/driver.h) and the user did not choose. Mutex held.
+    Result<void> reserve_for_options(NetworkState& network) const;
     std::vector<Prefix> subnets_of_others(std::string_view but_id) const;              // mutex held
     std::vector<EndpointRecord> endpoints_of_container(const std::string& container);  // locks
     std::vector<EndpointRecord> endpoints_of_network(std::string_view network) const;  // mutex held
@@ -75,6 +77,9 @@ struct NetworkService::Impl {
     // Goes on after a failure and gives the first; their networks' names are written anew.
     Result<void> release_all(const std::vector<EndpointRecord>& endpoints, int netns);
     Attached describe(std::vector<EndpointRecord> endpoints);
+
+    // What the driver really gave the endpoint: recorded where it differs from what it was told.
+    Result<void> learn(EndpointRecord& endpoint, const driver::Reply& reply);
 
     // connect.cpp
     Result<void> move_gateway(EndpointRecord from, EndpointRecord to, int netns);
