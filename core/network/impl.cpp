@@ -65,8 +65,12 @@ Result<void> NetworkService::Impl::reserve_for_options(NetworkState& network) co
     const Json schema = member<Json>(network.driver->description(), "object_options", Json::object());
     for (const auto& [option, entry] : schema.items()) {
         const auto name = member<std::string>(entry, "reserves");
-        if (name.empty() || !member<bool>(network.record.options, option.c_str()) ||
-            network.record.auxiliary.contains(name))
+        if (name.empty() || !member<bool>(network.record.options, option.c_str())) continue;
+        // One that is not in the subnet was taken of another, which the engine had chosen before.
+        auto known = network.record.auxiliary.find(name);
+        auto before = known == network.record.auxiliary.end() ? std::nullopt : parse_ipv4(known->second);
+        if (known != network.record.auxiliary.end() &&
+            (!before || !network.record.subnet || network.record.subnet->contains(*before)))
             continue;
         auto address = network.ipam.take();
         if (!address) return std::move(address).error().context("option \"" + option + "\"");
@@ -178,7 +182,6 @@ Result<void> NetworkService::Impl::choose_subnet(const NetworkPtr& network) {
     GANTRY_TRY(const Prefix subnet, carve(settings.address_pools, occupied));
     network->record.subnet = network->record.range = subnet;
     network->record.gateway = subnet.base + 1;
-    network->record.auxiliary.clear();  // nobody chooses addresses in a subnet that was not chosen
     set_up_ipam(*network);
     return reserve_for_options(*network);
 }
@@ -223,10 +226,10 @@ Result<void> NetworkService::Impl::ensure_in_kernel(const NetworkPtr& network) {
         if (movable && meets_the_host()) {
             GANTRY_CHECK(choose_subnet(network));
             std::lock_guard lock(mutex);
+            record.auxiliary = network->record.auxiliary;
             record.subnet = network->record.subnet;
             record.range = network->record.range;
             record.gateway = network->record.gateway;
-            record.auxiliary = network->record.auxiliary;
         }
         GANTRY_TRY(driver::Reply reply, driver->call("network/1", "ensure", {{"network", network_for_driver(record)}}));
         GANTRY_FAILPOINT("network.ensure.made");

@@ -45,6 +45,8 @@ struct NetworkService::Impl {
 
     // impl.cpp: objects, lookup, the driver's side of a network.
     Result<void> load();
+    // Addresses that the driver's options keep free ("reserves", abi/network.h) and the user did not choose. Mutex held.
+    Result<void> reserve_for_options(NetworkState& network) const;
     Result<void> add_built_in(std::string_view name, const std::string& driver, bool addressed);
     Result<NetworkPtr> find(std::string_view name_or_id);  // locks
     Result<std::shared_ptr<driver::Driver>> driver_of(const NetworkPtr& network);
@@ -52,8 +54,6 @@ struct NetworkService::Impl {
     Result<void> choose_subnet(const NetworkPtr& network);
     Result<void> save(const NetworkRecord& record);
     void set_up_ipam(NetworkState& network) const;
-    // Addresses that the driver's options keep free ("reserves", abi/driver.h) and the user did not choose. Mutex held.
-    Result<void> reserve_for_options(NetworkState& network) const;
     std::vector<Prefix> subnets_of_others(std::string_view but_id) const;              // mutex held
     std::vector<EndpointRecord> endpoints_of_container(const std::string& container);  // locks
     std::vector<EndpointRecord> endpoints_of_network(std::string_view network) const;  // mutex held

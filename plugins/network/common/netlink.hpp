@@ -68,6 +68,13 @@ public:
     void start_port(const std::string& name, PortRule rule);
     void set_up(int index);
     void set_alias(int index, const std::string& alias);
+    // `prefix`: "172.18.0.2/20". There already is success.
+    void add_address(int index, const std::string& prefix);
+    // Replaces a default route of the same metric.
+    void set_default_route(int index, const std::string& gateway);
+    void remove_link(const std::string& name);
+
+    // netlink_child.cpp
     // Down, as its kind and its parent's state allow.
     void add_child(const ChildLink& child);
     // A link that leads nowhere, for links that ride on it; down, with no address.
@@ -87,11 +94,6 @@ public:
     // "172.18.0.2/32" is on this link. There already is success.
     void add_link_route(int index, const std::string& prefix);
     void remove_link_route(int index, const std::string& prefix);
-    // `prefix`: "172.18.0.2/20". There already is success.
-    void add_address(int index, const std::string& prefix);
-    // Replaces a default route of the same metric.
-    void set_default_route(int index, const std::string& gateway);
-    void remove_link(const std::string& name);
 
 private:
     friend class Socket;
