@@ -227,6 +227,17 @@ Result<driver::Reply> NetworkService::Impl::attach_one(const NetworkPtr& network
     return driver->call("network/1", "attach", std::move(request), fds);
 }
 
+Result<void> NetworkService::Impl::learn(EndpointRecord& endpoint, const driver::Reply& reply) {
+    const auto mac = member<std::string>(reply.result, "mac");
+    if (mac.empty() || mac == endpoint.mac) return {};
+    endpoint.mac = mac;
+    {
+        std::lock_guard lock(mutex);
+        endpoints[endpoint.id].mac = mac;
+    }
+    return record({endpoint});
+}
+
 Result<void> NetworkService::Impl::claim_ports(EndpointRecord& endpoint, const std::vector<Port>& wishes) {
     std::lock_guard lock(mutex);
     const NetworkState& network = *networks.at(endpoint.network);
@@ -447,9 +458,9 @@ Result<Attached> NetworkService::attach(const std::string& container_id, const s
         if (netns_ready) netns_ready(netns.get());
     }
     for (std::size_t i = 0; i < joinings.size(); ++i) {
-        GANTRY_TRY([[maybe_unused]] auto reply,
-                   impl.attach_one(joinings[i].network, made[i], netns.get(), netlink.get())
-                       .context("attach to network " + joinings[i].network->record.name));
+        GANTRY_TRY(auto reply, impl.attach_one(joinings[i].network, made[i], netns.get(), netlink.get())
+                                   .context("attach to network " + joinings[i].network->record.name));
+        GANTRY_CHECK(impl.learn(made[i], reply));
         GANTRY_FAILPOINT("network.attach.attached");
     }
     for (std::size_t i = 0; i < joinings.size(); ++i) {

@@ -116,7 +116,8 @@ Result<Json> NetworkService::connect(std::string_view name, const std::string& c
     }
     GANTRY_CHECK(impl.record({endpoint}));
     GANTRY_FAILPOINT("network.connect.recorded");
-    GANTRY_TRY([[maybe_unused]] auto reply, impl.attach_one(network, endpoint, netns));
+    GANTRY_TRY(auto reply, impl.attach_one(network, endpoint, netns));
+    GANTRY_CHECK(impl.learn(endpoint, reply));
     GANTRY_FAILPOINT("network.connect.attached");
     if (may_route && gateway && endpoint.gateway_priority > gateway->gateway_priority)
         GANTRY_CHECK(impl.move_gateway(*gateway, endpoint, netns));

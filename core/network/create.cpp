@@ -50,6 +50,7 @@ Result<Json> NetworkService::create(const Json& body) {
             overlap(record.subnet6, impl_->subnets_of_others<Ipv6>(record.id)))
             return fail(Code::denied, "invalid pool request: Pool overlaps with other one on this address space");
         impl_->set_up_ipam(*network);
+        if (record.subnet) GANTRY_CHECK(impl_->reserve_for_options(*network));
         impl_->networks[record.id] = network;
     }
     const std::string id = record.id;

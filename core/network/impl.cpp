@@ -78,6 +78,25 @@ void NetworkService::Impl::set_up_ipam(NetworkState& network) const {
             network.ipam6.reserve(*address6);
 }
 
+Result<void> NetworkService::Impl::reserve_for_options(NetworkState& network) const {
+    if (!network.driver) return {};
+    const Json schema = member<Json>(network.driver->description(), "object_options", Json::object());
+    for (const auto& [option, entry] : schema.items()) {
+        const auto name = member<std::string>(entry, "reserves");
+        if (name.empty() || !member<bool>(network.record.options, option.c_str())) continue;
+        // One that is not in the subnet was taken of another, which the engine had chosen before.
+        auto known = network.record.auxiliary.find(name);
+        auto before = known == network.record.auxiliary.end() ? std::nullopt : parse_ipv4(known->second);
+        if (known != network.record.auxiliary.end() &&
+            (!before || !network.record.subnet || network.record.subnet->contains(*before)))
+            continue;
+        auto address = network.ipam.take();
+        if (!address) return std::move(address).error().context("option \"" + option + "\"");
+        network.record.auxiliary[name] = show(*address);
+    }
+    return {};
+}
+
 Result<void> NetworkService::Impl::load() {
     std::vector<store::Damage> damage;
     GANTRY_TRY(auto stored_networks, store.list("network", &damage));
@@ -207,7 +226,7 @@ Result<void> NetworkService::Impl::choose_subnets(const NetworkPtr& network) {
         record.gateway6 = subnet.base + 1;
     }
     set_up_ipam(*network);
-    return {};
+    return reserve_for_options(*network);
 }
 
 // The network is in the kernel when this succeeds. One thread asks the driver, others wait for it.
@@ -249,6 +268,7 @@ Result<void> NetworkService::Impl::ensure_in_kernel(const NetworkPtr& network) {
         if (movable && in_the_way()) {
             GANTRY_CHECK(choose_subnets(network));
             std::lock_guard lock(mutex);
+            record.auxiliary = network->record.auxiliary;
             record.subnet = network->record.subnet;
             record.range = network->record.range;
             record.gateway = network->record.gateway;

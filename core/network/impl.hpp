@@ -47,6 +47,8 @@ struct NetworkService::Impl {
 
     // impl.cpp: objects, lookup, the driver's side of a network.
     Result<void> load();
+    // Addresses that the driver's options keep free ("reserves", abi/network.h) and the user did not choose. Mutex held.
+    Result<void> reserve_for_options(NetworkState& network) const;
     Result<void> add_built_in(std::string_view name, const std::string& driver, bool addressed);
     Result<NetworkPtr> find(std::string_view name_or_id);  // locks
     Result<std::shared_ptr<driver::Driver>> driver_of(const NetworkPtr& network);
@@ -79,6 +81,9 @@ struct NetworkService::Impl {
     // Goes on after a failure and gives the first; their networks' names are written anew.
     Result<void> release_all(const std::vector<EndpointRecord>& endpoints, int netns);
     Attached describe(std::vector<EndpointRecord> endpoints);
+
+    // What the driver really gave the endpoint: recorded where it differs from what it was told.
+    Result<void> learn(EndpointRecord& endpoint, const driver::Reply& reply);
 
     // connect.cpp
     Result<void> move_gateway(EndpointRecord from, EndpointRecord to, int netns);

@@ -214,7 +214,7 @@ Json network_for_driver(const NetworkRecord& network) {
     return {{"id", network.id},           {"generation", 1},
             {"name", network.name},       {"labels", network.labels},
             {"options", network.options}, {"internal", network.internal},
-            {"subnets", subnets}};
+            {"subnets", subnets},         {"auxiliary", network.auxiliary}};
 }
 
 Json endpoint_for_driver(const EndpointRecord& endpoint) {

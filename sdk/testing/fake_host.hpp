@@ -61,8 +61,11 @@ public:
 
     Outcome call(std::string_view table, std::string_view operation, Json request,
                  std::vector<std::pair<std::string, int>> fds = {}) override {
-        const void* functions = driver_.table(driver_.self, std::string(table).c_str());
-        gantry_op op = functions ? find(functions, table, operation) : nullptr;
+        gantry_op op = nullptr;
+        if (table == "driver/1")
+            op = operation == "reconcile" ? driver_.reconcile : operation == "health" ? driver_.health : nullptr;
+        else if (const void* functions = driver_.table(driver_.self, std::string(table).c_str()))
+            op = find(functions, table, operation);
         if (!op) return {GANTRY_UNSUPPORTED, "not offered", Json::object(), {}};
         std::vector<int> numbers;
         for (auto& [name, fd] : fds) {

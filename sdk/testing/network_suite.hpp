@@ -22,14 +22,15 @@ inline UniqueFd make_netns() {
     return fd;
 }
 
-// `subnet` ("10.231.77.0/24") must be free on this host; `name` makes the objects' names unique.
+// `subnet` ("10.231.77.0/24") must be free on this host; `name` makes the objects' names unique; `options`: those of the
+// network, where the driver needs some.
 inline void run_network_suite(Subject& driver, Findings& findings, const std::string& name,
-                              const std::string& prefix = "10.231.77") {
+                              const std::string& prefix = "10.231.77", const Json& options = Json::object()) {
     const Json network{{"id", "c0ffee00" + name},
                        {"generation", 1},
                        {"name", name},
                        {"labels", Json::object()},
-                       {"options", Json::object()},
+                       {"options", options},
                        {"internal", false},
                        {"subnets", {{{"subnet", prefix + ".0/24"}, {"gateway", prefix + ".1"}}}}};
     const Json endpoint{{"id", "ef0000" + name},

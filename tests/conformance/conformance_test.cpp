@@ -1,5 +1,7 @@
 // Every driver in build/drivers, and the good fixtures, against the rules of their kind.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -77,6 +79,55 @@ driver::Settings settings_for(const std::string& directory, const Scratch& scrat
     return settings;
 }
 
+// These have tests of their own below.
+bool needs_a_parent(std::string_view name) { return name == "macvlan" || name == "ipvlan"; }
+
+// This process's own network, with a pair of interfaces "parent" and "other"; the host's again at the end.
+class OwnNetwork {
+public:
+    OwnNetwork() : before_(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC)) {
+        made_ = before_ && ::unshare(CLONE_NEWNET) == 0 &&
+                std::system(
+                    "ip link set lo up && ip link add parent type veth peer name other && "
+                    "ip link set parent up && ip link set other up") == 0;
+    }
+    ~OwnNetwork() {
+        if (::setns(before_.get(), CLONE_NEWNET) != 0) std::abort();
+    }
+    explicit operator bool() const { return made_; }
+
+private:
+    UniqueFd before_;
+    bool made_ = false;
+};
+
+void conformance_on_a_parent(const std::string& name, Json options) {
+    if (::geteuid() != 0) GTEST_SKIP() << "needs root: drivers change the kernel";
+    OwnNetwork own;
+    ASSERT_TRUE(own) << "no network of the test's own with a pair of interfaces";
+    Scratch scratch;
+    for (const auto isolation : {driver::Isolation::automatic, driver::Isolation::process}) {
+        driver::Settings settings = settings_for(GANTRY_DRIVERS, scratch);
+        driver::Wanted wanted;
+        wanted.name = name;
+        wanted.isolation = isolation;
+        settings.drivers = {wanted};
+        driver::Registry registry(settings);
+        auto opened = registry.get(Kind::network, name);
+        ASSERT_TRUE(opened) << opened.error().text;
+        ThroughTheEngine subject(*opened);
+        Findings findings;
+        options["parent"] = "parent";
+        gantry::testing::run_network_suite(subject, findings, "conf" + std::to_string(::getpid()), "10.231.77",
+                                           options);
+        // A kernel without the driver's kind of link says so at once.
+        if (findings.broken().size() == 1 &&
+            findings.broken().front().find(name + " is not supported by this kernel") != std::string::npos)
+            GTEST_SKIP() << findings.broken().front();
+        report(name, findings);
+    }
+}
+
 void conformance_of(Kind kind) {
     if (::geteuid() != 0) GTEST_SKIP() << "needs root: drivers change the kernel";
     Scratch scratch;
@@ -86,6 +137,7 @@ void conformance_of(Kind kind) {
         driver::Settings settings = settings_for(directory, scratch);
         for (const driver::Found& found : driver::Registry(settings).list()) {
             if (found.kind != driver::name_of(kind) || found.name == "misbehaves") continue;
+            if (needs_a_parent(found.name)) continue;
             driver::Wanted wanted;
             wanted.name = found.name;
             wanted.isolation = isolation;
@@ -110,6 +162,11 @@ void conformance_of(Kind kind) {
 }
 
 TEST(Conformance, of_network_drivers) { conformance_of(Kind::network); }
+TEST(Conformance, of_macvlan_in_mode_bridge) { conformance_on_a_parent("macvlan", {{"macvlan_mode", "bridge"}}); }
+TEST(Conformance, of_macvlan_in_mode_private) { conformance_on_a_parent("macvlan", {{"macvlan_mode", "private"}}); }
+TEST(Conformance, of_macvlan_in_mode_vepa) { conformance_on_a_parent("macvlan", {{"macvlan_mode", "vepa"}}); }
+TEST(Conformance, of_macvlan_in_mode_passthru) { conformance_on_a_parent("macvlan", {{"macvlan_mode", "passthru"}}); }
+TEST(Conformance, of_ipvlan) { conformance_on_a_parent("ipvlan", {{"ipvlan_mode", "l2"}}); }
 TEST(Conformance, of_volume_drivers) { conformance_of(Kind::volume); }
 TEST(Conformance, of_layer_drivers) { conformance_of(Kind::layer); }
 

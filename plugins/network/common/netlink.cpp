@@ -20,21 +20,17 @@
 
 #include <gantry/unique_fd.hpp>
 
+#include "plugins/network/common/netlink_parts.hpp"
+
 namespace gantry::netlink {
 namespace {
 
 constexpr int answer_timeout_seconds = 10;  // the kernel answers before sendmsg returns; this is for a lost answer
 constexpr std::size_t receive_bytes = 64u << 10;
 
-std::optional<std::array<unsigned char, 6>> parse_mac(const std::string& text) {
-    std::array<unsigned, 6> v{};
-    char rest = 0;
-    if (std::sscanf(text.c_str(), "%2x:%2x:%2x:%2x:%2x:%2x%c", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &rest) != 6)
-        return std::nullopt;
-    std::array<unsigned char, 6> mac{};
-    for (std::size_t i = 0; i < mac.size(); ++i) mac[i] = static_cast<unsigned char>(v[i]);
-    return mac;
-}
+using parts::append_link;
+using parts::parse_mac;
+using parts::put_mtu;
 
 std::string show_mac(const unsigned char* m) {
     char text[18];
@@ -62,24 +58,12 @@ std::optional<Prefix> parse_prefix(const std::string& text) {
     return prefix;
 }
 
-void append_link(nl_msg* message, int family, int index, unsigned flags, unsigned change) {
-    ifinfomsg info{};
-    info.ifi_family = static_cast<unsigned char>(family);
-    info.ifi_index = index;
-    info.ifi_flags = flags;
-    info.ifi_change = change;
-    nlmsg_append(message, &info, sizeof info, NLMSG_ALIGNTO);
-}
-
-void put_mtu(nl_msg* message, int mtu) {
-    if (mtu > 0) nla_put_u32(message, IFLA_MTU, static_cast<std::uint32_t>(mtu));
-}
-
 Link read_link(nlmsghdr* header) {
     auto* info = static_cast<ifinfomsg*>(nlmsg_data(header));
     nlattr* attributes[IFLA_MAX + 1];
     Link link;
     link.index = info->ifi_index;
+    link.type = info->ifi_type;
     link.up = (info->ifi_flags & IFF_UP) != 0;
     if (nlmsg_parse(header, sizeof(ifinfomsg), attributes, IFLA_MAX, nullptr) < 0) return link;
     auto text = [&](int type) {
@@ -88,6 +72,8 @@ Link read_link(nlmsghdr* header) {
     link.running = attributes[IFLA_OPERSTATE] && nla_get_u8(attributes[IFLA_OPERSTATE]) == IF_OPER_UP;
     link.name = text(IFLA_IFNAME);
     link.alias = text(IFLA_IFALIAS);
+    if (attributes[IFLA_LINK]) link.parent = static_cast<int>(nla_get_u32(attributes[IFLA_LINK]));
+    if (attributes[IFLA_GROUP]) link.group = nla_get_u32(attributes[IFLA_GROUP]);
     if (attributes[IFLA_MASTER]) link.master = static_cast<int>(nla_get_u32(attributes[IFLA_MASTER]));
     if (attributes[IFLA_MTU]) link.mtu = static_cast<int>(nla_get_u32(attributes[IFLA_MTU]));
     if (attributes[IFLA_ADDRESS] && nla_len(attributes[IFLA_ADDRESS]) == 6)
@@ -188,11 +174,7 @@ void Batch::start_port(const std::string& name, PortRule rule) {
     nla_put_u8(m, IFLA_BRPORT_ISOLATED, rule == PortRule::isolated ? 1 : 0);
     nla_nest_end(m, data);
     nla_nest_end(m, info);
-    nlattr* families = nla_nest_start(m, IFLA_AF_SPEC);
-    nlattr* six = nla_nest_start(m, AF_INET6);
-    nla_put_u8(m, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
-    nla_nest_end(m, six);
-    nla_nest_end(m, families);
+    parts::put_no_own_address(m);
 }
 
 void Batch::set_up(int index) {
@@ -330,32 +312,39 @@ Result<void> Socket::send(Batch batch) {
     return {};
 }
 
-Result<std::vector<Link>> Socket::dump(nl_msg* request) {
+Result<void> Socket::ask(nl_msg* request, const std::string& doing, const std::function<void(nlmsghdr*)>& each) {
     nlmsghdr* header = nlmsg_hdr(request);
     header->nlmsg_seq = ++sequence_;
     header->nlmsg_pid = nl_socket_get_local_port(socket_.get());
     const int fd = nl_socket_get_fd(socket_.get());
     const bool several = (header->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
-    if (::send(fd, header, header->nlmsg_len, 0) < 0) return fail_errno("ask for links");
-    std::vector<Link> links;
+    if (::send(fd, header, header->nlmsg_len, 0) < 0) return fail_errno(doing);
     std::unique_ptr<char[]> buffer(new char[receive_bytes]);
     for (;;) {
         ssize_t length = ::recv(fd, buffer.get(), receive_bytes, 0);
         if (length < 0 && errno == EINTR) continue;
-        if (length < 0) return fail_errno("ask for links");
+        if (length < 0) return fail_errno(doing);
         int left = static_cast<int>(length);
         for (auto* answer = reinterpret_cast<nlmsghdr*>(buffer.get()); nlmsg_ok(answer, left);
              answer = nlmsg_next(answer, &left)) {
             if (answer->nlmsg_seq != sequence_) continue;
-            if (answer->nlmsg_type == NLMSG_DONE) return links;
+            if (answer->nlmsg_type == NLMSG_DONE) return {};
             if (answer->nlmsg_type == NLMSG_ERROR) {
-                if (static_cast<nlmsgerr*>(nlmsg_data(answer))->error == 0) return links;
-                return refusal(answer, "ask for links");
+                if (static_cast<nlmsgerr*>(nlmsg_data(answer))->error == 0) return {};
+                return refusal(answer, doing);
             }
-            if (answer->nlmsg_type == RTM_NEWLINK) links.push_back(read_link(answer));
-            if (!several) return links;
+            each(answer);
+            if (!several) return {};
         }
     }
+}
+
+Result<std::vector<Link>> Socket::dump(nl_msg* request) {
+    std::vector<Link> links;
+    GANTRY_CHECK(ask(request, "ask for links", [&](nlmsghdr* answer) {
+        if (answer->nlmsg_type == RTM_NEWLINK) links.push_back(read_link(answer));
+    }));
+    return links;
 }
 
 Result<std::optional<Link>> Socket::find(const std::string& name) {

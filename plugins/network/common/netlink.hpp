@@ -2,6 +2,7 @@
 // files that touch objects of libnl.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -13,6 +14,7 @@
 
 struct nl_sock;
 struct nl_msg;
+struct nlmsghdr;
 
 namespace gantry::netlink {
 
@@ -28,6 +30,9 @@ using MessagePtr = std::unique_ptr<nl_msg, FreeMessage>;
 // What the kernel says of one link.
 struct Link {
     int index = 0, master = 0, mtu = 0;
+    int parent = 0;                      // the link that it rides on, or its other end; perhaps in another namespace
+    int type = 0;                        // ARPHRD_ETHER, ...
+    std::uint32_t group = 0;             // a number that whoever made it chose
     std::string name, kind, alias, mac;  // kind: "bridge", "veth", "" where the link has none
     bool up = false;                     // its administrator wants it up
     bool running = false;  // it forwards: the kernel saw its carrier and acted on it (operational state up, RFC 2863)
@@ -35,6 +40,19 @@ struct Link {
 };
 
 enum class PortRule { talks_to_others = 1, isolated };
+
+// A link that rides on another one of the socket's namespace.
+struct ChildLink {
+    std::string kind, name;  // kind: "macvlan", "ipvlan", "vlan"
+    std::string mac = {};    // "": the kernel's choice
+    int parent = 0;          // its index
+    int mtu = 0;             // 0: the parent's
+    std::uint32_t group = 0;
+    std::optional<std::uint32_t> mode = std::nullopt;   // of a macvlan or ipvlan
+    std::optional<std::uint16_t> flags = std::nullopt;  // of an ipvlan
+    std::uint16_t vlan_id = 0;
+    int netns = -1;  // where it is made, borrowed until the batch is sent; -1: in the socket's namespace
+};
 
 // Changes that go to the kernel in one write, in this order. The kernel goes on after a change that failed.
 class Batch {
@@ -56,6 +74,27 @@ public:
     // Replaces a default route of the same metric.
     void set_default_route(int index, const std::string& gateway);
     void remove_link(const std::string& name);
+
+    // netlink_child.cpp
+    // Down, as its kind and its parent's state allow.
+    void add_child(const ChildLink& child);
+    // A link that leads nowhere, for links that ride on it; down, with no address.
+    void add_dummy(const std::string& name);
+    // The mark (its alias) of a link, which from now on has no group.
+    void mark_link(const std::string& name, const std::string& alias);
+    // A link that is down gets another name.
+    void rename_link(int index, const std::string& name);
+    // No IPv6 address but those it is given. EAFNOSUPPORT in a kernel without IPv6.
+    void quiet_link(const std::string& name);
+    // It answers for its own IPv4 addresses alone, not for others of the host, and speaks of no others.
+    void restrict_arp(const std::string& name);
+    // Up. "mac": as it is.
+    void start_link(const std::string& name, const std::string& mac = {});
+    // All of 0.0.0.0/0 is behind the link itself. Replaces a default route of the same metric.
+    void set_default_link(int index);
+    // "172.18.0.2/32" is on this link. There already is success.
+    void add_link_route(int index, const std::string& prefix);
+    void remove_link_route(int index, const std::string& prefix);
 
 private:
     friend class Socket;
@@ -88,11 +127,30 @@ public:
     Result<std::vector<Link>> list(std::string_view kind);
     // The ports of a bridge.
     Result<std::vector<Link>> ports(int master);
+    // The link with this index, or none.
+    Result<std::optional<Link>> find(int index);
+    // Whether the kernel knows links of a kind ("ipvlan"), the module loaded if need be. Makes none.
+    Result<bool> knows_kind(const std::string& kind);
+    // Destinations that add_link_route() put on a link.
+    Result<std::vector<std::string>> link_routes(int index);
+
+    // Other namespaces, as far as they have an id in the socket's own; the kernel forgets it with the namespace.
+    // `netns` (borrowed) is given an id if it has none.
+    Result<int> namespace_id(int netns);
+    // All but the socket's own.
+    Result<std::vector<int>> namespace_ids();
+    // Every link of a kind in another namespace. One that is gone has none.
+    Result<std::vector<Link>> list_in(int namespace_id, std::string_view kind);
+    // Gone is success.
+    Result<void> remove_in(int namespace_id, int index);
 
 private:
     explicit Socket(SocketPtr socket) : socket_(std::move(socket)) {}
     static Socket prepared(SocketPtr socket);
+    // `each` is called with every answer until the kernel has no more.
+    Result<void> ask(nl_msg* request, const std::string& doing, const std::function<void(nlmsghdr*)>& each);
     Result<std::vector<Link>> dump(nl_msg* request);
+    Result<std::optional<int>> known_namespace_id(int netns);
     SocketPtr socket_;
     std::uint32_t sequence_ = 0;
 };

@@ -22,6 +22,7 @@ struct Network {
     Json options = Json::object();
     bool internal = false;
     std::vector<Subnet> subnets;
+    std::map<std::string, std::string> auxiliary;  // addresses of the subnets that no endpoint gets, by name
 };
 inline void from_json(const Json& j, Network& n) {
     n = {member<std::string>(j, "id"),
@@ -30,11 +31,12 @@ inline void from_json(const Json& j, Network& n) {
          member<std::map<std::string, std::string>>(j, "labels"),
          member<Json>(j, "options", Json::object()),
          member<bool>(j, "internal"),
-         member<std::vector<Subnet>>(j, "subnets")};
+         member<std::vector<Subnet>>(j, "subnets"),
+         member<std::map<std::string, std::string>>(j, "auxiliary")};
 }
 inline void to_json(Json& j, const Network& n) {
     j = {{"id", n.id},           {"name", n.name},         {"generation", n.generation}, {"labels", n.labels},
-         {"options", n.options}, {"internal", n.internal}, {"subnets", n.subnets}};
+         {"options", n.options}, {"internal", n.internal}, {"subnets", n.subnets},       {"auxiliary", n.auxiliary}};
 }
 
 struct Endpoint {

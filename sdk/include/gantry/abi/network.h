@@ -5,7 +5,10 @@
  *   with one subnet of a family at most, IPv4 first; ENDPOINT is {"id", "generation", "container": {"id", "name"},
  *   "mac": "02:42:..", "addresses": ["172.18.0.2/20", "fd00:1::2/64"], "options": {}}.
  * Every request carries all that it needs, so a driver need not remember anything. Addresses and names are the
- * engine's to give (IPAM is the core's). Deadline class: normal (30 s); inspect: fast (2 s). */
+ * engine's to give (IPAM is the core's). Deadline class: normal (30 s); inspect: fast (2 s).
+ * NETWORK also has "auxiliary": {"router": "172.18.0.9"}: addresses that no endpoint gets, by name. A boolean object option of
+ * describe() may have "reserves": NAME: where it is true, the engine keeps an address free as the auxiliary one of that
+ * name, where the user gave none. */
 #ifndef GANTRY_ABI_NETWORK_H
 #define GANTRY_ABI_NETWORK_H
 #include <gantry/abi/driver.h>
