@@ -55,7 +55,7 @@ Result<Json> ContainerService::create(const std::string& wanted_name, const Json
     // Everything that can be known to be wrong is said before anything is made.
     GANTRY_CHECK(read_security_options(record.host_config));
     GANTRY_CHECK(check_devices(record.host_config));
-    GANTRY_CHECK(log_settings(record.host_config["LogConfig"], "/"));
+    GANTRY_CHECK(log_settings(record.host_config["LogConfig"], "/", record.config));
     GANTRY_CHECK(with_.drivers.get(driver::Kind::layer, record.layer_driver));
     GANTRY_CHECK(check_runtime(record.runtime));
     GANTRY_CHECK(settle_links(record));

@@ -5,8 +5,31 @@
 #include "core/base/text.hpp"
 
 namespace gantry::container {
+namespace {
 
-Result<Json> log_settings(const Json& log_config, const std::string& directory) {
+constexpr std::size_t most_attributes = 64u << 10;  // they stand in every line
+
+void add_labels(const std::string& names, const Json& config, Json* attributes) {
+    const Json labels = config.value("Labels", Json());
+    for (std::string_view name : split(names, ','))
+        if (labels.is_object() && labels.contains(name)) (*attributes)[std::string(name)] = labels[name];
+}
+
+void add_variables(const std::string& names, const Json& config, Json* attributes) {
+    const Json variables = config.value("Env", Json());
+    if (!variables.is_array()) return;
+    for (std::string_view name : split(names, ','))
+        for (const Json& variable : variables) {
+            const std::string text = variable;
+            // An empty name is none's.
+            if (!name.empty() && text.starts_with(std::string(name) + "="))
+                (*attributes)[std::string(name)] = text.substr(name.size() + 1);
+        }
+}
+
+}  // namespace
+
+Result<Json> log_settings(const Json& log_config, const std::string& directory, const Json& config) {
     std::string driver = log_config.value("Type", "");
     const std::vector<std::string> known = {"json-file", "local", "none"};
     if (std::find(known.begin(), known.end(), driver) == known.end())
@@ -28,12 +51,23 @@ Result<Json> log_settings(const Json& log_config, const std::string& directory) 
             if (!count || *count < 1 || *count > 1000)
                 return fail(Code::invalid, "invalid log option max-file \"" + text + "\": 1 to 1000");
             settings["max_file"] = *count;
+        } else if (driver == "json-file" && key == "labels") {
+            add_labels(text, config, &settings["attrs"]);
+        } else if (driver == "json-file" && key == "env") {
+            add_variables(text, config, &settings["attrs"]);
         } else {
-            return fail(Code::invalid,
-                        "unknown log opt '" + key + "' for " + driver + " log driver, there are: max-file, max-size");
+            return fail(Code::invalid, "unknown log opt '" + key + "' for " + driver + " log driver, there are: " +
+                                           (driver == "json-file" ? "env, labels, " : "") + "max-file, max-size");
         }
         if (driver == "none")
             return fail(Code::invalid, "unknown log opt '" + key + "' for none log driver: it has none");
+    }
+    if (settings.contains("attrs")) {
+        const std::size_t bytes = settings["attrs"].dump(-1, ' ', false, Json::error_handler_t::replace).size();
+        if (bytes > most_attributes)
+            return fail(Code::invalid, "the log opts labels and env take " + std::to_string(bytes) +
+                                           " bytes of labels and variables, allowed are " +
+                                           std::to_string(most_attributes));
     }
     return settings;
 }

@@ -181,8 +181,11 @@ void LogReader::take(LogEntry entry) {
     if (entry.stream == LogStream::notice) {
         std::uint64_t lost = 0;
         if (entry.bytes.size() == sizeof lost) std::memcpy(&lost, entry.bytes.data(), sizeof lost);
-        finish_piece({LogStream::notice, entry.time_ns,
-                      "[gantry: " + std::to_string(lost) + " bytes of output were not logged]\n", false});
+        finish_piece({LogStream::notice,
+                      entry.time_ns,
+                      "[gantry: " + std::to_string(lost) + " bytes of output were not logged]\n",
+                      false,
+                      {}});
         return;
     }
     Unfinished& held = unfinished_[is_err];
@@ -191,12 +194,15 @@ void LogReader::take(LogEntry entry) {
         std::size_t newline = entry.bytes.substr(0, room).find('\n');
         bool whole = newline != std::string_view::npos;
         std::string_view piece = entry.bytes.substr(0, whole ? newline + 1 : room);
-        if (held.text.empty()) held.time_ns = entry.time_ns;
+        if (held.text.empty()) {
+            held.time_ns = entry.time_ns;
+            if (options_.details) held.details = entry.details;
+        }
         held.text.append(piece);
         entry.bytes.remove_prefix(piece.size());
         if (!whole && !entry.whole_lines && held.text.size() < monitor::log_piece_bytes) break;
-        finish_piece({entry.stream, held.time_ns, std::move(held.text), held.continued});
-        held = Unfinished{{}, 0, !whole};
+        finish_piece({entry.stream, held.time_ns, std::move(held.text), held.continued, std::move(held.details)});
+        held = Unfinished{{}, 0, !whole, {}};
     }
 }
 
@@ -208,6 +214,7 @@ void LogReader::finish_piece(LogRecord piece) {
     }
     if (options_.since_ns > 0 && piece.time_ns < options_.since_ns) return;
     if (options_.until_ns > 0 && piece.time_ns > options_.until_ns) return;
+    if (options_.details && !piece.continued) piece.text.insert(0, piece.details + " ");
     if (options_.timestamps && !piece.continued) piece.text.insert(0, rfc3339(piece.time_ns) + " ");
     ready_.push_back(std::move(piece));
 }
@@ -216,8 +223,8 @@ void LogReader::flush_unfinished() {
     for (LogStream stream : {LogStream::out, LogStream::err}) {
         Unfinished& held = unfinished_[stream == LogStream::err];
         if (held.text.empty()) continue;
-        finish_piece({stream, held.time_ns, std::move(held.text), held.continued});
-        held = Unfinished{{}, 0, true};
+        finish_piece({stream, held.time_ns, std::move(held.text), held.continued, std::move(held.details)});
+        held = Unfinished{{}, 0, true, {}};
     }
 }
 

@@ -23,6 +23,7 @@ struct LogOptions {
     std::optional<std::size_t> tail;  // only the last lines (counted before since and until); none: all
     bool follow = false;              // goes on with what is written later, until ended() or stop()
     bool timestamps = false;          // each line begins with its time and a blank
+    bool details = false;             // before its text stands what its log tells of the container, and a blank
 };
 
 struct LogRecord {
@@ -30,6 +31,7 @@ struct LogRecord {
     std::int64_t time_ns = 0;  // when the line began
     std::string text;          // one line with its newline, or a piece of a long or unfinished one without
     bool continued = false;    // the piece before it was of the same line
+    std::string details;
 };
 
 // One thread reads; ended() and stop() may come from any thread.
@@ -60,6 +62,7 @@ private:
         std::string text;
         std::int64_t time_ns = 0;
         bool continued = false;
+        std::string details;
     };
 
     std::string path_;

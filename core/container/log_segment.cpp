@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 
 #include <gantry/driver.hpp>
@@ -26,6 +27,33 @@ constexpr std::size_t longest_json_line = 256u << 10;
 std::string_view magic_bytes() {
     static constexpr std::uint32_t magic = LogHeader::log_magic;
     return {reinterpret_cast<const char*>(&magic), sizeof magic};
+}
+
+// As in the query of an address: a value must not look like the next name, nor like the line's text.
+std::string query_escaped(std::string_view text) {
+    std::string escaped;
+    for (const char c : text) {
+        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        char code[4];
+        if (plain || c == '-' || c == '_' || c == '.' || c == '~')
+            escaped += c;
+        else if (c == ' ')
+            escaped += '+';
+        else
+            escaped.append(code, static_cast<std::size_t>(
+                                     std::snprintf(code, sizeof code, "%%%02X", static_cast<unsigned char>(c))));
+    }
+    return escaped;
+}
+
+std::string details_of(const Json& attributes) {
+    std::string details;
+    if (!attributes.is_object()) return details;
+    for (const auto& [name, value] : attributes.items())
+        if (value.is_string())
+            details += (details.empty() ? "" : ",") + query_escaped(name) + "=" +
+                       query_escaped(value.get_ref<const std::string&>());
+    return details;
 }
 
 }  // namespace
@@ -126,8 +154,11 @@ std::optional<LogEntry> LogSegment::next_local(bool last) {
             end = found != std::string::npos && found < end ? found : std::min(end, buffer_.size());
         }
         at_ = end;
-        return LogEntry{static_cast<LogStream>(header.stream), header.time_ns,
-                        std::string_view(buffer_).substr(begin, end - begin), false};
+        return LogEntry{static_cast<LogStream>(header.stream),
+                        header.time_ns,
+                        std::string_view(buffer_).substr(begin, end - begin),
+                        false,
+                        {}};
     }
 }
 
@@ -152,7 +183,9 @@ std::optional<LogEntry> LogSegment::next_json(bool last) {
                 if (json.contains("bytes"))
                     if (auto bytes = from_base64(member<std::string>(json, "bytes"))) text_ = std::move(*bytes);
                 LogStream stream = member<std::string>(json, "stream") == "stderr" ? LogStream::err : LogStream::out;
-                return LogEntry{stream, parse_rfc3339(member<std::string>(json, "time")).value_or(0), text_, true};
+                details_ = details_of(member<Json>(json, "attrs"));
+                return LogEntry{stream, parse_rfc3339(member<std::string>(json, "time")).value_or(0), text_, true,
+                                details_};
             }
             if (begin == 0) break;
             begin = line.rfind("{\"log\":\"", begin - 1);

@@ -21,6 +21,7 @@ struct LogEntry {
     std::int64_t time_ns = 0;
     std::string_view bytes;  // valid until the next call
     bool whole_lines = false;
+    std::string_view details;  // "name=value,..", as bytes
 };
 
 class LogSegment {
@@ -55,7 +56,7 @@ private:
     ino_t inode_ = 0;
     std::int64_t offset_ = 0;  // of the file, where buffer_ ends
     std::int64_t limit_ = -1;
-    std::string buffer_, text_;
+    std::string buffer_, text_, details_;
     std::size_t at_ = 0;  // what of buffer_ is consumed
 };
 

@@ -76,7 +76,10 @@ bool append_escaped(std::string& out, std::string_view text) {
 
 class JsonLog final : public LogWriter {
 public:
-    explicit JsonLog(LogFile file) : file_(std::move(file)) {}
+    JsonLog(LogFile file, const Json& attributes) : file_(std::move(file)) {
+        if (attributes.is_object() && !attributes.empty())
+            attributes_ = "\"attrs\":" + attributes.dump(-1, ' ', false, Json::error_handler_t::replace) + ",";
+    }
 
     void write(LogStream stream, std::string_view bytes) override {
         std::string& held = held_[stream == LogStream::err];
@@ -121,8 +124,9 @@ private:
             write_out();
         batch_ += "{\"log\":\"";
         bool utf8 = append_escaped(batch_, text);
-        batch_ +=
-            stream == LogStream::err ? "\",\"stream\":\"stderr\",\"time\":\"" : "\",\"stream\":\"stdout\",\"time\":\"";
+        batch_ += stream == LogStream::err ? "\",\"stream\":\"stderr\"," : "\",\"stream\":\"stdout\",";
+        batch_ += attributes_;
+        batch_ += "\"time\":\"";
         batch_ += time_;
         if (!utf8) {
             // Docker's line has lost the bytes; ours gives them back, and other readers pass over the member.
@@ -150,13 +154,15 @@ private:
     }
 
     LogFile file_;
-    std::string held_[2], batch_, time_;
+    std::string held_[2], batch_, time_, attributes_;
     std::uint64_t pending_bytes_ = 0, dropped_ = 0;
 };
 
 }  // namespace
 
-std::unique_ptr<LogWriter> make_json_log(LogFile file) { return std::make_unique<JsonLog>(std::move(file)); }
+std::unique_ptr<LogWriter> make_json_log(LogFile file, const Json& attributes) {
+    return std::make_unique<JsonLog>(std::move(file), attributes);
+}
 
 std::string log_time(std::int64_t wall_ns) {
     std::string text = rfc3339(wall_ns);

@@ -79,7 +79,7 @@ Result<std::unique_ptr<LogWriter>> LogWriter::create(const Json& settings) {
     LogFile file(path, std::string(driver == "local" ? local_log_name : json_log_name), max_size,
                  static_cast<int>(max_files));
     if (driver == "local") return std::unique_ptr<LogWriter>(new LocalLog(std::move(file)));
-    return make_json_log(std::move(file));
+    return make_json_log(std::move(file), member<Json>(settings, "attrs"));
 }
 
 }  // namespace gantry::monitor

@@ -26,6 +26,7 @@ Result<container::LogOptions> read_options(const http::Request& request) {
     }
     options.follow = request.query_flag("follow");
     options.timestamps = request.query_flag("timestamps");
+    options.details = request.query_flag("details");
     return options;
 }
 

@@ -300,9 +300,22 @@ TEST(LogOptions, unknown_ones_are_named_with_those_there_are) {
               "logger: no log driver named 'syslog' is registered, there are: json-file, local, none");
     EXPECT_EQ(error({{"Type", "local"}, {"Config", {{"max-sise", "1m"}}}}),
               "unknown log opt 'max-sise' for local log driver, there are: max-file, max-size");
+    EXPECT_EQ(error({{"Type", "json-file"}, {"Config", {{"tag", "x"}}}}),
+              "unknown log opt 'tag' for json-file log driver, there are: env, labels, max-file, max-size");
+    EXPECT_EQ(error({{"Type", "local"}, {"Config", {{"labels", "x"}}}}),
+              "unknown log opt 'labels' for local log driver, there are: max-file, max-size");
     auto good = log_settings({{"Type", "local"}, {"Config", {{"max-size", "10m"}, {"max-file", "2"}}}}, "/x");
     ASSERT_TRUE(good);
     EXPECT_EQ((*good)["max_size"], 10 << 20);
+}
+
+TEST(LogOptions, labels_and_variables_are_taken_from_the_container) {
+    const Json config{{"Labels", {{"a", "1"}, {"b", "2"}}}, {"Env", {"X=y=z", "XY=no", "EMPTY="}}};
+    auto settings = log_settings({{"Type", "json-file"}, {"Config", {{"labels", "a,none,"}, {"env", "X,EMPTY,NONE,"}}}},
+                                 "/x", config);
+    ASSERT_TRUE(settings) << settings.error().text;
+    EXPECT_EQ((*settings)["attrs"], (Json{{"a", "1"}, {"X", "y=z"}, {"EMPTY", ""}}));
+    EXPECT_FALSE(log_settings({{"Type", "json-file"}}, "/x", config)->contains("attrs"));
 }
 
 TEST(NetworkWishes, publishing_all_takes_what_has_no_port_of_its_own) {

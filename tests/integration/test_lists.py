@@ -1,0 +1,78 @@
+"""Lists and what is found in them: order, names that fit several, and options that there are not."""
+import json
+import time
+
+import pytest
+
+from conftest import IMAGE
+from harness import archives
+from harness.http_unix import raw
+
+
+def networks(engine, body):
+    return engine.api("POST", "/networks/create", body)
+
+
+def test_the_newest_is_the_first(store):
+    """Of containers and images; volumes and networks come by name or as they were made, each time alike."""
+    for n in (2, 1, 3):
+        assert store.api("POST", f"/containers/create?name=c{n}", {"Image": IMAGE}).status == 201
+        assert store.api("POST", "/volumes/create", {"Name": f"v{n}"}).status == 201
+        made = store.api("POST", f"/images/create?fromSrc=-&repo=test/order&tag={n}", archives.Tar().add("f", str(n).encode()).bytes())
+        assert made.status == 200
+        time.sleep(1.1 if n != 3 else 0)  # the API tells whole seconds of an image
+    containers = store.api("GET", "/containers/json?all=1").json
+    assert [c["Names"][0] for c in containers] == ["/c3", "/c1", "/c2"]
+    images = store.api("GET", "/images/json").json
+    assert [i["RepoTags"][0] for i in images if "test/order" in i["RepoTags"][0]] == ["test/order:3", "test/order:1", "test/order:2"]
+    assert [i["Created"] for i in images] == sorted((i["Created"] for i in images), reverse=True)
+    for url, key in (("/volumes", "Volumes"), ("/networks", None)):
+        lists = [store.api("GET", url).json for _ in range(3)]
+        names = [[one["Name"] for one in (each[key] if key else each)] for each in lists]
+        assert names[0] == names[1] == names[2]
+
+
+def test_what_fits_several_is_refused(store):
+    """Seventeen of a kind: two of them begin alike. A name comes before the beginning of an id."""
+    for n in range(17):
+        assert store.api("POST", "/images/create?fromSrc=-", archives.Tar().add("f", f"several {n}".encode()).bytes()).status == 200
+        assert networks(store, {"Name": f"several{n}", "Internal": True}).status == 201
+    images = [i["Id"].removeprefix("sha256:") for i in store.api("GET", "/images/json").json]
+    ids = [n["Id"] for n in store.api("GET", "/networks").json]
+    for given, url in ((images, "/images/{}/json"), (ids, "/networks/{}")):
+        shared = next(c for c in "0123456789abcdef" if sum(i.startswith(c) for i in given) > 1)
+        answer = store.api("GET", url.format(shared))
+        assert answer.status == 400 and shared in answer.message and ("ambiguous" in answer.message or "multiple" in answer.message), answer
+        one = given[0]
+        length = next(n for n in range(1, 65) if sum(i.startswith(one[:n]) for i in given) == 1)
+        found = store.api("GET", url.format(one[:length]))
+        assert found.status == 200 and found.json["Id"].removeprefix("sha256:") == one
+        assert store.api("GET", url.format(one + "0")).status == 404
+    named = networks(store, {"Name": ids[0][:12], "Internal": True}).json["Id"]
+    assert store.api("GET", f"/networks/{ids[0][:12]}").json["Id"] == named
+
+
+@pytest.mark.parametrize("host,words,status", [
+    ({"DeviceRequests": [{"Count": -1, "Capabilities": [["gpu"]]}]}, "DeviceRequests", 501),
+    ({"Mounts": [{"Type": "image", "Source": IMAGE, "Target": "/mnt"}]}, "image", 501),
+    ({"Mounts": [{"Type": "npipe", "Source": "x", "Target": "/mnt"}]}, "npipe", 501),
+    ({"Isolation": "hyperv"}, "solation", 400),
+], ids=["devices", "image", "pipe", "isolation"])
+def test_options_that_are_not_supported_are_named(engine, host, words, status):
+    answer = engine.api("POST", "/containers/create", {"Image": IMAGE, "HostConfig": host})
+    assert answer.status == status and words in answer.message and "\n" not in answer.message, answer
+    assert engine.ok("ps", "-aq") == ""
+
+
+def test_attestations_are_not_kept(engine):
+    answer = engine.api("GET", f"/images/{IMAGE}/attestations")
+    assert (answer.status, answer.message) == (501, "attestations are not supported: this image store does not keep them")
+    assert engine.api("GET", "/images/test/none/attestations").status == 404
+
+
+@pytest.mark.parametrize("url,words", [("/session", "a BuildKit session is not supported"), ("/grpc", "BuildKit is not supported")])
+def test_buildkit_is_told_to_be_away(engine, url, words):
+    """With the upgrade that its client asks for, too: an answer, and no connection that is taken over."""
+    told = raw(engine.socket, f"POST {url} HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade, close\r\nUpgrade: h2c\r\nContent-Length: 0\r\n\r\n".encode())
+    head, body = told.split(b"\r\n\r\n", 1)
+    assert head.startswith(b"HTTP/1.1 501 ") and json.loads(body)["message"].startswith(words), told
