@@ -1,0 +1,3 @@
+module gantry.test/clients/ryuk
+
+go 1.26.0
