@@ -1,5 +1,6 @@
 """Lists and what is found in them: order, names that fit several, and options that there are not."""
 import json
+import socket
 import time
 
 import pytest
@@ -76,3 +77,13 @@ def test_buildkit_is_told_to_be_away(engine, url, words):
     told = raw(engine.socket, f"POST {url} HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade, close\r\nUpgrade: h2c\r\nContent-Length: 0\r\n\r\n".encode())
     head, body = told.split(b"\r\n\r\n", 1)
     assert head.startswith(b"HTTP/1.1 501 ") and json.loads(body)["message"].startswith(words), told
+
+
+def test_who_asks_and_leaves_keeps_nobody_waiting(engine):
+    """What nobody waits for any more is not done: here, readings of statistics that take a second each."""
+    engine.ok("run", "-d", "--name", "c", IMAGE, "sleep", "1000")
+    for _ in range(3000):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(engine.socket)
+            s.sendall(b"GET /containers/c/stats?stream=0 HTTP/1.1\r\nHost: docker\r\n\r\n")
+    assert engine.api("GET", "/containers/json", timeout=15).status == 200
