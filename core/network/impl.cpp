@@ -84,12 +84,12 @@ Result<void> NetworkService::Impl::reserve_for_options(NetworkState& network) co
     for (const auto& [option, entry] : schema.items()) {
         const auto name = member<std::string>(entry, "reserves");
         if (name.empty() || !member<bool>(network.record.options, option.c_str())) continue;
+        if (!network.record.subnet)
+            return fail(Code::invalid, "option \"" + option + "\" needs an IPv4 address: the network has none");
         // One that is not in the subnet was taken of another, which the engine had chosen before.
         auto known = network.record.auxiliary.find(name);
         auto before = known == network.record.auxiliary.end() ? std::nullopt : parse_ipv4(known->second);
-        if (known != network.record.auxiliary.end() &&
-            (!before || !network.record.subnet || network.record.subnet->contains(*before)))
-            continue;
+        if (known != network.record.auxiliary.end() && (!before || network.record.subnet->contains(*before))) continue;
         auto address = network.ipam.take();
         if (!address) return std::move(address).error().context("option \"" + option + "\"");
         network.record.auxiliary[name] = show(*address);

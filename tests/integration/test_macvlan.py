@@ -190,6 +190,23 @@ def test_several_networks_and_changes_while_running(hosts, lan):
     eventually(lambda: reaches(b, a.engine.address("web", "lan")))
 
 
+def test_both_families(hosts):
+    a, b = hosts
+    for number, host in enumerate(hosts):
+        create(host, "--ipv6", "--subnet", "fd00:77::/64", "--gateway", "fd00:77::1", "--ip-range", f"fd00:77::{number + 1}:0/112",
+               *(("-o", "host_access=true") if host is a else ()))
+    address = serve(a)
+    settings = a.engine.inspect("web")["NetworkSettings"]["Networks"]["lan"]
+    six = settings["GlobalIPv6Address"]
+    assert six.startswith("fd00:77::1:") and reaches(b, address)
+    inside = a.engine.ok("exec", "web", "sh", "-c", "ip -6 route; ip -6 addr show dev eth0")
+    assert "default via fd00:77::1 dev eth0" in inside and f"{six}/64" in inside
+    assert b.engine("run", "--rm", "--network", "lan", "--cap-add", "NET_RAW", IMAGE, "ping", "-6", "-c", "1", "-W", "2", six).code == 0
+    assert a.routes(host_link(a)["ifname"]) == [address]
+    a.engine.restart()
+    assert b.engine("run", "--rm", "--network", "lan", "--cap-add", "NET_RAW", IMAGE, "ping", "-6", "-c", "1", "-W", "2", six).code == 0
+
+
 def test_host_and_containers_reach_each_other(hosts, lan):
     a, b = hosts
     create(a, "-o", "host_access=true", "--aux-address", f"host={lan.prefix}.70")

@@ -68,12 +68,13 @@ def one_mode(host, other, lan):
 
 def routed(mode):
     def check(host, other, lan):
-        create(host, "ipvlan", "net", "--subnet", "10.88.0.0/24", "-o", "parent=eth0", "-o", f"ipvlan_mode={mode}")
+        create(host, "ipvlan", "net", "--subnet", "10.88.0.0/24", "--ipv6", "--subnet", "fd00:88::/64", "-o", "parent=eth0", "-o", f"ipvlan_mode={mode}")
         ip("route", "replace", "10.88.0.0/24", "via", host.address, namespace=other.name)
         one = start(host.engine, "one", "net")
         assert link_in(host.engine, "one")["info_data"]["mode"] == mode
         routes = host.engine.ok("exec", "one", "ip", "route", timeout=120)
         assert "default dev eth0" in routes and "via" not in routes, routes
+        assert "default dev eth0" in host.engine.ok("exec", "one", "ip", "-6", "route", timeout=120)
         assert pings(host.engine, "one", other.address)
         assert other.command("busybox", "ping", "-c", "1", "-W", "3", one).returncode == 0
     check.__name__ = mode

@@ -9,7 +9,7 @@
 
 #include <gantry/unique_fd.hpp>
 
-#include "plugins/network/bridge/sysctl.hpp"
+#include "plugins/network/common/sysctl.hpp"
 
 namespace gantry::bridge {
 namespace {
@@ -41,7 +41,7 @@ std::vector<std::string> listening_interfaces() {
     for (const auto& entry : std::filesystem::directory_iterator("/proc/sys/net/ipv6/conf", ignored)) {
         const std::string name = entry.path().filename();
         if (name == "all" || name == "default" || name == "lo") continue;
-        auto value = read_sysctl(accept_ra(name));
+        auto value = netlink::read_sysctl(accept_ra(name));
         if (value && *value == "1") found.push_back(name);
     }
     return found;
@@ -50,33 +50,34 @@ std::vector<std::string> listening_interfaces() {
 }  // namespace
 
 Result<void> Forwarding::enable() {
-    GANTRY_TRY(std::string now, read_sysctl(setting));
+    GANTRY_TRY(std::string now, netlink::read_sysctl(setting));
     if (now != "0") return {};
     GANTRY_CHECK(write_note(note(), {}));
-    return write_sysctl(setting, "1");
+    return netlink::write_sysctl(setting, "1");
 }
 
 Result<void> Forwarding::enable6() {
-    GANTRY_TRY(std::string now, read_sysctl(setting6));
+    GANTRY_TRY(std::string now, netlink::read_sysctl(setting6));
     if (now != "0") return {};
     const auto listening = listening_interfaces();
     GANTRY_CHECK(write_note(note6(), listening));
     for (const std::string& interface : listening)
-        GANTRY_CHECK(write_sysctl(accept_ra(interface), "2", Missing::is_fine));
-    return write_sysctl(setting6, "1");
+        GANTRY_CHECK(netlink::write_sysctl(accept_ra(interface), "2", netlink::Missing::is_fine));
+    return netlink::write_sysctl(setting6, "1");
 }
 
 Result<void> Forwarding::restore() {
     if (::access(note().c_str(), F_OK) == 0) {
-        GANTRY_CHECK(write_sysctl(setting, "0"));
+        GANTRY_CHECK(netlink::write_sysctl(setting, "0"));
         GANTRY_CHECK(remove_note(note()));
     }
     if (::access(note6().c_str(), F_OK) == 0) {
-        GANTRY_CHECK(write_sysctl(setting6, "0"));
+        GANTRY_CHECK(netlink::write_sysctl(setting6, "0"));
         std::ifstream lines(note6());
         for (std::string interface; std::getline(lines, interface);) {
-            auto value = read_sysctl(accept_ra(interface));
-            if (value && *value == "2") GANTRY_CHECK(write_sysctl(accept_ra(interface), "1", Missing::is_fine));
+            auto value = netlink::read_sysctl(accept_ra(interface));
+            if (value && *value == "2")
+                GANTRY_CHECK(netlink::write_sysctl(accept_ra(interface), "1", netlink::Missing::is_fine));
         }
         GANTRY_CHECK(remove_note(note6()));
     }

@@ -8,7 +8,7 @@
 #include <cstdio>
 
 #include "plugins/network/bridge/rules.hpp"
-#include "plugins/network/bridge/sysctl.hpp"
+#include "plugins/network/common/sysctl.hpp"
 
 namespace gantry::bridge {
 namespace {
@@ -46,18 +46,19 @@ Result<void> ours(const netlink::Link& link, const BridgeSpec& spec) {
 // In the namespace of the calling thread. Without duplicate address detection: as long as a link-local address is
 // tentative, nothing that comes from elsewhere finds its way by the interface.
 Result<void> start_ipv6(const std::string& interface) {
-    GANTRY_CHECK(write_sysctl("ipv6/conf/" + interface + "/accept_dad", "0"));
-    return write_sysctl("ipv6/conf/" + interface + "/disable_ipv6", "0");
+    GANTRY_CHECK(netlink::write_sysctl("ipv6/conf/" + interface + "/accept_dad", "0"));
+    return netlink::write_sysctl("ipv6/conf/" + interface + "/disable_ipv6", "0");
 }
 
 Result<void> configure(const BridgeSpec& spec) {
     // Before the bridge is up: an address of the link-local kind would be there in an instant.
     const bool six = has_ipv6(spec.gateways);
-    GANTRY_CHECK(six ? start_ipv6(spec.name)
-                     : write_sysctl("ipv6/conf/" + spec.name + "/disable_ipv6", "1", Missing::is_fine));
-    GANTRY_CHECK(write_sysctl("ipv6/conf/" + spec.name + "/accept_ra", "0", Missing::is_fine));
+    GANTRY_CHECK(
+        six ? start_ipv6(spec.name)
+            : netlink::write_sysctl("ipv6/conf/" + spec.name + "/disable_ipv6", "1", netlink::Missing::is_fine));
+    GANTRY_CHECK(netlink::write_sysctl("ipv6/conf/" + spec.name + "/accept_ra", "0", netlink::Missing::is_fine));
     // Lets 127.0.0.1:PORT of the host lead into this bridge; the firewall drops what comes the other way.
-    return write_sysctl("ipv4/conf/" + spec.name + "/route_localnet", spec.internal ? "0" : "1");
+    return netlink::write_sysctl("ipv4/conf/" + spec.name + "/route_localnet", spec.internal ? "0" : "1");
 }
 
 }  // namespace

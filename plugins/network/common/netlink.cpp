@@ -30,32 +30,13 @@ constexpr std::size_t receive_bytes = 64u << 10;
 
 using parts::append_link;
 using parts::parse_mac;
+using parts::parse_prefix;
 using parts::put_mtu;
 
 std::string show_mac(const unsigned char* m) {
     char text[18];
     std::snprintf(text, sizeof text, "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
     return text;
-}
-
-// An address of either family, with the length of its network.
-struct Prefix {
-    int family = AF_INET, length = 32;
-    in6_addr bytes{};  // the first four of them for IPv4
-    int size() const { return family == AF_INET6 ? sizeof(in6_addr) : sizeof(in_addr); }
-};
-std::optional<Prefix> parse_prefix(const std::string& text) {
-    Prefix prefix;
-    if (text.find(':') != std::string::npos) prefix.family = AF_INET6;
-    const int most = 8 * prefix.size();
-    prefix.length = most;
-    const std::size_t slash = text.find('/');
-    if (::inet_pton(prefix.family, text.substr(0, slash).c_str(), &prefix.bytes) != 1) return std::nullopt;
-    char rest = 0;
-    if (slash != std::string::npos && (std::sscanf(text.c_str() + slash + 1, "%3d%c", &prefix.length, &rest) != 1 ||
-                                       prefix.length < 1 || prefix.length > most))
-        return std::nullopt;
-    return prefix;
 }
 
 Link read_link(nlmsghdr* header) {

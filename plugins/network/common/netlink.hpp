@@ -90,8 +90,8 @@ public:
     void restrict_arp(const std::string& name);
     // Up. "mac": as it is.
     void start_link(const std::string& name, const std::string& mac = {});
-    // All of 0.0.0.0/0 is behind the link itself. Replaces a default route of the same metric.
-    void set_default_link(int index);
+    // Everything else of a family (AF_INET, AF_INET6) is behind the link itself. Replaces a default route of the same metric.
+    void set_default_link(int index, int family);
     // "172.18.0.2/32" is on this link. There already is success.
     void add_link_route(int index, const std::string& prefix);
     void remove_link_route(int index, const std::string& prefix);
@@ -131,7 +131,7 @@ public:
     Result<std::optional<Link>> find(int index);
     // Whether the kernel knows links of a kind ("ipvlan"), the module loaded if need be. Makes none.
     Result<bool> knows_kind(const std::string& kind);
-    // Destinations that add_link_route() put on a link.
+    // IPv4 destinations that add_link_route() put on a link.
     Result<std::vector<std::string>> link_routes(int index);
 
     // Other namespaces, as far as they have an id in the socket's own; the kernel forgets it with the namespace.

@@ -11,32 +11,17 @@
 namespace gantry::netlink {
 namespace {
 
-struct RouteTarget {
-    in_addr address{};
-    int length = 32;
-};
-
-std::optional<RouteTarget> parse_target(const std::string& text) {
-    RouteTarget target;
-    const std::size_t slash = text.find('/');
-    if (::inet_pton(AF_INET, text.substr(0, slash).c_str(), &target.address) != 1) return std::nullopt;
-    char rest = 0;
-    if (slash != std::string::npos && (std::sscanf(text.c_str() + slash + 1, "%2d%c", &target.length, &rest) != 1 ||
-                                       target.length < 0 || target.length > 32))
-        return std::nullopt;
-    return target;
-}
-
-void append_link_route(nl_msg* message, int index, const RouteTarget& target) {
+// `prefix`: nullptr for everything else.
+void append_link_route(nl_msg* message, int index, int family, const parts::Prefix* prefix) {
     rtmsg info{};
-    info.rtm_family = AF_INET;
-    info.rtm_dst_len = static_cast<unsigned char>(target.length);
+    info.rtm_family = static_cast<unsigned char>(family);
+    info.rtm_dst_len = static_cast<unsigned char>(prefix ? prefix->length : 0);
     info.rtm_table = RT_TABLE_MAIN;
     info.rtm_protocol = RTPROT_BOOT;
-    info.rtm_scope = RT_SCOPE_LINK;
+    info.rtm_scope = family == AF_INET ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
     info.rtm_type = RTN_UNICAST;
     nlmsg_append(message, &info, sizeof info, NLMSG_ALIGNTO);
-    if (target.length > 0) nla_put(message, RTA_DST, sizeof target.address, &target.address);
+    if (prefix) nla_put(message, RTA_DST, prefix->size(), &prefix->bytes);
     nla_put_u32(message, RTA_OIF, static_cast<std::uint32_t>(index));
 }
 
@@ -123,28 +108,28 @@ void Batch::start_link(const std::string& name, const std::string& mac) {
     }
 }
 
-void Batch::set_default_link(int index) {
+void Batch::set_default_link(int index, int family) {
     append_link_route(add(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, "set the default route by the link"), index,
-                      {{}, 0});
+                      family, nullptr);
 }
 
 void Batch::add_link_route(int index, const std::string& prefix) {
-    auto target = parse_target(prefix);
+    auto target = parts::parse_prefix(prefix);
     if (!target) {
-        bad_ = fail(Code::invalid, "\"" + prefix + "\" is not a route's IPv4 destination");
+        bad_ = fail(Code::invalid, "\"" + prefix + "\" is not a route's destination");
         return;
     }
     append_link_route(add(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, "add the route to \"" + prefix + "\""), index,
-                      *target);
+                      target->family, &*target);
 }
 
 void Batch::remove_link_route(int index, const std::string& prefix) {
-    auto target = parse_target(prefix);
+    auto target = parts::parse_prefix(prefix);
     if (!target) {
-        bad_ = fail(Code::invalid, "\"" + prefix + "\" is not a route's IPv4 destination");
+        bad_ = fail(Code::invalid, "\"" + prefix + "\" is not a route's destination");
         return;
     }
-    append_link_route(add(RTM_DELROUTE, 0, "remove the route to \"" + prefix + "\""), index, *target);
+    append_link_route(add(RTM_DELROUTE, 0, "remove the route to \"" + prefix + "\""), index, target->family, &*target);
 }
 
 Result<std::optional<Link>> Socket::find(int index) {

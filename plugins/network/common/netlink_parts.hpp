@@ -22,6 +22,26 @@ inline std::optional<std::array<unsigned char, 6>> parse_mac(const std::string& 
     return mac;
 }
 
+// An address of either family, with the length of its network.
+struct Prefix {
+    int family = AF_INET, length = 32;
+    in6_addr bytes{};  // the first four of them for IPv4
+    int size() const { return family == AF_INET6 ? sizeof(in6_addr) : sizeof(in_addr); }
+};
+inline std::optional<Prefix> parse_prefix(const std::string& text) {
+    Prefix prefix;
+    if (text.find(':') != std::string::npos) prefix.family = AF_INET6;
+    const int most = 8 * prefix.size();
+    prefix.length = most;
+    const std::size_t slash = text.find('/');
+    if (::inet_pton(prefix.family, text.substr(0, slash).c_str(), &prefix.bytes) != 1) return std::nullopt;
+    char rest = 0;
+    if (slash != std::string::npos && (std::sscanf(text.c_str() + slash + 1, "%3d%c", &prefix.length, &rest) != 1 ||
+                                       prefix.length < 1 || prefix.length > most))
+        return std::nullopt;
+    return prefix;
+}
+
 inline void append_link(nl_msg* message, int family, int index, unsigned flags, unsigned change) {
     ifinfomsg info{};
     info.ifi_family = static_cast<unsigned char>(family);

@@ -7,10 +7,6 @@ namespace gantry::child {
 Result<ChildDriver::Plan> ChildDriver::plan_of(const Network& network) const {
     Plan plan;
     GANTRY_TRY(plan.options, kind_.read(network));
-    for (const Subnet& subnet : network.subnets)
-        if (subnet.subnet.find(':') != std::string::npos)
-            return fail(Code::unsupported, "subnet " + subnet.subnet + " of network \"" + network.name +
-                                               "\": driver \"" + kind_.name + "\" does not support IPv6");
     const bool dummy = plan.options.parent.empty();
     plan.parent = {dummy ? dummy_of(network) : plan.options.parent, names_.of_parent(), dummy};
     if (plan.options.host_access)

@@ -1,6 +1,11 @@
 #include "plugins/network/common/child/endpoint.hpp"
 
+#include <sys/socket.h>
 #include <time.h>
+
+#include <algorithm>
+
+#include "plugins/network/common/sysctl.hpp"
 
 namespace gantry::child {
 namespace {
@@ -72,16 +77,29 @@ Result<bool> is_there(netlink::Socket& inside, const LinkSpec& spec) {
     return false;
 }
 
-Result<void> configure(netlink::Socket& inside, const LinkSpec& spec, const netlink::Link& link) {
+// Interfaces of a sandbox have IPv6 only where they have an address of it. Without duplicate address detection: IPAM has seen
+// to that, and a tentative link-local address would keep everything waiting.
+Result<void> start_ipv6(const std::string& interface) {
+    GANTRY_CHECK(netlink::write_sysctl("ipv6/conf/" + interface + "/accept_dad", "0"));
+    return netlink::write_sysctl("ipv6/conf/" + interface + "/disable_ipv6", "0");
+}
+
+Result<void> configure(const Host& driver_host, netlink::Socket& inside, const LinkSpec& spec,
+                       const netlink::Link& link) {
+    const bool six = std::any_of(spec.addresses.begin(), spec.addresses.end(), is_ipv6);
+    const bool four = !std::all_of(spec.addresses.begin(), spec.addresses.end(), is_ipv6);
+    if (six) GANTRY_CHECK(driver_host.in_netns(spec.netns, [&] { return start_ipv6(spec.interface); }));
     netlink::Batch addresses;
     addresses.set_up(loopback_index);
     for (const std::string& address : spec.addresses) addresses.add_address(link.index, address);
     for (const std::string& gateway : spec.gateways) addresses.set_default_route(link.index, gateway);
-    if (spec.default_link) addresses.set_default_link(link.index);
+    if (spec.default_link && four) addresses.set_default_link(link.index, AF_INET);
+    if (spec.default_link && six) addresses.set_default_link(link.index, AF_INET6);
     return inside.send(std::move(addresses));
 }
 
-Result<netlink::Link> attempt(netlink::Socket& host, netlink::Socket& inside, const LinkSpec& spec) {
+Result<netlink::Link> attempt(const Host& driver_host, netlink::Socket& host, netlink::Socket& inside,
+                              const LinkSpec& spec) {
     GANTRY_TRY(auto parent, host.find(spec.parent));
     if (!parent) return fail(Code::not_found, "parent interface \"" + spec.parent + "\" is not there");
     GANTRY_TRY(const bool before, is_there(inside, spec));
@@ -93,7 +111,7 @@ Result<netlink::Link> attempt(netlink::Socket& host, netlink::Socket& inside, co
     if (!before) GANTRY_CHECK(make_link(host, inside, spec, parent->index));
     GANTRY_TRY(auto link, inside.find(spec.interface));
     if (!link) return fail(Code::internal, "interface \"" + spec.interface + "\" did not appear in the sandbox");
-    GANTRY_CHECK(configure(inside, spec, *link));
+    GANTRY_CHECK(configure(driver_host, inside, spec, *link));
     undo.dismiss();
     return std::move(*link);
 }
@@ -107,7 +125,7 @@ Result<netlink::Link> attach_link(const Host& driver_host, netlink::Socket& host
     // From now on the link can be found from outside.
     GANTRY_TRY([[maybe_unused]] const int id, host.namespace_id(spec.netns));
     for (int waited = 0;; waited += pause_ms) {
-        auto done = attempt(host, inside, spec);
+        auto done = attempt(driver_host, host, inside, spec);
         if (done || done.error().code == Code::not_found || done.error().code == Code::conflict) return done;
         if (!may_pass(done.error(), spec) || waited >= patience_ms) return refusal(std::move(done).error(), spec);
         if (spec.options.alone && waited >= patience_with_another_ms) {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "plugins/network/common/child/options.hpp"
+
 namespace gantry::child {
 namespace {
 
@@ -78,7 +80,8 @@ Result<void> add_host_routes(netlink::Socket& host, const std::string& name,
     GANTRY_TRY(auto link, host.find(name));
     if (!link) return fail(Code::not_found, "the host's interface \"" + name + "\" is not there");
     netlink::Batch routes;
-    for (const std::string& address : addresses) routes.add_link_route(link->index, alone(address));
+    for (const std::string& address : addresses)
+        if (!is_ipv6(address)) routes.add_link_route(link->index, alone(address));
     return host.send(std::move(routes)).context("the host's interface \"" + name + "\"");
 }
 
@@ -87,6 +90,7 @@ Result<void> remove_host_routes(netlink::Socket& host, const std::string& name,
     GANTRY_TRY(auto link, host.find(name));
     if (!link) return {};
     for (const std::string& address : addresses) {
+        if (is_ipv6(address)) continue;
         netlink::Batch route;
         route.remove_link_route(link->index, alone(address));
         auto removed = host.send(std::move(route));

@@ -20,7 +20,7 @@ struct HostLinkSpec {
 Result<void> ensure_host_link(netlink::Socket& host, const HostLinkSpec& spec);
 // Gone is success.
 Result<void> remove_host_link(netlink::Socket& host, const HostLinkSpec& spec);
-// The host reaches a container at `addresses` (with prefix) by the interface, or no more.
+// The host reaches a container at `addresses` (with prefix), the IPv4 ones, by the interface, or no more.
 Result<void> add_host_routes(netlink::Socket& host, const std::string& name, const std::vector<std::string>& addresses);
 Result<void> remove_host_routes(netlink::Socket& host, const std::string& name,
                                 const std::vector<std::string>& addresses);

@@ -26,6 +26,9 @@ struct Options {
     int mtu = 0;                             // 0: the parent's
 };
 
+// Of an address, with or without its prefix length.
+inline bool is_ipv6(const std::string& address) { return address.find(':') != std::string::npos; }
+
 struct Kind {
     const char* name;  // of driver and links: "macvlan"
     Result<Options> (*read)(const Network& network);

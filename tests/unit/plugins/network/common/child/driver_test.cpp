@@ -224,6 +224,27 @@ TEST_F(Macvlan, host_link_of_somebody_else_is_a_conflict) {
     EXPECT_EQ(kernel_->list("bridge")->size(), 1u);
 }
 
+TEST_F(Macvlan, link_has_addresses_and_routes_of_both_families) {
+    Json both = network({{"host_access", true}}), end = endpoint(2);
+    both["subnets"].push_back({{"subnet", "fd00:7::/64"}, {"gateway", "fd00:7::1"}});
+    end["addresses"].push_back("fd00:7::2/64");
+    ASSERT_TRUE(on("ensure", both).ok());
+    UniqueFd box = gantry::testing::make_netns();
+    for (int again = 0; again < 2; ++again) {
+        Outcome attached = on("attach", both, end, box.get());
+        ASSERT_TRUE(attached.ok()) << attached.message;
+        EXPECT_EQ(attached.result["addresses"], end["addresses"]);
+    }
+    const std::string inside = "nsenter --net=/proc/self/fd/" + std::to_string(::dup(box.get())) + " ";
+    EXPECT_EQ(std::system((inside + "ip -6 route show default | grep -q 'via fd00:7::1 dev eth0'").c_str()), 0);
+    EXPECT_EQ(std::system((inside + "ip -6 addr show dev eth0 | grep -q 'inet6 fd00:7::2/64 scope global'").c_str()), 0);
+    EXPECT_EQ(std::system((inside + "ip route show default | grep -q 'via 10.7.0.1 dev eth0'").c_str()), 0);
+    auto host_link = kernel_->find(host_link_of(both.get<Network>()));
+    EXPECT_EQ(*kernel_->link_routes((*host_link)->index), std::vector<std::string>{"10.7.0.2/32"});
+    ASSERT_TRUE(on("detach", both, end, box.get()).ok());
+    EXPECT_TRUE(kernel_->link_routes((*host_link)->index)->empty());
+}
+
 TEST_F(Macvlan, inspect_tells_what_is_wrong) {
     const Json access = network({{"host_access", true}});
     EXPECT_EQ(on("inspect", access).result["state"], "absent");

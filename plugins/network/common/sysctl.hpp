@@ -4,11 +4,11 @@
 
 #include <gantry/result.hpp>
 
-namespace gantry::bridge {
+namespace gantry::netlink {
 
 // "ipv4/conf/gantry0/route_localnet". A kernel without the setting: success when `optional`.
 enum class Missing { is_an_error = 1, is_fine };
 Result<void> write_sysctl(const std::string& name, const std::string& value, Missing missing = Missing::is_an_error);
 Result<std::string> read_sysctl(const std::string& name);
 
-}  // namespace gantry::bridge
+}  // namespace gantry::netlink

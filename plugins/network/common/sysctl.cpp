@@ -1,11 +1,11 @@
-#include "plugins/network/bridge/sysctl.hpp"
+#include "plugins/network/common/sysctl.hpp"
 
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <gantry/unique_fd.hpp>
 
-namespace gantry::bridge {
+namespace gantry::netlink {
 
 Result<void> write_sysctl(const std::string& name, const std::string& value, Missing missing) {
     const std::string path = "/proc/sys/net/" + name;
@@ -31,4 +31,4 @@ Result<std::string> read_sysctl(const std::string& name) {
     return value;
 }
 
-}  // namespace gantry::bridge
+}  // namespace gantry::netlink
