@@ -34,6 +34,24 @@ struct Link {
     std::map<std::string, std::uint64_t> counters;  // rx_bytes, rx_packets, ..., as the link's own side counts
 };
 
+// What add_vxlan() makes.
+struct Vxlan {
+    std::string name;
+    std::uint32_t id = 0;
+    std::string local;  // the address of this host from which it sends
+    std::uint16_t port = 4789;
+    int mtu = 1450, master = 0;
+};
+
+// An entry of a VXLAN device: of its neighbours (an IPv4 address and the MAC it stands for) or of its forwarding table (a
+// MAC and the host behind which it is).
+struct Neighbour {
+    std::string mac, destination;
+    bool operator==(const Neighbour&) const = default;
+};
+// Which of the two.
+enum class Table { neighbours = 1, forwarding };
+
 enum class PortRule { talks_to_others = 1, isolated };
 
 // Changes that go to the kernel in one write, in this order. The kernel goes on after a change that failed.
@@ -55,6 +73,13 @@ public:
     // Replaces a default route of the same metric.
     void set_default_route(int index, const std::string& gateway);
     void remove_link(const std::string& name);
+    // A VXLAN device, down and a port of `master`, that learns nothing, answers for its neighbours and sends nothing to
+    // all (netlink_vxlan.cpp).
+    void add_vxlan(const Vxlan& vxlan);
+    // A permanent entry; one that is there is replaced.
+    void set_neighbour(int index, Table table, const Neighbour& entry);
+    // Gone is a failure (GANTRY_NOT_FOUND).
+    void remove_neighbour(int index, Table table, const Neighbour& entry);
 
 private:
     friend class Socket;
@@ -87,6 +112,8 @@ public:
     Result<std::vector<Link>> list(std::string_view kind);
     // The ports of a bridge.
     Result<std::vector<Link>> ports(int master);
+    // The permanent entries of a VXLAN device.
+    Result<std::vector<Neighbour>> neighbours(int index, Table table);
 
 private:
     explicit Socket(SocketPtr socket) : socket_(std::move(socket)) {}
@@ -95,5 +122,9 @@ private:
     SocketPtr socket_;
     std::uint32_t sequence_ = 0;
 };
+
+// The entries of `table` in one datagram of the kernel, appended to `found`; true once the answer to `sequence` is whole.
+Result<bool> read_neighbours(const void* data, std::size_t length, std::uint32_t sequence, int index, Table table,
+                             std::vector<Neighbour>& found);
 
 }  // namespace gantry::netlink
