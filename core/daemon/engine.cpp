@@ -109,6 +109,7 @@ Result<void> Engine::open(TraceStart trace) {
     networks.none_driver = config.defaults.none_network;
     networks.address_pools = config.address_pools;
     GANTRY_TRY(networks_, network::NetworkService::open(networks, *store_, *registry_));
+    registry_->set_event_handler(networks_->event_handler());
     events_ = std::make_unique<EventBus>(*store_, config.events_kept);
 
     container::ServiceSettings settings;

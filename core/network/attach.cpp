@@ -118,11 +118,14 @@ Result<EndpointRecord> NetworkService::Impl::new_endpoint(const Joining& joining
     endpoint.fixed_mac = joining.wish.mac;
     endpoint.driver_options = joining.wish.driver_options;
     endpoint.gateway_priority = joining.wish.gateway_priority;
+    GANTRY_TRY(const std::optional<Ipv4> agreed, take_agreed(joining));
     std::lock_guard lock(mutex);
     NetworkState& network = *joining.network;
     endpoint.network = network.record.id;
     if (network.record.subnet) {
-        if (endpoint.fixed_ipv4.empty()) {
+        if (agreed) {
+            endpoint.address = *agreed;
+        } else if (endpoint.fixed_ipv4.empty()) {
             auto address = network.ipam.take();
             if (!address)
                 return fail(address.error().code, "no available IPv4 addresses on this network's address pools: " +
@@ -282,8 +285,11 @@ Result<void> NetworkService::Impl::release(const EndpointRecord& endpoint, int n
         if (!endpoint.ports.empty()) GANTRY_CHECK(store.release_all("port", endpoint.id));
         return store.erase("endpoint", endpoint.id);
     }));
-    std::lock_guard lock(mutex);
-    forget(endpoint);
+    {
+        std::lock_guard lock(mutex);
+        forget(endpoint);
+    }
+    if (network) release_agreed(network, record, endpoint);
     return {};
 }
 

@@ -76,6 +76,8 @@ public:
     // A VXLAN device, down and a port of `master`, that learns nothing, answers for its neighbours and sends nothing to
     // all (netlink_vxlan.cpp).
     void add_vxlan(const Vxlan& vxlan);
+    // A link of a kind that needs nothing said, down.
+    void add_link(const std::string& name, const std::string& kind);
     // A permanent entry; one that is there is replaced.
     void set_neighbour(int index, Table table, const Neighbour& entry);
     // Gone is a failure (GANTRY_NOT_FOUND).

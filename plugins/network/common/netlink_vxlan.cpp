@@ -72,6 +72,17 @@ void Batch::add_vxlan(const Vxlan& vxlan) {
     nla_nest_end(m, info);
 }
 
+void Batch::add_link(const std::string& name, const std::string& kind) {
+    nl_msg* m = add(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, "make " + kind + " \"" + name + "\"");
+    ifinfomsg link{};
+    link.ifi_family = AF_UNSPEC;
+    nlmsg_append(m, &link, sizeof link, NLMSG_ALIGNTO);
+    nla_put_string(m, IFLA_IFNAME, name.c_str());
+    nlattr* info = nla_nest_start(m, IFLA_LINKINFO);
+    nla_put_string(m, IFLA_INFO_KIND, kind.c_str());
+    nla_nest_end(m, info);
+}
+
 void Batch::set_neighbour(int index, Table table, const Neighbour& entry) {
     // Replaced, never only made: an entry that is there may lead to another host.
     nl_msg* m =

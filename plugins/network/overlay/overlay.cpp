@@ -1,6 +1,7 @@
 #include "plugins/network/overlay/overlay.hpp"
 
 #include "plugins/network/overlay/documents.hpp"
+#include "plugins/network/overlay/etcd_source.hpp"
 #include "plugins/network/overlay/underlay.hpp"
 
 namespace gantry::overlay {
@@ -26,9 +27,20 @@ Result<std::unique_ptr<Overlay>> Overlay::open(const Services& services, const N
     std::unique_ptr<Overlay> overlay(new Overlay(services, network, std::move(options)));
     auto warn = [log = services.log](const std::string& text) { log(LogLevel::warn, text); };
     const NetworkOptions& o = overlay->options_;
-    if (!o.etcd.empty())
-        return fail(Code::unsupported,
-                    "network \"" + network.name + "\": option \"etcd\" is not supported by this version");
+    if (!o.etcd.empty()) {
+        EtcdNetwork shared;
+        shared.etcd = {o.etcd, o.ca, o.certificate, o.key};
+        shared.network = network.name;
+        shared.id = network.id;
+        shared.vtep = o.address;
+        shared.vni = o.vni;
+        shared.directory = services.root;
+        shared.log = [log = services.log](bool bad, const std::string& text) {
+            log(bad ? LogLevel::warn : LogLevel::info, text);
+        };
+        GANTRY_TRY(overlay->source_, EtcdSource::create(std::move(shared)));
+        return overlay;
+    }
     GANTRY_TRY(overlay->source_, Documents::create(o.documents, network.name, o.address, warn));
     return overlay;
 }
@@ -94,6 +106,9 @@ Result<void> Overlay::ensure(const Network& network) {
         watch = !std::exchange(watching_, true);
     }
     GANTRY_CHECK(data_plane->ensure());
+    // Addresses of this host's own, ahead: containers start while the store is away.
+    if (auto ranges = source_->ranges(false); !ranges)
+        services_.log(LogLevel::warn, "network \"" + name_ + "\": " + ranges.error().text);
     if (watch)
         source_->watch([this](bool whole) { apply(whole); });
     else
@@ -102,6 +117,7 @@ Result<void> Overlay::ensure(const Network& network) {
 }
 
 void Overlay::apply(bool whole) {
+    std::unique_lock in_order(apply_mutex_);
     const bool settled = source_->settled();
     const std::vector<Peer> peers = source_->peers();
     std::shared_ptr<DataPlane> data_plane;
@@ -113,6 +129,7 @@ void Overlay::apply(bool whole) {
     }
     if (!data_plane) return;
     auto applied = data_plane->apply(places_of(peers, own), whole, settled);
+    in_order.unlock();
     const std::string problem = applied ? "" : applied.error().text;
     bool news = false;
     {
@@ -190,8 +207,13 @@ void Overlay::add(const Endpoint& endpoint) {
 }
 
 void Overlay::remove_endpoint(const std::string& id) {
-    std::lock_guard lock(mutex_);
-    if (here_.erase(id) > 0) tell();
+    {
+        std::lock_guard lock(mutex_);
+        if (here_.erase(id) == 0) return;
+        tell();
+    }
+    // Its address may be on another host already.
+    apply(false);
 }
 
 void Overlay::set(const std::vector<Endpoint>& endpoints) {

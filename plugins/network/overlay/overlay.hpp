@@ -58,6 +58,7 @@ private:
     const std::string id_, name_;
     const NetworkOptions options_;
     const Json given_;
+    std::mutex apply_mutex_;  // taken before the others: an older view is never put into the kernel after a newer one
     std::mutex mutex_;
     Facts facts_;
     int mtu_ = 0;

@@ -1,61 +1,8 @@
-// Two hosts as network namespaces, each with a driver of its own, and a container on each.
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <sched.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <future>
-#include <thread>
-
-#include "plugins/network/common/netlink.hpp"
-#include "sdk/testing/fake_host.hpp"
-#include "sdk/testing/network_suite.hpp"
+// Two hosts whose network is written down in a document.
+#include "tests/unit/plugins/network/overlay/two_hosts.hpp"
 
 namespace gantry::overlay {
 namespace {
-
-using gantry::testing::FakeHost;
-using gantry::testing::Outcome;
-
-// Runs fn in a network namespace, on a thread of its own.
-template <typename F>
-auto inside(int netns, F fn) {
-    std::promise<decltype(fn())> result;
-    std::thread([&] {
-        if (::setns(netns, CLONE_NEWNET) != 0) std::abort();
-        result.set_value(fn());
-    }).join();
-    return result.get_future().get();
-}
-
-int shell(int netns, const std::string& command) {
-    return inside(netns, [&] { return std::system(command.c_str()); });
-}
-
-struct Container {
-    UniqueFd netns;
-    Json request;
-};
-
-struct HostUnderTest {
-    UniqueFd netns;
-    std::unique_ptr<FakeHost> driver;
-
-    Outcome call(const char* table, const char* operation, const Json& request, int sandbox = -1) {
-        return inside(netns.get(), [&] {
-            std::vector<std::pair<std::string, int>> fds;
-            if (sandbox >= 0) fds.emplace_back("netns", sandbox);
-            return driver->call(table, operation, request, fds);
-        });
-    }
-};
 
 class OverlayHosts : public ::testing::Test {
 protected:
@@ -67,28 +14,11 @@ protected:
         if (::geteuid() != 0) GTEST_SKIP() << "needs root: it makes network namespaces";
         char name[] = "/tmp/overlay-hosts-XXXXXX";
         path_ = ::mkdtemp(name);
-        a_.netns = gantry::testing::make_netns();
-        b_.netns = gantry::testing::make_netns();
-        ASSERT_TRUE(a_.netns && b_.netns);
-        ASSERT_EQ(shell(a_.netns.get(),
-                        "ip link set lo up && ip link add under type veth peer name other && "
-                        "ip address add 10.77.0.1/24 dev under && ip link set under up"),
-                  0);
-        const std::string move =
-            "ip link set other netns /proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(b_.netns.get());
-        ASSERT_EQ(shell(a_.netns.get(), move), 0);
-        ASSERT_EQ(shell(b_.netns.get(),
-                        "ip link set lo up && ip link set other name under && "
-                        "ip address add 10.77.0.2/24 dev under && ip link set under up"),
-                  0);
+        a_.netns = make_host_netns();
+        b_.netns = make_host_netns();
+        ASSERT_TRUE(a_.netns && b_.netns && join_hosts(a_.netns, b_.netns));
         write(Json::array());
-        network_ = {{"id", "0123456789abcdef"},
-                    {"generation", 1},
-                    {"name", "my-net"},
-                    {"labels", Json::object()},
-                    {"options", Json::object()},
-                    {"internal", false},
-                    {"subnets", {{{"subnet", "10.99.0.0/16"}, {"gateway", "10.99.0.1"}}}}};
+        network_ = network_named("0123456789abcdef", Json::object());
         for (HostUnderTest* host : {&a_, &b_}) {
             host->driver = inside(host->netns.get(), [&] {
                 auto opened = FakeHost::open(GANTRY_OVERLAY_DRIVER, path_, {{"documents", path_}});
@@ -117,30 +47,9 @@ protected:
         std::filesystem::rename(path_ + "/new", path_ + "/my-net.json");
     }
     Container attach(HostUnderTest& host, const std::string& address, const std::string& mac = "") {
-        Container container{gantry::testing::make_netns(), {}};
-        const unsigned last = static_cast<unsigned>(std::atoi(address.substr(address.rfind('.') + 1).c_str()));
-        const unsigned third = static_cast<unsigned>(std::atoi(address.substr(6).c_str()));
-        char usual[18];
-        std::snprintf(usual, sizeof usual, "02:42:0a:63:%02x:%02x", third, last);
-        container.request = {{"network", network_},
-                             {"endpoint",
-                              {{"id", "e" + address + "aaaaaaaaaaaa"},
-                               {"generation", 1},
-                               {"container", {{"id", "c"}, {"name", "c"}}},
-                               {"mac", mac.empty() ? usual : mac},
-                               {"addresses", {address + "/16"}},
-                               {"options", Json::object()}}},
-                             {"sandbox", {{"id", "s" + address}, {"kind", "netns"}}},
-                             {"interface", "eth0"},
-                             {"default_gateway", true}};
-        Outcome done = host.call(GANTRY_NETWORK, "attach", container.request, container.netns.get());
-        EXPECT_EQ(done.status, GANTRY_OK) << done.message;
-        return container;
+        return attach_container(host, network_, address, mac);
     }
-    void detach(HostUnderTest& host, Container& container) {
-        container.request["sandbox"]["gone"] = false;
-        EXPECT_EQ(host.call(GANTRY_NETWORK, "detach", container.request, container.netns.get()).status, GANTRY_OK);
-    }
+    void detach(HostUnderTest& host, Container& container) { detach_container(host, container); }
     void ensure_both() {
         for (HostUnderTest* host : {&a_, &b_}) {
             Outcome done = host->call(GANTRY_NETWORK, "ensure", {{"network", network_}});
@@ -149,36 +58,6 @@ protected:
         }
     }
 };
-
-// A datagram of `payload` bytes that must not be cut; 0, or the errno of the sender, or -1 where it did not arrive.
-int datagram(const Container& from, const Container& to, const std::string& address, std::size_t payload) {
-    UniqueFd receiver = inside(to.netns.get(), [] {
-        UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-        sockaddr_in any{};
-        any.sin_family = AF_INET;
-        any.sin_port = htons(7777);
-        (void)::bind(fd.get(), reinterpret_cast<sockaddr*>(&any), sizeof any);
-        return fd;
-    });
-    const int sent = inside(from.netns.get(), [&] {
-        UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-        const int whole = IP_PMTUDISC_DO;
-        ::setsockopt(fd.get(), IPPROTO_IP, IP_MTU_DISCOVER, &whole, sizeof whole);
-        sockaddr_in there{};
-        there.sin_family = AF_INET;
-        there.sin_port = htons(7777);
-        ::inet_pton(AF_INET, address.c_str(), &there.sin_addr);
-        const std::string bytes(payload, 'x');
-        return ::sendto(fd.get(), bytes.data(), bytes.size(), 0, reinterpret_cast<sockaddr*>(&there), sizeof there) < 0
-                   ? errno
-                   : 0;
-    });
-    if (sent != 0) return sent;
-    pollfd one{receiver.get(), POLLIN, 0};
-    if (::poll(&one, 1, 3000) != 1) return -1;
-    std::string bytes(65536, ' ');
-    return ::recv(receiver.get(), bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(payload) ? 0 : -1;
-}
 
 constexpr std::size_t udp_and_ip = 28;
 
@@ -289,7 +168,7 @@ TEST_F(OverlayHosts, are_refused_what_the_documents_do_not_say) {
     encrypted["options"] = {{"encrypted", true}};
     Outcome plain = a_.call(GANTRY_NETWORK, "ensure", {{"network", encrypted}});
     EXPECT_EQ(plain.status, GANTRY_UNSUPPORTED);
-    EXPECT_NE(plain.message.find("encrypted"), std::string::npos) << plain.message;
+    EXPECT_NE(plain.message.find("option \"encrypted\""), std::string::npos) << plain.message;
 }
 
 }  // namespace
