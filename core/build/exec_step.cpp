@@ -214,6 +214,7 @@ Json ExecStep::body(const Exec& exec) const {
 
 Result<LayerRef> ExecStep::run(const Exec& exec, const std::string& parent,
                                const std::function<Result<Value>(const Mount&)>& from,
+                               const std::function<void(const std::string& id)>& begins,
                                const std::function<void(int stream, std::string_view)>& log) {
     if (exec.network == Exec::Network::host && !settings_.network_host)
         return fail(Code::denied,
@@ -252,6 +253,7 @@ Result<LayerRef> ExecStep::run(const Exec& exec, const std::string& parent,
     task.mounts = std::move(mounts_);
     task.out = output.take_end(1);
     task.error = output.take_end(2);
+    begins(id_);
     std::optional<Cancel::Watch> watch;
     auto end = with_.run_task(std::move(task), [&](std::function<void()> kill) { watch.emplace(cancel_, kill); });
     watch.reset();

@@ -20,9 +20,10 @@ public:
     ~ExecStep();
 
     // Runs it over `parent` and commits what it changed. A process that fails is GANTRY_INVALID, named with its exit code,
-    // which exit_code() gives then.
+    // which exit_code() gives then. `begins` is told the id of its container.
     Result<LayerRef> run(const Exec& exec, const std::string& parent,
                          const std::function<Result<Value>(const Mount&)>& from,
+                         const std::function<void(const std::string& id)>& begins,
                          const std::function<void(int stream, std::string_view)>& log);
     int exit_code() const { return exit_code_; }
 

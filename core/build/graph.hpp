@@ -149,8 +149,19 @@ struct Target {
     Platform platform;           // that was asked for
 };
 
+// An instruction of the Dockerfile, for who tells of a build by its instructions.
+struct Listed {
+    std::string text;  // as it stands there, continuations joined
+    Lines lines;
+    bool planned = true;              // false in a stage that the target does not need
+    std::optional<std::string> base;  // FROM an image: the digest of its config, "" of scratch
+    std::size_t triggers = 0;         // FROM: how many the base brings
+};
+
 struct Graph {
     std::vector<Step> steps;
+    // Up to the target's last one, in their order, with the ARGs before the first FROM. None for several platforms.
+    std::vector<Listed> listing;
     Target target;
     std::vector<Target> more;  // for further platforms, each once
     std::vector<Warning> warnings;

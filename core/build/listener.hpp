@@ -17,6 +17,11 @@ public:
     virtual ~Listener() = default;
     // `error` is set for StepState::error only; `ms` is the time since the start.
     virtual void step(StepId step, StepState state, std::int64_t ms, const std::string& error) = 0;
+    // A process of the step is about to run; `id`: that of the container which it has for itself (64 hex digits).
+    virtual void process(StepId step, const std::string& id) {
+        (void)step;
+        (void)id;
+    }
     // What the step wrote to stdout (1) or stderr (2). May block while the client is slow.
     virtual void log(StepId step, int stream, std::string_view bytes) = 0;
     // `total` 0: not known.

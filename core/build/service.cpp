@@ -32,6 +32,7 @@ public:
         const bool failed = state == StepState::error || state == StepState::canceled;
         if (!failed || !imported_->broken()) to_.step(step, state, ms, error);
     }
+    void process(StepId step, const std::string& id) override { to_.process(step, id); }
     void log(StepId step, int stream, std::string_view bytes) override { to_.log(step, stream, bytes); }
     void progress(StepId step, std::string_view what, std::int64_t current, std::int64_t total) override {
         to_.progress(step, what, current, total);

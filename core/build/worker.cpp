@@ -361,6 +361,7 @@ Result<Outcome> BuildWorker::exec(StepId step, const Exec& exec, const Input& in
         ExecStep process(with_, settings_, layers_, client_, cancel_);
         auto layer = process.run(
             exec, base.top(), [&](const Mount& mount) { return mount_source(mount, input); },
+            [&](const std::string& id) { listener_.process(step, id); },
             [&](int stream, std::string_view bytes) { listener_.log(step, stream, bytes); });
         if (!layer && process.exit_code() != 0) exit_code_ = process.exit_code();
         if (!layer) return explain_foreign(graph_.steps[step], std::move(layer).error());

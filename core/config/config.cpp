@@ -2,7 +2,10 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
+#include <array>
 #include <tuple>
+#include <utility>
 
 #include "core/base/files.hpp"
 #include "core/base/ids.hpp"
@@ -164,17 +167,24 @@ void read_build(Reader& reader, const Json& json, Config& config) {
     });
 }
 
-// "172.16.0.0/12": the length of its prefix.
-std::optional<int> prefix_of(const std::string& base) {
+struct Pool {
+    int length = 0, longest = 0;  // of its prefix, and of a network taken from it
+};
+
+// "172.16.0.0/12", "fd00:1::/48": nothing where it is no network with room for others.
+std::optional<Pool> pool_of(const std::string& base) {
     const std::size_t slash = base.find('/');
     if (slash == std::string::npos) return std::nullopt;
-    in_addr address{};
+    const bool six = base.find(':') != std::string::npos;
+    std::array<unsigned char, sizeof(in6_addr)> address{};
+    const int bits = six ? 128 : 32;
     auto length = parse_int(std::string_view(base).substr(slash + 1));
-    if (::inet_pton(AF_INET, base.substr(0, slash).c_str(), &address) != 1 || !length || *length < 1 || *length > 30)
+    if (::inet_pton(six ? AF_INET6 : AF_INET, base.substr(0, slash).c_str(), address.data()) != 1 || !length ||
+        *length < 1 || *length > bits - 2)
         return std::nullopt;
-    const std::uint32_t mask = ~std::uint32_t{0} << (32 - *length);
-    if ((ntohl(address.s_addr) & ~mask) != 0) return std::nullopt;
-    return static_cast<int>(*length);
+    for (int bit = static_cast<int>(*length); bit < bits; ++bit)
+        if (address[static_cast<std::size_t>(bit / 8)] & 0x80u >> bit % 8) return std::nullopt;
+    return Pool{static_cast<int>(*length), bits - 3};
 }
 
 void read_pools(Reader& reader, const Json& json, Config& config) {
@@ -184,23 +194,29 @@ void read_pools(Reader& reader, const Json& json, Config& config) {
     if (!found->is_array() || found->empty())
         return reader.problem("/address_pools",
                               "found " + found_in_words(*found) + ", must be a list of {\"base\", \"size\"}");
-    config.address_pools.clear();
+    const auto defaults = std::exchange(config.address_pools, {});
     for (std::size_t i = 0; i < found->size(); ++i) {
         const std::string pointer = "/address_pools/" + std::to_string(i);
         if (!reader.object((*found)[i], pointer, keys)) continue;
         std::string base;
         reader.text((*found)[i], pointer, "base", &base);
-        auto prefix = prefix_of(base);
-        if (!prefix) {
+        auto pool = pool_of(base);
+        if (!pool) {
             reader.problem(
                 (*found)[i].contains("base") ? pointer + "/base" : pointer,
-                "found \"" + base + "\", \"base\" must be an IPv4 network such as \"172.16.0.0/12\", host bits zero");
+                "found \"" + base +
+                    "\", \"base\" must be a network such as \"172.16.0.0/12\" or \"fd00:1::/48\", host bits zero");
             continue;
         }
-        std::int64_t size = 24;
-        reader.number((*found)[i], pointer, "size", *prefix, 29, &size);
+        const bool six = base.find(':') != std::string::npos;
+        std::int64_t size = std::max(six ? 64 : 24, pool->length);
+        reader.number((*found)[i], pointer, "size", pool->length, pool->longest, &size);
         config.address_pools.emplace_back(base, static_cast<int>(size));
     }
+    // Networks have IPv4 unless they are told otherwise.
+    const auto is_four = [](const auto& pool) { return pool.first.find(':') == std::string::npos; };
+    if (std::none_of(config.address_pools.begin(), config.address_pools.end(), is_four))
+        config.address_pools.insert(config.address_pools.end(), defaults.begin(), defaults.end());
 }
 
 void read_dns(Reader& reader, const Json& json, Config& config) {

@@ -23,13 +23,15 @@ Result<network::EndpointWish> endpoint_wish(const std::string& network, const Js
         if (settings.contains("IPAMConfig") && settings["IPAMConfig"].is_object()) {
             const Json& ipam = settings["IPAMConfig"];
             wish.ipv4 = ipam.value("IPv4Address", "");
-            if (!ipam.value("IPv6Address", "").empty())
-                return fail(Code::unsupported, "IPv6 addresses are not supported yet");
+            wish.ipv6 = ipam.value("IPv6Address", "");
             if (ipam.contains("LinkLocalIPs") && ipam["LinkLocalIPs"].is_array() && !ipam["LinkLocalIPs"].empty())
                 return fail(Code::unsupported, "link-local addresses are not supported");
             in_addr address{};
+            in6_addr address6{};
             if (!wish.ipv4.empty() && ::inet_pton(AF_INET, wish.ipv4.c_str(), &address) != 1)
                 return fail(Code::invalid, "invalid IPv4 address: " + wish.ipv4);
+            if (!wish.ipv6.empty() && ::inet_pton(AF_INET6, wish.ipv6.c_str(), &address6) != 1)
+                return fail(Code::invalid, "invalid IPv6 address: " + wish.ipv6);
         }
         wish.mac = settings.contains("MacAddress") && settings["MacAddress"].is_string()
                        ? settings["MacAddress"].get<std::string>()
@@ -50,13 +52,13 @@ Result<void> add_bindings(NetworkWishes& wishes, const Json& bindings) {
     for (const auto& [text, list] : bindings.items()) {
         GANTRY_TRY(PortSpec port, parse_port(text));
         if (list.is_null() || list.empty()) {
-            wishes.ports.push_back({port.protocol, port.port, "0.0.0.0", 0});
+            wishes.ports.push_back({port.protocol, port.port, "", 0});
             continue;
         }
         for (const Json& binding : list) {
             std::string address = binding.value("HostIp", ""), number = binding.value("HostPort", "");
-            wishes.ports.push_back({port.protocol, port.port, address.empty() ? "0.0.0.0" : address,
-                                    static_cast<std::uint16_t>(parse_int(number).value_or(0))});
+            wishes.ports.push_back(
+                {port.protocol, port.port, address, static_cast<std::uint16_t>(parse_int(number).value_or(0))});
         }
     }
     return {};
@@ -77,7 +79,7 @@ Result<void> add_exposed(NetworkWishes& wishes, const Json& exposed) {
             bool bound = std::any_of(wishes.ports.begin(), wishes.ports.end(), [&](const network::Port& p) {
                 return p.container_port == port && p.protocol == low.protocol;
             });
-            if (!bound) wishes.ports.push_back({low.protocol, static_cast<std::uint16_t>(port), "0.0.0.0", 0});
+            if (!bound) wishes.ports.push_back({low.protocol, static_cast<std::uint16_t>(port), "", 0});
         }
     }
     return {};

@@ -108,6 +108,9 @@ Result<void> Engine::open(TraceStart trace) {
     networks.host_driver = config.defaults.host_network;
     networks.none_driver = config.defaults.none_network;
     networks.address_pools = config.address_pools;
+    // The 40 random bits of RFC 4193 3.2 are the first of the engine's id.
+    GANTRY_TRY(const std::string own, engine_id(*store_));
+    networks.unique_local = "fd" + own.substr(0, 2) + ":" + own.substr(2, 4) + ":" + own.substr(6, 4) + "::/48";
     GANTRY_TRY(networks_, network::NetworkService::open(networks, *store_, *registry_));
     registry_->set_event_handler(networks_->event_handler());
     events_ = std::make_unique<EventBus>(*store_, config.events_kept);

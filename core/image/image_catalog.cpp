@@ -213,15 +213,27 @@ Result<void> Catalog::amend(const std::string& id, const std::function<void(Imag
     return write({record});
 }
 
-Result<bool> Catalog::untag(const std::string& id, const std::string& tag) {
+Result<Catalog::Untagged> Catalog::untag(const std::string& id, const std::string& tag) {
     std::lock_guard lock(mutex_);
     auto found = records_.find(id);
     if (found == records_.end()) return no_such_image(id);
-    auto tags = found->second.image->tags;
-    std::erase(tags, tag);
-    const bool bare = tags.empty();
-    GANTRY_CHECK(write({with_tags(found->second, std::move(tags))}));
-    return bare;
+    const std::string repository = tag.substr(0, tag.rfind(':'));
+    Image image = *found->second.image;
+    std::erase(image.tags, tag);
+    Untagged gone;
+    if (std::none_of(image.tags.begin(), image.tags.end(),
+                     [&](const std::string& other) { return other.substr(0, other.rfind(':')) == repository; }))
+        std::erase_if(image.repo_digests, [&](const std::string& digest) {
+            const bool goes = digest.starts_with(repository + "@");
+            if (goes) gone.digests.push_back(digest);
+            return goes;
+        });
+    gone.bare = image.tags.empty() && image.repo_digests.empty();
+    auto tags = image.tags;
+    Record changed = found->second;
+    changed.image = std::make_shared<const Image>(std::move(image));
+    GANTRY_CHECK(write({with_tags(changed, std::move(tags))}));
+    return gone;
 }
 
 Result<void> Catalog::drop_digest(const std::string& id, const std::string& digest) {

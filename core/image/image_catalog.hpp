@@ -53,8 +53,12 @@ public:
     Result<bool> drop_variant(const std::string& tag, const std::string& image);
     // Changes what an image's record tells beside its tags: `change` gets copies of both. Gone: GANTRY_NOT_FOUND.
     Result<void> amend(const std::string& id, const std::function<void(Image&, Record&)>& change);
-    // Takes the tag off; true when the image has none left.
-    Result<bool> untag(const std::string& id, const std::string& tag);
+    struct Untagged {
+        std::vector<std::string> digests;  // "name@digest" that went with it
+        bool bare = false;                 // nothing names the image any more
+    };
+    // Takes the tag off, and with the last one of its repository the digests that the image has of that repository.
+    Result<Untagged> untag(const std::string& id, const std::string& tag);
     // Takes a "name@digest" off.
     Result<void> drop_digest(const std::string& id, const std::string& digest);
     Result<void> erase(const std::string& id);

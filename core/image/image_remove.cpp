@@ -53,9 +53,10 @@ Result<Deleted> ImageStore::remove(std::string_view name_or_id, bool force, bool
             return fail(Code::conflict, "conflict: unable to remove repository reference \"" + std::string(name_or_id) +
                                             "\" (must force) - " + user + " is using its referenced image " +
                                             shown_id(id));
-        GANTRY_TRY(bool bare, impl_->catalog.untag(id, tag));
+        GANTRY_TRY(Catalog::Untagged gone, impl_->catalog.untag(id, tag));
         deleted.untagged.push_back(tag);
-        if (!bare || !user.empty()) {
+        deleted.untagged.insert(deleted.untagged.end(), gone.digests.begin(), gone.digests.end());
+        if (!gone.bare || !user.empty()) {
             add_variants();
             return deleted;
         }

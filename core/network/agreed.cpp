@@ -50,9 +50,9 @@ Result<void> NetworkService::Impl::agree(const NetworkPtr& network) {
     auto gateway = subnet ? parse_ipv4(member<std::string>(subnets[0], "gateway")) : std::nullopt;
     if (!subnet || !gateway || !subnet->contains(*gateway))
         return fail(Code::internal, "driver \"" + driver->name() + "\" gives no subnet of one family");
-    GANTRY_TRY(std::vector<Prefix> occupied, host_networks(record.interface));
+    GANTRY_TRY(std::vector<Prefix> occupied, host_networks<Ipv4>(record.interface));
     std::lock_guard lock(mutex);
-    for (const Prefix& other : subnets_of_others(record.id)) occupied.push_back(other);
+    for (const Prefix& other : subnets_of_others<Ipv4>(record.id)) occupied.push_back(other);
     for (const Prefix& other : occupied)
         if (other.overlaps(*subnet))
             return fail(Code::denied, "its hosts have given it subnet " + subnet->text() + ", which meets " +

@@ -14,6 +14,6 @@ Json endpoint_resource(const EndpointRecord& endpoint);
 // EndpointSettings: an entry of a container's NetworkSettings.Networks.
 Json endpoint_settings(const NetworkRecord& network, const EndpointRecord& endpoint);
 // NetworkStatus.
-Json network_status(const NetworkRecord& network, const Ipam& ipam);
+Json network_status(const NetworkRecord& network, const Ipam& ipam, const Ipam6& ipam6);
 
 }  // namespace gantry::network

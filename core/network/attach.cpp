@@ -16,14 +16,17 @@ namespace {
 constexpr std::string_view container_mode = "container:";
 constexpr int ephemeral_attempts = 8;
 
-std::string address_space(const EndpointRecord& endpoint) { return "ipv4/" + endpoint.network; }
+template <typename Address>
+std::string address_space(const EndpointRecord& endpoint) {
+    return FamilyOf<Address>::key + ("/" + endpoint.network);
+}
 
 // The one that provides the default route: the highest priority, then the name that sorts first. None: nullptr.
 const Joining* gateway_of(const std::vector<Joining>& joinings) {
     const Joining* best = nullptr;
     for (const Joining& joining : joinings) {
         const NetworkRecord& record = joining.network->record;
-        if (record.internal || !record.subnet) continue;
+        if (record.internal || !record.addressed()) continue;
         if (!best || joining.wish.gateway_priority > best->wish.gateway_priority ||
             (joining.wish.gateway_priority == best->wish.gateway_priority && record.name < best->network->record.name))
             best = &joining;
@@ -31,19 +34,56 @@ const Joining* gateway_of(const std::vector<Joining>& joinings) {
     return best;
 }
 
-Result<void> check_fixed_address(const NetworkRecord& network, const std::string& text) {
+template <typename Address>
+Result<void> check_fixed_address(const NetworkRecord& network, const std::optional<PrefixOf<Address>>& subnet,
+                                 bool chosen, const std::string& text) {
     if (text.empty()) return {};
-    auto address = parse_ipv4(text);
-    if (!address) return fail(Code::invalid, "invalid IPv4 address: " + text);
+    auto address = FamilyOf<Address>::parse(text);
+    if (!address) return fail(Code::invalid, std::string("invalid ") + FamilyOf<Address>::name + " address: " + text);
     if (network.built_in)
         return fail(Code::invalid, "user specified IP address is supported on user defined networks only");
-    if (network.chosen_subnet || !network.subnet)
+    if (chosen || !subnet)
         return fail(
             Code::invalid,
             "user specified IP address is supported only when connecting to networks with user configured subnets");
-    if (!network.subnet->contains(*address))
-        return fail(Code::invalid, "no configured subnet contains IP address " + text);
+    if (!subnet->contains(*address)) return fail(Code::invalid, "no configured subnet contains IP address " + text);
     return {};
+}
+
+// The host's addresses at which a port of the endpoint is published.
+Result<std::vector<std::string>> host_addresses_of(const Port& port, const EndpointRecord& endpoint,
+                                                   const NetworkState& network) {
+    const auto has = [&](const std::string& host_address) {
+        return host_address.find(':') != std::string::npos ? endpoint.address6 != 0 : endpoint.address != 0;
+    };
+    if (!port.host_address.empty()) {
+        if (has(port.host_address)) return std::vector{port.host_address};
+        const bool six = port.host_address.find(':') != std::string::npos;
+        return fail(Code::invalid, "port on address \"" + port.host_address + "\": network \"" + network.record.name +
+                                       "\" has no " + (six ? "IPv6" : "IPv4"));
+    }
+    std::vector<std::string> addresses;
+    std::copy_if(network.host_addresses.begin(), network.host_addresses.end(), std::back_inserter(addresses), has);
+    if (addresses.empty())
+        return fail(Code::invalid, "port " + std::to_string(port.container_port) + "/" + port.protocol +
+                                       ": network \"" + network.record.name + "\" publishes no ports of this family");
+    return addresses;
+}
+
+// The address of a new endpoint: the one that is wished for, or a free one.
+template <typename Address>
+Result<Address> take_address(IpamOf<Address>& ipam, const NetworkRecord& network, const std::string& fixed) {
+    if (fixed.empty()) {
+        auto address = ipam.take();
+        if (!address)
+            return fail(address.error().code, std::string("no available ") + FamilyOf<Address>::name +
+                                                  " addresses on this network's address pools: " + network.name + " (" +
+                                                  network.id + ")");
+        return *address;
+    }
+    const Address address = FamilyOf<Address>::parse(fixed).value_or(0);
+    GANTRY_CHECK(ipam.take(address));
+    return address;
 }
 
 }  // namespace
@@ -70,7 +110,9 @@ Result<std::vector<Joining>> NetworkService::Impl::resolve(const std::string& ne
             return fail(Code::invalid,
                         "container cannot be connected to multiple networks with one of the networks in " +
                             std::string(mode == Mode::host ? "host" : "private (none)") + " mode");
-        GANTRY_CHECK(check_fixed_address(network->record, wish.ipv4));
+        const NetworkRecord& record = network->record;
+        GANTRY_CHECK(check_fixed_address<Ipv4>(record, record.subnet, record.chosen_subnet, wish.ipv4));
+        GANTRY_CHECK(check_fixed_address<Ipv6>(record, record.subnet6, record.chosen_subnet6, wish.ipv6));
         if (!wish.mac.empty()) {
             GANTRY_TRY(wish.mac, checked_mac(wish.mac));
         }
@@ -115,6 +157,7 @@ Result<EndpointRecord> NetworkService::Impl::new_endpoint(const Joining& joining
     endpoint.aliases = joining.wish.aliases;
     endpoint.links = joining.wish.links;
     endpoint.fixed_ipv4 = joining.wish.ipv4;
+    endpoint.fixed_ipv6 = joining.wish.ipv6;
     endpoint.fixed_mac = joining.wish.mac;
     endpoint.driver_options = joining.wish.driver_options;
     endpoint.gateway_priority = joining.wish.gateway_priority;
@@ -125,20 +168,24 @@ Result<EndpointRecord> NetworkService::Impl::new_endpoint(const Joining& joining
     if (network.record.subnet) {
         if (agreed) {
             endpoint.address = *agreed;
-        } else if (endpoint.fixed_ipv4.empty()) {
-            auto address = network.ipam.take();
-            if (!address)
-                return fail(address.error().code, "no available IPv4 addresses on this network's address pools: " +
-                                                      network.record.name + " (" + network.record.id + ")");
-            endpoint.address = *address;
         } else {
-            const Ipv4 address = parse_ipv4(endpoint.fixed_ipv4).value_or(0);
-            GANTRY_CHECK(network.ipam.take(address));
-            endpoint.address = address;
+            GANTRY_TRY(endpoint.address, take_address(network.ipam, network.record, endpoint.fixed_ipv4));
         }
         endpoint.prefix_length = network.record.subnet->length;
-        endpoint.mac = endpoint.fixed_mac.empty() ? mac_of(endpoint.address) : endpoint.fixed_mac;
     }
+    if (network.record.subnet6) {
+        auto address = take_address(network.ipam6, network.record, endpoint.fixed_ipv6);
+        if (!address) {
+            if (endpoint.address) network.ipam.give_back(endpoint.address);
+            return std::move(address).error();
+        }
+        endpoint.address6 = *address;
+        endpoint.prefix_length6 = network.record.subnet6->length;
+    }
+    if (endpoint.addressed())
+        endpoint.mac = !endpoint.fixed_mac.empty() ? endpoint.fixed_mac
+                       : endpoint.address          ? mac_of(endpoint.address)
+                                                   : mac_of(endpoint.address6);
     endpoints[endpoint.id] = endpoint;
     return endpoint;
 }
@@ -147,7 +194,9 @@ Result<void> NetworkService::Impl::record(const std::vector<EndpointRecord>& lis
     return store.transact([&]() -> Result<void> {
         for (const EndpointRecord& endpoint : list) {
             if (endpoint.address)
-                GANTRY_CHECK(store.claim(address_space(endpoint), show(endpoint.address), endpoint.id));
+                GANTRY_CHECK(store.claim(address_space<Ipv4>(endpoint), show(endpoint.address), endpoint.id));
+            if (endpoint.address6)
+                GANTRY_CHECK(store.claim(address_space<Ipv6>(endpoint), show(endpoint.address6), endpoint.id));
             for (const Port& port : endpoint.ports)
                 GANTRY_CHECK(store.claim("port", PortTable::key(port), endpoint.id));
             GANTRY_CHECK(store.put("endpoint", {endpoint.id, "", 1, endpoint.to_store()}));
@@ -185,18 +234,26 @@ Result<driver::Reply> NetworkService::Impl::attach_one(const NetworkPtr& network
 
 Result<void> NetworkService::Impl::claim_ports(EndpointRecord& endpoint, const std::vector<Port>& wishes) {
     std::lock_guard lock(mutex);
+    const NetworkState& network = *networks.at(endpoint.network);
     std::vector<Port> claimed;
     ScopeGuard undo([&] {
         for (const Port& port : claimed) ports.release(port, endpoint.id);
     });
     for (const Port& wish : wishes) {
         GANTRY_TRY(Port port, checked_port(wish));
+        GANTRY_TRY(const auto addresses, host_addresses_of(port, endpoint, network));
+        // One number for both families.
         if (port.host_port == 0) {
-            GANTRY_TRY(port.host_port, ports.claim_ephemeral(port.protocol, port.host_address, endpoint.id));
-        } else {
-            GANTRY_CHECK(ports.claim(port, endpoint.id));
+            GANTRY_TRY(port.host_port, ports.claim_ephemeral(port.protocol, addresses, endpoint.id));
+            for (const std::string& address : addresses)
+                claimed.push_back({port.protocol, port.container_port, address, port.host_port});
+            continue;
         }
-        claimed.push_back(port);
+        for (const std::string& address : addresses) {
+            const Port one{port.protocol, port.container_port, address, port.host_port};
+            GANTRY_CHECK(ports.claim(one, endpoint.id));
+            claimed.push_back(one);
+        }
     }
     undo.dismiss();
     endpoint.ports = claimed;
@@ -249,8 +306,10 @@ Result<void> NetworkService::Impl::publish(const NetworkPtr& network, EndpointRe
 }
 
 void NetworkService::Impl::forget(const EndpointRecord& endpoint) {
-    if (auto network = networks.find(endpoint.network); network != networks.end() && endpoint.address)
-        network->second->ipam.give_back(endpoint.address);
+    if (auto network = networks.find(endpoint.network); network != networks.end()) {
+        if (endpoint.address) network->second->ipam.give_back(endpoint.address);
+        if (endpoint.address6) network->second->ipam6.give_back(endpoint.address6);
+    }
     for (const Port& port : endpoint.ports) ports.release(port, endpoint.id);
     endpoints.erase(endpoint.id);
 }
@@ -281,7 +340,10 @@ Result<void> NetworkService::Impl::release(const EndpointRecord& endpoint, int n
     }
     GANTRY_FAILPOINT("network.detach.detached");
     GANTRY_CHECK(store.transact([&]() -> Result<void> {
-        if (endpoint.address) GANTRY_CHECK(store.release(address_space(endpoint), show(endpoint.address), endpoint.id));
+        if (endpoint.address)
+            GANTRY_CHECK(store.release(address_space<Ipv4>(endpoint), show(endpoint.address), endpoint.id));
+        if (endpoint.address6)
+            GANTRY_CHECK(store.release(address_space<Ipv6>(endpoint), show(endpoint.address6), endpoint.id));
         if (!endpoint.ports.empty()) GANTRY_CHECK(store.release_all("port", endpoint.id));
         return store.erase("endpoint", endpoint.id);
     }));
@@ -304,7 +366,7 @@ Result<void> NetworkService::Impl::release_all(const std::vector<EndpointRecord>
                 {{"container", endpoint.container}, {"endpoint", endpoint.id}, {"reason", released.error().text}});
             if (first) first = released;
         }
-        if (endpoint.address) touched.insert(endpoint.network);
+        if (endpoint.addressed()) touched.insert(endpoint.network);
     }
     auto written = write_names(touched);
     return first ? written : first;
@@ -321,14 +383,16 @@ Attached NetworkService::Impl::describe(std::vector<EndpointRecord> list) {
         auto network = networks.find(endpoint.network);
         if (network == networks.end()) continue;
         attached.settings[network->second->record.name] = endpoint_settings(network->second->record, endpoint);
-        if (!endpoint.address) {
+        if (!endpoint.addressed()) {
             if (network->second->driver)
                 attached.mode =
                     mode_of(*network->second->driver) == Mode::host ? Attached::Mode::host : Attached::Mode::none;
             continue;
         }
         for (const std::string& resolver : network->second->resolvers) attached.resolvers.push_back(resolver);
-        if (!endpoint.hostname.empty()) attached.hosts.emplace_back(show(endpoint.address), endpoint.hostname);
+        if (!endpoint.hostname.empty())
+            for (const std::string& address : endpoint.addresses())
+                attached.hosts.emplace_back(address, endpoint.hostname);
         attached.ports.insert(attached.ports.end(), endpoint.ports.begin(), endpoint.ports.end());
     }
     return attached;
@@ -374,7 +438,7 @@ Result<Attached> NetworkService::attach(const std::string& container_id, const s
     const Joining* gateway = gateway_of(joinings);
     for (const Joining& joining : joinings) {
         GANTRY_TRY(EndpointRecord endpoint, impl.new_endpoint(joining, container_id, container_name, hostname));
-        if (endpoint.address) endpoint.interface = "eth" + std::to_string(made.size());
+        if (endpoint.addressed()) endpoint.interface = "eth" + std::to_string(made.size());
         endpoint.default_gateway = &joining == gateway;
         {
             std::lock_guard lock(impl.mutex);

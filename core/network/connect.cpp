@@ -44,7 +44,11 @@ Result<void> refuse_without_interfaces(const driver::Driver& driver) {
 // Default route and published ports go from one endpoint of a container to another. `from` without an id: it has been
 // released already, and its ports stand in it as wishes.
 Result<void> NetworkService::Impl::move_gateway(EndpointRecord from, EndpointRecord to, int netns) {
-    const std::vector<Port> wishes = from.ports;
+    // Addresses of a family that the other network does not have stay unpublished.
+    std::vector<Port> wishes = from.ports;
+    std::erase_if(wishes, [&](const Port& port) {
+        return port.host_address.find(':') != std::string::npos ? to.address6 == 0 : to.address == 0;
+    });
     NetworkPtr old_network, new_network;
     {
         std::lock_guard lock(mutex);
@@ -104,7 +108,7 @@ Result<Json> NetworkService::connect(std::string_view name, const std::string& c
     });
     endpoint.interface = free_interface(before);
     const EndpointRecord* gateway = current_gateway(before);
-    const bool may_route = !network->record.internal && network->record.subnet;
+    const bool may_route = !network->record.internal && network->record.addressed();
     endpoint.default_gateway = may_route && !gateway;
     {
         std::lock_guard lock(impl.mutex);
@@ -151,7 +155,7 @@ Result<void> NetworkService::disconnect(std::string_view name, const std::string
         std::lock_guard lock(impl.mutex);
         for (const EndpointRecord& other : endpoints) {
             auto candidate = impl.networks.find(other.network);
-            if (candidate == impl.networks.end() || candidate->second->record.internal || !other.address) continue;
+            if (candidate == impl.networks.end() || candidate->second->record.internal || !other.addressed()) continue;
             if (!next || other.gateway_priority > next->gateway_priority) next = &other;
         }
     }

@@ -28,7 +28,8 @@ Result<Json> NetworkService::create(const Json& body) {
     record.id = new_id();
     record.created_ns = wall_clock_ns();
     record.creating = true;
-    record.chosen_subnet = !record.subnet;
+    record.chosen_subnet = record.ipv4 && !record.subnet;
+    record.chosen_subnet6 = record.ipv6 && !record.subnet6;
 
     auto network = std::make_shared<NetworkState>();
     network->record = record;
@@ -41,12 +42,13 @@ Result<Json> NetworkService::create(const Json& body) {
                 return fail(Code::denied, "operation is not permitted on predefined " + record.name + " network");
             return fail(Code::conflict, "network with name " + record.name + " already exists");
         }
-        if (record.subnet) {
-            for (const Prefix& other : impl_->subnets_of_others(record.id))
-                if (other.overlaps(*record.subnet))
-                    return fail(Code::denied,
-                                "invalid pool request: Pool overlaps with other one on this address space");
-        }
+        const auto overlap = [](const auto& subnet, const auto& others) {
+            return subnet && std::any_of(others.begin(), others.end(),
+                                         [&](const auto& other) { return other.overlaps(*subnet); });
+        };
+        if (overlap(record.subnet, impl_->subnets_of_others<Ipv4>(record.id)) ||
+            overlap(record.subnet6, impl_->subnets_of_others<Ipv6>(record.id)))
+            return fail(Code::denied, "invalid pool request: Pool overlaps with other one on this address space");
         impl_->set_up_ipam(*network);
         impl_->networks[record.id] = network;
     }
@@ -59,7 +61,7 @@ Result<Json> NetworkService::create(const Json& body) {
         impl_->networks.erase(id);
         impl_->changed.notify_all();
     });
-    if (!record.subnet) GANTRY_CHECK(impl_->choose_subnet(network));
+    if (record.chosen_subnet || record.chosen_subnet6) GANTRY_CHECK(impl_->choose_subnets(network));
     if (driver->offers("network.ipam/1")) GANTRY_CHECK(impl_->agree(network).context("create network " + record.name));
     // The intent: a crash from here on leaves a record that the next start removes, with what the driver made.
     GANTRY_CHECK(impl_->save(network->record));
@@ -132,7 +134,7 @@ Result<Json> NetworkService::inspect(std::string_view name_or_id) {
     json["Containers"] = Json::object();
     for (const EndpointRecord& endpoint : impl_->endpoints_of_network(network->record.id))
         json["Containers"][endpoint.container] = endpoint_resource(endpoint);
-    json["Status"] = network_status(network->record, network->ipam);
+    json["Status"] = network_status(network->record, network->ipam, network->ipam6);
     return json;
 }
 

@@ -16,6 +16,15 @@ namespace {
 
 constexpr std::size_t namespaces_ahead = 8;
 constexpr int subnet_attempts = 3;
+constexpr int unique_local_length = 64;  // of a subnet of the engine's own /48 (RFC 4291 2.5.1)
+
+// The host has a route or an address within it, on another interface than the network's own.
+template <typename Address>
+bool meets_the_host(const std::optional<PrefixOf<Address>>& subnet, const std::string& own_interface) {
+    if (!subnet) return false;
+    auto others = host_networks<Address>(own_interface);
+    return others && std::any_of(others->begin(), others->end(), [&](const auto& p) { return p.overlaps(*subnet); });
+}
 
 bool has_ability(const driver::Driver& driver, std::string_view ability) {
     const auto abilities = member<std::vector<std::string>>(driver.description(), "abilities");
@@ -53,11 +62,20 @@ Result<void> NetworkService::Impl::save(const NetworkRecord& record) {
 }
 
 void NetworkService::Impl::set_up_ipam(NetworkState& network) const {
-    if (!network.record.subnet) return;
-    network.ipam = Ipam(*network.record.subnet, network.record.range.value_or(*network.record.subnet));
-    network.ipam.reserve(network.record.gateway);
-    for (const auto& [name, text] : network.record.auxiliary)
-        if (auto address = parse_ipv4(text)) network.ipam.reserve(*address);
+    const NetworkRecord& record = network.record;
+    if (record.subnet) {
+        network.ipam = Ipam(*record.subnet, record.range.value_or(*record.subnet));
+        network.ipam.reserve(record.gateway);
+    }
+    if (record.subnet6) {
+        network.ipam6 = Ipam6(*record.subnet6, record.range6.value_or(*record.subnet6));
+        network.ipam6.reserve(record.gateway6);
+    }
+    for (const auto& [name, text] : record.auxiliary)
+        if (auto address = parse_ipv4(text))
+            network.ipam.reserve(*address);
+        else if (auto address6 = parse_ipv6(text))
+            network.ipam6.reserve(*address6);
 }
 
 Result<void> NetworkService::Impl::load() {
@@ -89,6 +107,8 @@ Result<void> NetworkService::Impl::load() {
         }
         if (record->address && network->second->ipam.take(record->address))
             network->second->ipam.continue_after(record->address);
+        if (record->address6 && network->second->ipam6.take(record->address6))
+            network->second->ipam6.continue_after(record->address6);
         for (const Port& port : record->ports) (void)ports.claim(port, record->id);
         endpoints[object.id] = std::move(record).value();
     }
@@ -115,7 +135,7 @@ Result<void> NetworkService::Impl::add_built_in(std::string_view name, const std
     network->record.created_ns = wall_clock_ns();
     network->record.built_in = true;
     network->record.chosen_subnet = addressed;
-    if (addressed) GANTRY_CHECK(choose_subnet(network));
+    if (addressed) GANTRY_CHECK(choose_subnets(network));
     GANTRY_CHECK(save(network->record));
     networks[network->record.id] = network;
     return {};
@@ -148,21 +168,44 @@ Result<std::shared_ptr<driver::Driver>> NetworkService::Impl::driver_of(const Ne
     return driver;
 }
 
-std::vector<Prefix> NetworkService::Impl::subnets_of_others(std::string_view but_id) const {
+template <>
+std::vector<Prefix> NetworkService::Impl::subnets_of_others<Ipv4>(std::string_view but_id) const {
     std::vector<Prefix> subnets;
     for (const auto& [id, network] : networks)
         if (id != but_id && network->record.subnet) subnets.push_back(*network->record.subnet);
     return subnets;
 }
 
-// A subnet from the pools that neither another network nor the host has.
-Result<void> NetworkService::Impl::choose_subnet(const NetworkPtr& network) {
-    GANTRY_TRY(std::vector<Prefix> occupied, host_networks(network->record.interface));
+template <>
+std::vector<Prefix6> NetworkService::Impl::subnets_of_others<Ipv6>(std::string_view but_id) const {
+    std::vector<Prefix6> subnets;
+    for (const auto& [id, network] : networks)
+        if (id != but_id && network->record.subnet6) subnets.push_back(*network->record.subnet6);
+    return subnets;
+}
+
+// Subnets from the pools that neither another network nor the host has.
+Result<void> NetworkService::Impl::choose_subnets(const NetworkPtr& network) {
+    GANTRY_TRY(std::vector<Prefix> occupied, host_networks<Ipv4>(network->record.interface));
+    GANTRY_TRY(std::vector<Prefix6> occupied6, host_networks<Ipv6>(network->record.interface));
+    Pools pools = settings.address_pools;
+    if (std::none_of(pools.begin(), pools.end(),
+                     [](const auto& one) { return one.first.find(':') != std::string::npos; }))
+        pools.emplace_back(settings.unique_local, unique_local_length);
     std::lock_guard lock(mutex);
-    for (const Prefix& other : subnets_of_others(network->record.id)) occupied.push_back(other);
-    GANTRY_TRY(const Prefix subnet, carve(settings.address_pools, occupied));
-    network->record.subnet = network->record.range = subnet;
-    network->record.gateway = subnet.base + 1;
+    NetworkRecord& record = network->record;
+    if (record.chosen_subnet) {
+        for (const Prefix& other : subnets_of_others<Ipv4>(record.id)) occupied.push_back(other);
+        GANTRY_TRY(const Prefix subnet, carve<Ipv4>(pools, occupied));
+        record.subnet = record.range = subnet;
+        record.gateway = subnet.base + 1;
+    }
+    if (record.chosen_subnet6) {
+        for (const Prefix6& other : subnets_of_others<Ipv6>(record.id)) occupied6.push_back(other);
+        GANTRY_TRY(const Prefix6 subnet, carve<Ipv6>(pools, occupied6));
+        record.subnet6 = record.range6 = subnet;
+        record.gateway6 = subnet.base + 1;
+    }
     set_up_ipam(*network);
     return {};
 }
@@ -198,29 +241,33 @@ Result<void> NetworkService::Impl::ensure_in_kernel(const NetworkPtr& network) {
             record.interface = member<std::string>(seen->result, "interface");
     for (int attempt = 1;; ++attempt) {
         // Another engine or a VPN may have taken the subnet since it was chosen, or takes it at this very moment.
-        auto meets_the_host = [&] {
-            auto others = host_networks(record.interface);
-            return others && std::any_of(others->begin(), others->end(),
-                                         [&](const Prefix& p) { return p.overlaps(*record.subnet); });
+        auto in_the_way = [&] {
+            return (record.chosen_subnet && meets_the_host(record.subnet, record.interface)) ||
+                   (record.chosen_subnet6 && meets_the_host(record.subnet6, record.interface));
         };
-        const bool movable = record.chosen_subnet && unused && attempt <= subnet_attempts;
-        if (movable && meets_the_host()) {
-            GANTRY_CHECK(choose_subnet(network));
+        const bool movable = unused && attempt <= subnet_attempts;
+        if (movable && in_the_way()) {
+            GANTRY_CHECK(choose_subnets(network));
             std::lock_guard lock(mutex);
             record.subnet = network->record.subnet;
             record.range = network->record.range;
             record.gateway = network->record.gateway;
+            record.subnet6 = network->record.subnet6;
+            record.range6 = network->record.range6;
+            record.gateway6 = network->record.gateway6;
         }
         GANTRY_TRY(driver::Reply reply, driver->call("network/1", "ensure", {{"network", network_for_driver(record)}}));
         GANTRY_FAILPOINT("network.ensure.made");
         record.interface = member<std::string>(reply.result, "interface");
-        if (movable && meets_the_host()) {
+        if (movable && in_the_way()) {
             GANTRY_TRY(reply, driver->call("network/1", "remove", {{"network", network_for_driver(record)}}));
             continue;
         }
         {
             std::lock_guard lock(mutex);
             network->resolvers = member<std::vector<std::string>>(reply.result, "resolver");
+            network->host_addresses =
+                member<std::vector<std::string>>(reply.result, "host_addresses", {"0.0.0.0", "::"});
             network->record = record;
         }
         break;
@@ -262,7 +309,7 @@ Result<void> NetworkService::Impl::write_names(const std::set<std::string>& ids)
         std::map<std::string, std::vector<std::string>> networks_of;
         std::map<std::string, std::vector<NamesDirectory::Alias>> aliases_of;
         for (const auto& [id, endpoint] : endpoints) {
-            if (endpoint.address) networks_of[endpoint.container].push_back(endpoint.network);
+            if (endpoint.addressed()) networks_of[endpoint.container].push_back(endpoint.network);
             for (const std::string& text : endpoint.links)
                 if (auto link = parse_link(text))
                     aliases_of[endpoint.container].push_back({endpoint.network, link->target, link->alias});

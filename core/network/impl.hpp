@@ -25,9 +25,11 @@ namespace gantry::network {
 struct NetworkState {
     NetworkRecord record;
     Ipam ipam;
+    Ipam6 ipam6;
     enum class Kernel { absent = 1, making, ready, removing } kernel = Kernel::absent;
-    int users = 0;                       // attachments under way: the network cannot be removed
-    std::vector<std::string> resolvers;  // what ensure() answered
+    int users = 0;  // attachments under way: the network cannot be removed
+    // What ensure() answered: where names are served, and the host addresses of ports that name none.
+    std::vector<std::string> resolvers, host_addresses;
     std::shared_ptr<driver::Driver> driver;
     Ipv4 last_agreed = 0;  // the last address that take_agreed() gave
 };
@@ -55,10 +57,12 @@ struct NetworkService::Impl {
     Result<NetworkPtr> find(std::string_view name_or_id);  // locks
     Result<std::shared_ptr<driver::Driver>> driver_of(const NetworkPtr& network);
     Result<void> ensure_in_kernel(const NetworkPtr& network);
-    Result<void> choose_subnet(const NetworkPtr& network);
+    // Of every enabled family without one, and in place of those that an earlier choice took.
+    Result<void> choose_subnets(const NetworkPtr& network);
     Result<void> save(const NetworkRecord& record);
     void set_up_ipam(NetworkState& network) const;
-    std::vector<Prefix> subnets_of_others(std::string_view but_id) const;              // mutex held
+    template <typename Address>
+    std::vector<PrefixOf<Address>> subnets_of_others(std::string_view but_id) const;   // mutex held
     std::vector<EndpointRecord> endpoints_of_container(const std::string& container);  // locks
     std::vector<EndpointRecord> endpoints_of_network(std::string_view network) const;  // mutex held
     Result<void> write_names(const std::set<std::string>& networks);

@@ -16,15 +16,15 @@ Result<void> NamesDirectory::write(const NetworkRecord& network, const std::vect
     if (listen.empty()) return remove(network.id);
     Json names = Json::object(), addresses = Json::object(), others = Json::object(), aliases = Json::object();
     for (const Member& member : members) {
-        if (member.endpoint.address == 0) continue;
-        const std::string address = show(member.endpoint.address);
-        for (const std::string& name : member.endpoint.names()) names[name].push_back(address);
-        addresses[address] = member.endpoint.container_name;
-        if (!member.other_networks.empty()) others[address] = member.other_networks;
-        for (const Alias& one : member.aliases) {
-            // Of ids, the short form is a name.
-            const bool id = one.target.size() == 64 && is_id_prefix(one.target);
-            aliases[address][one.alias] = {one.network, id ? std::string(short_id(one.target)) : one.target};
+        for (const std::string& address : member.endpoint.addresses()) {
+            for (const std::string& name : member.endpoint.names()) names[name].push_back(address);
+            addresses[address] = member.endpoint.container_name;
+            if (!member.other_networks.empty()) others[address] = member.other_networks;
+            for (const Alias& one : member.aliases) {
+                // Of ids, the short form is a name.
+                const bool id = one.target.size() == 64 && is_id_prefix(one.target);
+                aliases[address][one.alias] = {one.network, id ? std::string(short_id(one.target)) : one.target};
+            }
         }
     }
     const Json body{{"id", network.id},  {"network", network.name}, {"internal", network.internal},

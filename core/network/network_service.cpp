@@ -18,7 +18,8 @@ Result<std::unique_ptr<NetworkService>> NetworkService::open(Settings settings, 
     GANTRY_CHECK(impl->add_built_in(none_network, impl->settings.none_driver, false));
     impl->peer_watch = std::make_shared<PeerWatch>([state = impl.get()](const std::string& id) {
         if (auto network = state->find(id); network)
-            if (auto refreshed = state->refresh_peers(*network); !refreshed)
+            if (auto refreshed = state->refresh_peers(*network);
+                !refreshed && refreshed.error().code != Code::not_found)
                 log::warn("cannot take over the names of a network's other hosts",
                           {{"network", id}, {"reason", refreshed.error().text}});
     });

@@ -25,7 +25,10 @@ struct Settings {
     std::string default_driver;  // of `network create` without --driver, and of the network "bridge"
     std::string host_driver;     // of the built-in network "host"; "": there is none
     std::string none_driver;     // of the built-in network "none"; "": there is none
-    std::vector<std::pair<std::string, int>> address_pools;  // {"172.17.0.0/12", 20}: base and size of each network
+    // {"172.17.0.0/12", 20}: base and size of each network, of either family. Without one of IPv6, networks are taken
+    // from `unique_local`, this engine's own "fdxx:xxxx:xxxx::/48" (RFC 4193).
+    std::vector<std::pair<std::string, int>> address_pools;
+    std::string unique_local;
 };
 
 // What a container asks of one network (EndpointSettings of the API).
@@ -36,12 +39,13 @@ struct EndpointWish {
     std::map<std::string, std::string> driver_options;
     int gateway_priority = 0;
     std::vector<std::string> links = {};  // well-formed for parse_link()
+    std::string ipv6 = {};                // "" unless fixed
 };
 
 struct Port {
     std::string protocol;  // tcp, udp, sctp
     std::uint16_t container_port = 0;
-    std::string host_address;     // "0.0.0.0", "127.0.0.1", "::"
+    std::string host_address;     // "0.0.0.0", "127.0.0.1", "::"; "" in a wish: those that the network gives such ports
     std::uint16_t host_port = 0;  // 0 in a wish: an ephemeral one is chosen
     bool operator==(const Port&) const = default;
 };

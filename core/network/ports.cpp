@@ -1,11 +1,15 @@
 #include "core/network/ports.hpp"
 
-#include "core/network/ipv4.hpp"
+#include "core/network/addresses.hpp"
 
 namespace gantry::network {
 namespace {
 constexpr std::uint16_t ephemeral_first = 32768, ephemeral_last = 60999;
-constexpr const char* any_address = "0.0.0.0";
+
+bool is_any(const std::string& address) { return address == "0.0.0.0" || address == "::"; }
+bool same_family(const std::string& a, const std::string& b) {
+    return (a.find(':') != std::string::npos) == (b.find(':') != std::string::npos);
+}
 }  // namespace
 
 std::string PortTable::key(const Port& port) {
@@ -16,7 +20,8 @@ bool PortTable::free(const Port& port, std::string_view owner) const {
     auto found = owners_.find({port.protocol, port.host_port});
     if (found == owners_.end()) return true;
     for (const auto& [address, other] : found->second) {
-        const bool meets = address == port.host_address || address == any_address || port.host_address == any_address;
+        const bool meets = same_family(address, port.host_address) &&
+                           (address == port.host_address || is_any(address) || is_any(port.host_address));
         if (meets && (other != owner || address != port.host_address)) return false;
     }
     return true;
@@ -30,15 +35,16 @@ Result<void> PortTable::claim(const Port& port, std::string_view owner) {
     return {};
 }
 
-Result<std::uint16_t> PortTable::claim_ephemeral(const std::string& protocol, const std::string& host_address,
+Result<std::uint16_t> PortTable::claim_ephemeral(const std::string& protocol,
+                                                 const std::vector<std::string>& host_addresses,
                                                  std::string_view owner) {
     for (int tried = 0; tried <= ephemeral_last - ephemeral_first; ++tried) {
         if (next_ < ephemeral_first || next_ > ephemeral_last) next_ = ephemeral_first;
-        Port port{protocol, 0, host_address, next_++};
+        const std::uint16_t number = next_++;
         // Asking for another one must not give the owner's own again.
-        if (owners_.contains({protocol, port.host_port})) continue;
-        GANTRY_CHECK(claim(port, owner));
-        return port.host_port;
+        if (owners_.contains({protocol, number})) continue;
+        for (const std::string& address : host_addresses) GANTRY_CHECK(claim({protocol, 0, address, number}, owner));
+        return number;
     }
     return fail(Code::exhausted, "all ports of the host from 32768 to 60999 are allocated");
 }
@@ -56,11 +62,13 @@ Result<Port> checked_port(Port port) {
     if (port.protocol != "tcp" && port.protocol != "udp" && port.protocol != "sctp")
         return fail(Code::invalid, "invalid protocol \"" + port.protocol + "\" of a published port: tcp, udp or sctp");
     if (port.container_port == 0) return fail(Code::invalid, "invalid container port \"0\"");
-    if (port.host_address.empty()) port.host_address = any_address;
-    if (port.host_address.find(':') != std::string::npos)
-        return fail(Code::unsupported, "port on IPv6 address \"" + port.host_address + "\": networks have IPv4 only");
-    if (!parse_ipv4(port.host_address))
-        return fail(Code::invalid, "invalid IP address \"" + port.host_address + "\" of a published port");
+    if (port.host_address.empty() || parse_ipv4(port.host_address)) return port;
+    const auto six = parse_ipv6(port.host_address);
+    if (six == Ipv6{1})
+        return fail(Code::unsupported,
+                    "port on address \"::1\": the kernel leads the loopback address of IPv6 to no other interface");
+    if (six) port.host_address = show(*six);
+    if (!six) return fail(Code::invalid, "invalid IP address \"" + port.host_address + "\" of a published port");
     return port;
 }
 

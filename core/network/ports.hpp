@@ -17,7 +17,8 @@ public:
     // GANTRY_CONFLICT in Docker's words where another endpoint has the port on this or on any address.
     Result<void> claim(const Port& port, std::string_view owner);
     // A free one from 32768 on, next-fit; GANTRY_EXHAUSTED where there is none.
-    Result<std::uint16_t> claim_ephemeral(const std::string& protocol, const std::string& host_address,
+    // `host_addresses`: all of them get it.
+    Result<std::uint16_t> claim_ephemeral(const std::string& protocol, const std::vector<std::string>& host_addresses,
                                           std::string_view owner);
     void release(const Port& port, std::string_view owner);
     // The key of a claim in the store: "tcp/4000/0.0.0.0".
@@ -29,7 +30,7 @@ private:
     std::uint16_t next_ = 0;
 };
 
-// Protocol, address and numbers of a wish; the address "" becomes "0.0.0.0".
+// Protocol, address and numbers of a wish; an IPv6 address in its one form.
 Result<Port> checked_port(Port port);
 
 }  // namespace gantry::network

@@ -28,9 +28,6 @@ Result<std::map<std::string, std::string>> text_map(const Json& body, const char
 
 // The parts of the API that other kinds of engine have.
 Result<void> refuse_unsupported(const Json& body) {
-    if (member<bool>(body, "EnableIPv6")) return fail(Code::unsupported, "networks with IPv6 are not supported");
-    if (!member<bool>(body, "EnableIPv4", true))
-        return fail(Code::unsupported, "networks without IPv4 are not supported");
     if (member<bool>(body, "Ingress")) return fail(Code::unsupported, "ingress networks are not supported");
     if (member<bool>(body, "ConfigOnly") ||
         !member<std::string>(member<Json>(body, "ConfigFrom", Json::object()), "Network").empty())
@@ -41,27 +38,46 @@ Result<void> refuse_unsupported(const Json& body) {
     return {};
 }
 
-Result<void> read_ipam(const Json& config, NetworkRecord& record) {
-    const std::string subnet_text = member<std::string>(config, "Subnet"),
-                      range_text = member<std::string>(config, "IPRange"),
-                      gateway_text = member<std::string>(config, "Gateway");
-    if (subnet_text.find(':') != std::string::npos)
-        return fail(Code::unsupported, "subnet " + subnet_text + ": networks with IPv6 are not supported");
-    if (subnet_text.empty()) {
-        if (range_text.empty() && gateway_text.empty()) return {};
-        return fail(Code::invalid, "user specified IP range or gateway needs a subnet");
-    }
-    Ipv4 given = 0;
-    auto subnet = parse_prefix(subnet_text, &given);
+// What a subnet of the family may be, beside well-formed.
+Result<void> check_unicast(const Prefix& subnet) {
+    if (subnet.length < 8 || (subnet.base >> 24) == 0 || (subnet.base >> 24) == 127 || (subnet.base >> 28) >= 14)
+        return bad_config("invalid subnet " + subnet.text() + ": not a range of unicast addresses");
+    return {};
+}
+
+Result<void> check_unicast(const Prefix6& subnet) {
+    const auto high = static_cast<unsigned>(subnet.base >> 112);
+    const bool link_local = (high & 0xffc0u) == 0xfe80u, multicast = high >= 0xff00u, special = high == 0;
+    if (subnet.length < 16 || link_local || multicast || special)
+        return bad_config("invalid subnet " + subnet.text() + ": not a range of unicast addresses");
+    return {};
+}
+
+// One entry of IPAM.Config.
+template <typename Address>
+struct Config {
+    std::optional<PrefixOf<Address>> subnet, range;
+    Address gateway = 0;
+};
+
+template <typename Address>
+Result<Config<Address>> read_family(const Json& json, std::map<std::string, std::string>& auxiliary) {
+    using PrefixT = PrefixOf<Address>;
+    using Family = FamilyOf<Address>;
+    const std::string subnet_text = member<std::string>(json, "Subnet"),
+                      range_text = member<std::string>(json, "IPRange"),
+                      gateway_text = member<std::string>(json, "Gateway");
+    Config<Address> config;
+    Address given = 0;
+    auto subnet = PrefixT::parse(subnet_text, &given);
     if (!subnet) return bad_config("invalid subnet " + subnet_text + ": invalid CIDR block notation");
     if (given != subnet->base) return bad_config("invalid subnet " + subnet_text + ": it should be " + subnet->text());
-    if (subnet->length > 30)
+    if (subnet->length > Family::bits - 2)
         return bad_config("invalid subnet " + subnet_text + ": no room for a gateway and a container");
-    if (subnet->length < 8 || (subnet->base >> 24) == 0 || (subnet->base >> 24) == 127 || (subnet->base >> 28) >= 14)
-        return bad_config("invalid subnet " + subnet_text + ": not a range of unicast addresses");
-    record.subnet = record.range = subnet;
+    GANTRY_CHECK(check_unicast(*subnet));
+    config.subnet = config.range = subnet;
     if (!range_text.empty()) {
-        auto range = parse_prefix(range_text, &given);
+        auto range = PrefixT::parse(range_text, &given);
         if (!range) return bad_config("invalid ip-range " + range_text + ": invalid CIDR block notation");
         if (given != range->base)
             return bad_config("invalid ip-range " + range_text + ": it should be " + range->text());
@@ -71,29 +87,58 @@ Result<void> read_ipam(const Json& config, NetworkRecord& record) {
         if (!subnet->contains(*range))
             return bad_config("invalid ip-range " + range_text + ": parent subnet " + subnet->text() +
                               " doesn't contain ip-range");
-        record.range = range;
+        config.range = range;
     }
-    record.gateway = subnet->base + 1;
+    config.gateway = subnet->base + 1;
     if (!gateway_text.empty()) {
-        auto gateway = parse_ipv4(gateway_text);
+        auto gateway = Family::parse(gateway_text);
         if (!gateway) return bad_config("invalid gateway " + gateway_text + ": invalid address");
         if (!subnet->contains(*gateway))
             return bad_config("invalid gateway " + gateway_text + ": parent subnet " + subnet->text() +
                               " doesn't contain this address");
-        if (*gateway == subnet->base || *gateway == subnet->last())
+        if (*gateway == subnet->base || (Family::has_broadcast && *gateway == subnet->last()))
             return bad_config("invalid gateway " + gateway_text + ": it is the network or broadcast address of " +
                               subnet->text());
-        record.gateway = *gateway;
+        config.gateway = *gateway;
     }
-    GANTRY_TRY(record.auxiliary, text_map(config, "AuxiliaryAddresses"));
-    for (const auto& [name, text] : record.auxiliary) {
-        auto address = parse_ipv4(text);
+    GANTRY_TRY(auto reserved, text_map(json, "AuxiliaryAddresses"));
+    for (const auto& [name, text] : reserved) {
+        auto address = Family::parse(text);
         if (!address) return bad_config("invalid auxiliary address " + text + ": invalid address");
         if (!subnet->contains(*address))
             return bad_config("invalid auxiliary address " + text + ": parent subnet " + subnet->text() +
                               " doesn't contain this address");
-        if (*address == record.gateway)
+        if (*address == config.gateway)
             return bad_config("auxiliary address " + text + " (" + name + ") is the gateway's: Address already in use");
+        if (!auxiliary.emplace(name, text).second)
+            return bad_config("auxiliary address " + text + ": the name " + name + " is given twice");
+    }
+    return config;
+}
+
+Result<void> read_ipam(const Json& json, NetworkRecord& record) {
+    const std::string subnet_text = member<std::string>(json, "Subnet");
+    if (subnet_text.empty()) {
+        if (member<std::string>(json, "IPRange").empty() && member<std::string>(json, "Gateway").empty()) return {};
+        return fail(Code::invalid, "user specified IP range or gateway needs a subnet");
+    }
+    const bool six = subnet_text.find(':') != std::string::npos;
+    const char* family = six ? "IPv6" : "IPv4";
+    if (six ? record.subnet6.has_value() : record.subnet.has_value())
+        return fail(Code::unsupported, "subnet " + subnet_text + ": a network has one " + family + " subnet at most");
+    if (!(six ? record.ipv6 : record.ipv4))
+        return fail(Code::invalid,
+                    "subnet " + subnet_text + " needs " + family + ", which is not enabled for network " + record.name);
+    if (six) {
+        GANTRY_TRY(auto config, read_family<Ipv6>(json, record.auxiliary));
+        record.subnet6 = config.subnet;
+        record.range6 = config.range;
+        record.gateway6 = config.gateway;
+    } else {
+        GANTRY_TRY(auto config, read_family<Ipv4>(json, record.auxiliary));
+        record.subnet = config.subnet;
+        record.range = config.range;
+        record.gateway = config.gateway;
     }
     return {};
 }
@@ -110,6 +155,9 @@ Result<NetworkRecord> read_create_request(const Json& body) {
                     "invalid network name \"" + record.name + "\": only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed");
     GANTRY_CHECK(refuse_unsupported(body));
     record.driver = member<std::string>(body, "Driver");
+    record.ipv4 = member<bool>(body, "EnableIPv4", true);
+    record.ipv6 = member<bool>(body, "EnableIPv6");
+    if (!record.ipv4 && !record.ipv6) return fail(Code::invalid, "IPv4 or IPv6 must be enabled");
     record.internal = member<bool>(body, "Internal");
     record.attachable = member<bool>(body, "Attachable");
     GANTRY_TRY(record.labels, text_map(body, "Labels"));
@@ -124,12 +172,9 @@ Result<NetworkRecord> read_create_request(const Json& body) {
     if (!ipam_options.empty())
         return fail(Code::unsupported, "IPAM option \"" + ipam_options.begin()->first + "\" is not known");
     const auto configs = member<std::vector<Json>>(ipam, "Config");
-    if (configs.size() > 1)
-        return fail(Code::unsupported,
-                    "a network with " + std::to_string(configs.size()) + " subnets: only one IPv4 subnet is supported");
-    if (!configs.empty()) {
-        if (!configs.front().is_object()) return fail(Code::invalid, "\"IPAM.Config\" must be a list of objects");
-        GANTRY_CHECK(read_ipam(configs.front(), record));
+    for (const Json& config : configs) {
+        if (!config.is_object()) return fail(Code::invalid, "\"IPAM.Config\" must be a list of objects");
+        GANTRY_CHECK(read_ipam(config, record));
     }
     return record;
 }
@@ -146,6 +191,8 @@ Result<std::string> checked_mac(const std::string& text) {
         return fail(Code::invalid, "invalid MAC address \"" + text + "\"");
     return lower;
 }
+
+std::string mac_of(Ipv6 address) { return mac_of(static_cast<Ipv4>(address & 0xffffffffu)); }
 
 std::string mac_of(Ipv4 address) {
     char text[18];

@@ -9,7 +9,8 @@ namespace gantry::network {
 Result<NetworkRecord> read_create_request(const Json& body);
 // A MAC address in lower case; GANTRY_INVALID.
 Result<std::string> checked_mac(const std::string& text);
-// "02:42:ac:12:00:02".
+// "02:42:ac:12:00:02": of the address, or of its last four bytes.
 std::string mac_of(Ipv4 address);
+std::string mac_of(Ipv6 address);
 
 }  // namespace gantry::network

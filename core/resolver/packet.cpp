@@ -109,10 +109,12 @@ bool answers_the_question(std::string_view answer, std::string_view asked) {
     return one == other && answer.substr(a, 4) == asked.substr(b, 4);
 }
 
-std::optional<std::string> address_data(std::string_view dotted) {
-    in_addr address{};
-    if (::inet_pton(AF_INET, std::string(dotted).c_str(), &address) != 1) return std::nullopt;
-    return std::string(reinterpret_cast<const char*>(&address), sizeof address);
+std::optional<Record> address_record(std::string_view text) {
+    const bool six = text.find(':') != std::string_view::npos;
+    in6_addr address{};  // the larger of the two
+    if (::inet_pton(six ? AF_INET6 : AF_INET, std::string(text).c_str(), &address) != 1) return std::nullopt;
+    return Record{six ? Type::aaaa : Type::a,
+                  std::string(reinterpret_cast<const char*>(&address), six ? sizeof address : sizeof(in_addr))};
 }
 
 std::optional<std::string> name_data(std::string_view name) {
@@ -127,15 +129,36 @@ std::optional<std::string> name_data(std::string_view name) {
     return data;
 }
 
+namespace {
+
+// 32 nibbles, the last first.
+std::optional<std::string> reverse_address6(std::string_view nibbles) {
+    auto parts = split(nibbles, '.');
+    in6_addr address{};
+    if (parts.size() != 2 * sizeof address) return std::nullopt;
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        constexpr std::string_view digits = "0123456789abcdef";
+        const std::size_t value = parts[i].size() == 1 ? digits.find(parts[i].front()) : std::string_view::npos;
+        if (value == std::string_view::npos) return std::nullopt;
+        const std::size_t place = parts.size() - 1 - i;
+        address.s6_addr[place / 2] |= static_cast<unsigned char>(place % 2 == 0 ? value << 4 : value);
+    }
+    char text[INET6_ADDRSTRLEN];
+    return ::inet_ntop(AF_INET6, &address, text, sizeof text) ? std::optional<std::string>(text) : std::nullopt;
+}
+
+}  // namespace
+
 std::optional<std::string> reverse_address(std::string_view name) {
-    constexpr std::string_view suffix = ".in-addr.arpa";
+    constexpr std::string_view suffix = ".in-addr.arpa", suffix6 = ".ip6.arpa";
+    if (name.ends_with(suffix6)) return reverse_address6(name.substr(0, name.size() - suffix6.size()));
     if (!name.ends_with(suffix)) return std::nullopt;
     auto parts = split(name.substr(0, name.size() - suffix.size()), '.');
     if (parts.size() != 4) return std::nullopt;
     std::string address;
     for (auto part = parts.rbegin(); part != parts.rend(); ++part)
         address += (address.empty() ? "" : ".") + std::string(*part);
-    return address_data(address) ? std::optional(address) : std::nullopt;
+    return address_record(address) ? std::optional(address) : std::nullopt;
 }
 
 std::string build_answer(std::string_view packet, const Query& query, Rcode code, const std::vector<Record>& records,

@@ -36,10 +36,11 @@ struct Record {
     Type type = Type::a;
     std::string data;  // rdata
 };
-// Rdata: an IPv4 address in network byte order, a name.
-std::optional<std::string> address_data(std::string_view dotted);
+// An address as a record: A (RFC 1035) or AAAA (RFC 3596).
+std::optional<Record> address_record(std::string_view text);
+// Rdata of a name.
 std::optional<std::string> name_data(std::string_view name);
-// "5.0.18.172.in-addr.arpa" -> "172.18.0.5".
+// "5.0.18.172.in-addr.arpa" -> "172.18.0.5"; of ip6.arpa (RFC 3596 2.5) an IPv6 address in its one form.
 std::optional<std::string> reverse_address(std::string_view name);
 
 // The answer to a query: its header and question, these records for the question's name, an OPT record where the query

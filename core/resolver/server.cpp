@@ -16,24 +16,41 @@ constexpr std::size_t most_clients = 64;
 constexpr std::int64_t retry_ms = 2000;
 constexpr int datagrams_a_turn = 64;  // then other descriptors have their turn
 
-std::string show(const sockaddr_in& address) {
-    char text[INET_ADDRSTRLEN];
-    return ::inet_ntop(AF_INET, &address.sin_addr, text, sizeof text) ? text : "";
+// An address of either family with its port.
+union SocketAddress {
+    sockaddr any;
+    sockaddr_in four;
+    sockaddr_in6 six;
+};
+
+std::string show(const SocketAddress& address) {
+    char text[INET6_ADDRSTRLEN];
+    const void* bytes = &address.four.sin_addr;
+    if (address.any.sa_family == AF_INET6) bytes = &address.six.sin6_addr;
+    return ::inet_ntop(address.any.sa_family, bytes, text, sizeof text) ? text : "";
 }
 
+// The port has the same place in both.
+static_assert(offsetof(sockaddr_in, sin_port) == offsetof(sockaddr_in6, sin6_port));
+
 Result<UniqueFd> bind_socket(int type, const std::string& text, std::uint16_t port) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    if (::inet_pton(AF_INET, text.c_str(), &address.sin_addr) != 1)
-        return fail(Code::invalid, "\"" + text + "\" is not an IPv4 address");
-    UniqueFd socket(::socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    const bool is_six = text.find(':') != std::string::npos;
+    const int family = is_six ? AF_INET6 : AF_INET;
+    SocketAddress address{};
+    address.six = {};
+    address.any.sa_family = static_cast<sa_family_t>(family);
+    address.four.sin_port = htons(port);
+    void* bytes = &address.four.sin_addr;
+    if (is_six) bytes = &address.six.sin6_addr;
+    if (::inet_pton(family, text.c_str(), bytes) != 1) return fail(Code::invalid, "\"" + text + "\" is not an address");
+    UniqueFd socket(::socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!socket) return fail_errno("open a socket");
     const int on = 1;
-    // The bridge with the address may be made later.
+    // The bridge with the address may be made later. The option of IPv4 serves both families.
     ::setsockopt(socket.get(), IPPROTO_IP, IP_FREEBIND, &on, sizeof on);
+    if (is_six) ::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
     if (type == SOCK_STREAM) ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+    if (::bind(socket.get(), &address.any, is_six ? sizeof address.six : sizeof address.four) != 0)
         return fail_errno("listen at \"" + text + ":" + std::to_string(port) + "\"");
     if (type == SOCK_STREAM && ::listen(socket.get(), 64) != 0) return fail_errno("listen at \"" + text + "\"");
     return socket;
@@ -122,20 +139,19 @@ void Server::follow() {
 void Server::receive(const Listener& listener) {
     for (int i = 0; i < datagrams_a_turn; ++i) {
         char buffer[largest_query_bytes + 1];
-        sockaddr_in from{};
+        SocketAddress from{};
         socklen_t length = sizeof from;
-        const ssize_t bytes = ::recvfrom(listener.udp.get(), buffer, sizeof buffer, MSG_DONTWAIT,
-                                         reinterpret_cast<sockaddr*>(&from), &length);
+        const ssize_t bytes = ::recvfrom(listener.udp.get(), buffer, sizeof buffer, MSG_DONTWAIT, &from.any, &length);
         if (bytes < 0) return;
-        if (static_cast<std::size_t>(bytes) > largest_query_bytes || from.sin_port == 0) continue;
+        if (static_cast<std::size_t>(bytes) > largest_query_bytes || from.four.sin_port == 0) continue;
         // The listener may be gone when the answer comes.
         const std::string key = listener.network + " " + listener.address;
         answer(listener.network, show(from), listener.address, std::string(buffer, static_cast<std::size_t>(bytes)),
-               Transport::udp, [this, key, from](const std::string& message) {
+               Transport::udp, [this, key, from, length](const std::string& message) {
                    auto still = listeners_.find(key);
                    if (message.empty() || still == listeners_.end() || !still->second->udp) return;
                    (void)::sendto(still->second->udp.get(), message.data(), message.size(), MSG_DONTWAIT | MSG_NOSIGNAL,
-                                  reinterpret_cast<const sockaddr*>(&from), sizeof from);
+                                  &from.any, length);
                });
     }
 }
@@ -157,10 +173,9 @@ void Server::make_room(const std::string& peer) {
 }
 
 void Server::accept(const Listener& listener) {
-    sockaddr_in from{};
+    SocketAddress from{};
     socklen_t length = sizeof from;
-    UniqueFd socket(
-        ::accept4(listener.tcp.get(), reinterpret_cast<sockaddr*>(&from), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    UniqueFd socket(::accept4(listener.tcp.get(), &from.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!socket) return;
     const std::string peer = show(from), network = listener.network, at = listener.address;
     make_room(peer);

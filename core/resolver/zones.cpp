@@ -99,9 +99,10 @@ Decision Zones::decide_once(const NamesFile& network, const std::string& asker, 
     if (query.klass != internet_class) return refuse();
     if (auto addresses = find_name(network, asker, query.name)) {
         Decision decision;
-        if (query.type != Type::a && query.type != Type::any) return decision;
         for (const std::string& address : *addresses)
-            if (auto data = address_data(address)) decision.records.push_back({Type::a, std::move(*data)});
+            if (auto record = address_record(address);
+                record && (query.type == record->type || query.type == Type::any))
+                decision.records.push_back(std::move(*record));
         if (!decision.records.empty())
             std::rotate(decision.records.begin(),
                         decision.records.begin() + static_cast<std::ptrdiff_t>(turn_ % decision.records.size()),

@@ -1,4 +1,5 @@
-"""A developer's day with the docker CLI, unchanged: build, run, look, change, clean up."""
+"""A developer's day with the docker CLI, unchanged: build, run, look, change, clean up. With the one that is installed, with
+that of the distribution where this is another, and with the current one (go/docker)."""
 import io
 import json
 import os
@@ -12,34 +13,43 @@ import time
 import pytest
 
 from conftest import IMAGE
+from installed import installed
 from interactive import Terminal
 
-DOCKER = shutil.which("docker")
-pytestmark = pytest.mark.skipif(DOCKER is None, reason="docker CLI: not installed on this machine")
+INSTALLED, DISTRIBUTION = shutil.which("docker"), "/usr/bin/docker"
+COMMANDS = {"installed": lambda: INSTALLED or pytest.skip("docker CLI: not installed on this machine"),
+            "current": lambda: os.path.join(installed("go/docker"), "docker")}
+if INSTALLED and os.path.exists(DISTRIBUTION) and not os.path.samefile(INSTALLED, DISTRIBUTION):
+    COMMANDS["distribution"] = lambda: DISTRIBUTION
 
 
-@pytest.fixture
-def docker(engine, tmp_path):
+@pytest.fixture(params=sorted(COMMANDS))
+def docker(engine, tmp_path, request):
     environment = engine.environment(HOME=str(tmp_path), DOCKER_BUILDKIT="0")
+    command = COMMANDS[request.param]()
 
     def run(*args, input=None, timeout=60, code=0, text=True):
         given = {"stdin": subprocess.DEVNULL} if input is None else {"input": input}
-        done = subprocess.run([DOCKER, *args], **given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout, env=environment,
+        done = subprocess.run([command, *args], **given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout, env=environment,
                               text=text)
         assert done.returncode == code, (args, done.returncode, done.stdout[-2000:], done.stderr[-2000:])
         run.errors = done.stderr
         return done.stdout.strip() if text else done.stdout
 
     def start(*args, **more):
-        return subprocess.Popen([DOCKER, *args], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        return subprocess.Popen([command, *args], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                 text=True, **more)
-    run.start, run.environment = start, environment
+
+    def terminal(*args):
+        return Terminal([command, *args], environment)
+    run.start, run.terminal = start, terminal
+    run.version = int(re.search(r"version (\d+)\.", run("--version"))[1])
     yield run
     ids = run("ps", "-aq").split()
     if ids:
         run("rm", "-fv", *ids)
     for kind in ("network", "volume"):
-        run(kind, "prune", "-f", *(["-a"] if kind == "volume" else []))
+        run(kind, "prune", "-f", *(["-a"] if kind == "volume" and run.version >= 23 else []))
 
 
 def test_build_and_run(docker, tmp_path):
@@ -54,8 +64,11 @@ def test_build_and_run(docker, tmp_path):
     assert docker("run", "--rm", "day/app:1", "sh", "-c", "echo $WHO; cat made; pwd") == "me\nbuilt\n/srv"
     assert "Using cache" in docker("build", "-t", "day/app:2", "--build-arg", "WHO=me", str(tmp_path / "app"), timeout=120)
     assert "COPY" in docker("history", "--no-trunc", "day/app:1")
-    assert json.loads(docker("image", "inspect", "--platform", "linux/amd64", "day/app:1"))[0]["Config"]["ExposedPorts"] == {"8080/tcp": {}}
-    docker("image", "inspect", "--platform", "linux/s390x", "day/app:1", code=1)
+    assert json.loads(docker("image", "inspect", "day/app:1"))[0]["Config"]["ExposedPorts"] == {"8080/tcp": {}}
+    if docker.version >= 28:
+        assert json.loads(docker("image", "inspect", "--platform", "linux/amd64", "day/app:1"))[0]["Architecture"] == "amd64"
+        docker("image", "inspect", "--platform", "linux/s390x", "day/app:1", code=1)
+        assert "day/app:1" in docker("images", "--tree")
     assert "day/app:2" in docker("images", "--format", "{{.Repository}}:{{.Tag}}").splitlines()
     docker("rmi", "day/app:1", "day/app:2")
 
@@ -70,13 +83,13 @@ def test_logs_follow(docker):
 
 def test_a_shell_in_a_terminal(docker):
     docker("run", "-d", "--name", "box", IMAGE, "sleep", "1000")
-    shell = Terminal([DOCKER, "exec", "-it", "box", "sh"], docker.environment)
+    shell = docker.terminal("exec", "-it", "box", "sh")
     shell.until(r"# ")
     shell.type("stty size; echo in=$((40+2))\n")
     shell.until(r"in=42")
     shell.type("exit 5\n")
     assert shell.end() == 5
-    run = Terminal([DOCKER, "run", "-it", "--rm", "--name", "tty", IMAGE, "sh"], docker.environment)
+    run = docker.terminal("run", "-it", "--rm", "--name", "tty", IMAGE, "sh")
     run.until(r"# ")
     run.type("tty\n")
     run.until(r"/dev/(pts/0|console)")
@@ -85,12 +98,12 @@ def test_a_shell_in_a_terminal(docker):
 
 
 def test_detach_and_attach(docker):
-    run = Terminal([DOCKER, "run", "-it", "--name", "left", IMAGE, "sh"], docker.environment)
+    run = docker.terminal("run", "-it", "--name", "left", IMAGE, "sh")
     run.until(r"# ")
     run.type("\x10\x11")
     run.end()
     assert docker("inspect", "-f", "{{.State.Running}}", "left") == "true"
-    again = Terminal([DOCKER, "attach", "--detach-keys", "ctrl-x,x", "left"], docker.environment)
+    again = docker.terminal("attach", "--detach-keys", "ctrl-x,x", "left")
     again.type("echo back=$((1+1))\n")
     again.until(r"back=2")
     again.type("\x18x")
@@ -108,7 +121,7 @@ def test_copy_both_ways(docker, tmp_path):
     data = docker("cp", "c:/tmp/d", "-", text=False)
     assert "d/e/f" in tarfile.open(fileobj=io.BytesIO(data)).getnames()
     docker("cp", "c:/no/such/file", str(tmp_path / "x"), code=1)
-    assert "Could not find the file" in docker.errors
+    assert ("Could not find the file" if docker.version >= 23 else "No such container:path") in docker.errors
 
 
 def test_commit_export_import_save_load(docker, tmp_path):

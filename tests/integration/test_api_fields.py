@@ -55,13 +55,15 @@ def make_rich(w):
     w.post("/networks/create", {"Name": "rich", "Labels": {"a": "b"}, "Options": {"com.docker.network.bridge.name": "rich0"},
                                 "IPAM": {"Config": [{"Subnet": "10.77.0.0/24", "IPRange": "10.77.0.0/25", "Gateway": "10.77.0.1",
                                                      "AuxiliaryAddresses": {"other": "10.77.0.2"}}]}})
+    # Internal: nothing of it makes the host forward.
+    w.post("/networks/create", {"Name": "rich6", "Internal": True, "EnableIPv6": True, "IPAM": {"Config": [{"Subnet": "fd00:77::/64"}]}})
     w.post("/volumes/create", {"Name": "rich", "Labels": {"a": "b"}})
     answer = w.post("/containers/create?name=rich", {
         "Image": w.rich_image, "Cmd": ["sh", "-c", WRITES], "Domainname": "example", "StopTimeout": 5, "Shell": ["/bin/sh"], "AttachStdout": True,
         "HostConfig": {"Binds": ["rich:/vol:ro"], "PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]}, "NetworkMode": "rich",
                        "RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 2},
                        "LogConfig": {"Type": "json-file", "Config": {"max-size": "1m"}}, "Annotations": {"a": "b"}},
-        "NetworkingConfig": {"EndpointsConfig": {"rich": ENDPOINT}}})
+        "NetworkingConfig": {"EndpointsConfig": {"rich": ENDPOINT, "rich6": {"IPAMConfig": {"IPv6Address": "fd00:77::9"}}}}})
     assert answer.status == 201, answer
     assert w.post("/containers/rich/start").status == 204
     # All that can be asked for; what is not there on every machine (disks to throttle) need not be used.

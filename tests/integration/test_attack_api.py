@@ -160,7 +160,7 @@ def test_a07_whole_numbers_are_kept_whole(engine):
 ], ids=range(24))
 def test_a08_requests_that_two_readers_would_take_differently(engine, text):
     answer = send(engine, text, timeout=2)
-    assert status_of(answer) in (400, 405, 417, 501, 505) and answer.count(b"HTTP/1.1 ") == 1, answer[:300]
+    assert status_of(answer) in (400, 404, 417, 501, 505) and answer.count(b"HTTP/1.1 ") == 1, answer[:300]
     assert engine.api("GET", "/_ping").status == 200
 
 
@@ -212,6 +212,8 @@ def test_a10_ids_and_names_that_are_paths(engine, operation):
     method, path = operation.split()
     before = sorted(os.listdir(engine.root))
     for hostile in HOSTILE:
+        if path.startswith("/distribution") and hostile == "a%2fb":
+            continue  # a name like any other, which a registry would be asked for
         url = re.sub(r"\{[a-z]+\}", lambda _: hostile, path)
         lines = [f"{method} {url} HTTP/1.1", "Host: docker", "Connection: close", "Content-Type: application/json", "Content-Length: 2", "", "{}"]
         status = status_of(send(engine, "\r\n".join(lines)))
@@ -220,7 +222,7 @@ def test_a10_ids_and_names_that_are_paths(engine, operation):
             fine.add(503)  # some are names of repositories, which no registry is there to be asked about
         if path == "/volumes/{name}" and method == "DELETE":
             fine.add(204)  # only asked for with force
-        assert status in {400, 403, 404, 405, 409} | fine, (operation, hostile, status)
+        assert status in {400, 403, 404, 409} | fine, (operation, hostile, status)
     assert sorted(os.listdir(engine.root)) == before and engine.process.poll() is None
 
 

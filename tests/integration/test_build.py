@@ -70,7 +70,7 @@ def test_classic(engine):
     history = engine.api("GET", "/images/test/built:1/history").json
     assert any("RUN" in h["CreatedBy"] for h in history) and any("EXPOSE" in h["CreatedBy"] for h in history)
     again = classic(engine, files, t="test/built:2")
-    assert again.text.count("Using cache") == 3, again.text
+    assert again.text.count(" ---> Using cache\n") == 3, again.text
     assert layers(engine, "test/built:2") == layers(engine, "test/built:1")
     assert not scratch_left(engine)
 
@@ -84,6 +84,56 @@ def test_classic_parameters(engine):
     assert config(engine, "a:1")["Config"]["Labels"]["x"] == "y"
     quiet = classic(engine, files, dockerfile="d/File", q=1, buildargs={"V": "given"})
     assert [m for m in quiet.messages if "stream" in m] == [{"stream": quiet.id + "\n"}]
+
+
+def test_classic_in_dockers_words(engine):
+    """Clients find their way by these lines. Of what lies between two instructions no image is kept, so that it has no id to be told."""
+    files = {"Dockerfile": f"# note\nARG BASE={IMAGE}\nFROM   $BASE AS one\nENV A=1\nRUN echo \\\n  spoken\n"
+                           "FROM scratch AS aside\nCOPY Dockerfile /\n"
+                           "FROM one\nCOPY Dockerfile /there\nCMD [\"x\"]\nFROM scratch AS later\n"}
+    base = config(engine, IMAGE)["Id"][7:19]
+
+    def lines(**query):
+        done = classic(engine, files, target="2", **query)
+        assert not done.error, done.raw
+        return done, done.text.splitlines()
+    done, said = lines(t="test/words", labels={"k": "v", "a": "b"}, nocache=1)
+    runs = [line.split()[-1] for line in said if "Running in" in line]
+    assert len(runs) == 1 and len(runs[0]) == 12 and set(runs[0]) <= set("0123456789abcdef"), done.text
+    assert said == [f"Step 1/11 : ARG BASE={IMAGE}", "Step 2/11 : FROM   $BASE AS one", f" ---> {base}", "Step 3/11 : ENV A=1",
+                    "Step 4/11 : RUN echo   spoken", f" ---> Running in {runs[0]}", "spoken",
+                    f" ---> Removed intermediate container {runs[0]}", "Step 7/11 : FROM one", "Step 8/11 : COPY Dockerfile /there",
+                    'Step 9/11 : CMD ["x"]', "Step 10/11 : LABEL a=b", "Step 11/11 : LABEL k=v", f" ---> {done.id[7:19]}",
+                    f"Successfully built {done.id[7:19]}", "Successfully tagged test/words:latest"], done.text
+    assert done.messages[0] == {"stream": f"Step 1/11 : ARG BASE={IMAGE}"} and done.messages[1] == {"stream": "\n"}
+    again, said = lines()
+    assert said[4:6] == ["Step 4/9 : RUN echo   spoken", " ---> Using cache"] and said[7:9] == ["Step 8/9 : COPY Dockerfile /there", " ---> Using cache"]
+    assert config(engine, again.id)["Id"] == again.id
+
+
+def test_classic_tells_of_what_fails_and_of_triggers(engine):
+    failing = {"Dockerfile": f"FROM {IMAGE}\nRUN echo before && false\nENV A=1\n"}
+    for query, gone in (({}, 0), ({"forcerm": 1}, 1)):
+        done = classic(engine, failing, **query)
+        assert done.error == "The command '/bin/sh -c echo before && false' returned a non-zero code: 1", done.raw
+        assert "\nbefore\n" in done.text and "Step 3/3" not in done.text and done.text.count("Removed intermediate container") == gone
+    assert classic(engine, {"Dockerfile": f"FROM {IMAGE}\nONBUILD RUN echo triggered\nONBUILD ENV B=2\n"}, t="test/triggers").id
+    done = classic(engine, {"Dockerfile": "FROM test/triggers\nENV C=3\n"}, nocache=1)
+    said = done.text.splitlines()
+    assert said[:2] == ["Step 1/2 : FROM test/triggers", "# Executing 2 build triggers"] and said[3] == "triggered", done.text
+    assert said[5:7] == ["Step 2/2 : ENV C=3", f" ---> {done.id[7:19]}"], done.text
+    scratch = classic(engine, {"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"})
+    assert scratch.text.startswith("Step 1/2 : FROM scratch\n ---> \nStep 2/2 : COPY Dockerfile /\n"), scratch.text
+
+
+def test_what_is_said_before_its_turn_waits_for_it(engine):
+    """Stages are built side by side, and told of one after another."""
+    files = {"Dockerfile": f"FROM {IMAGE} AS slow\nRUN sleep 1; echo slow > /s; echo first\n"
+                           f"FROM {IMAGE}\nRUN echo second\nCOPY --from=slow /s /s\n"}
+    done = classic(engine, files, nocache=1)
+    said = [line for line in done.text.splitlines() if line.startswith("Step") or line in ("first", "second")]
+    assert said == ["Step 1/5 : FROM " + IMAGE + " AS slow", "Step 2/5 : RUN sleep 1; echo slow > /s; echo first", "first", "Step 3/5 : FROM " + IMAGE,
+                    "Step 4/5 : RUN echo second", "second", "Step 5/5 : COPY --from=slow /s /s"], done.text
 
 
 @pytest.mark.parametrize("query, status, text", [
@@ -104,7 +154,7 @@ def test_classic_bad_contexts(engine):
     assert classic(engine, b"").error
     assert "FORM" in classic(engine, {"Dockerfile": "FORM x\n"}).error
     done = classic(engine, {"Dockerfile": f"FROM {IMAGE}\nRUN echo before; exit 7\n"})
-    assert "exit code: 7" in done.error and "before" in done.text
+    assert "The command '/bin/sh -c echo before; exit 7' returned a non-zero code: 7" in done.error and "before" in done.text
     assert classic(engine, {"Dockerfile": "FROM none/such:1\n"}).error
     link = classic(engine, {"Dockerfile": f"FROM {IMAGE}\nCOPY secret /s\n", "secret": ("link", "/etc/shadow")})
     assert "not found" in link.error

@@ -113,6 +113,22 @@ def test_several_images_and_names(store):
                                                    ("test/saved:1", "test/saved:2", "other:x", "localhost:5000/reg/name:y")}
 
 
+def test_digests_go_with_the_last_name_of_their_repository(store):
+    """As in Docker: what is left of an image tells of no repository that it has no name in."""
+    archive = image()[2]
+    store.load(archive)
+    digest, = store.api("GET", "/images/test/saved:1/json").json["RepoDigests"]
+    assert digest.startswith("test/saved@sha256:")
+    store.ok("tag", "test/saved:1", "test/saved:2")
+    store.ok("tag", "test/saved:1", "other/name:1")
+    assert store.api("DELETE", "/images/test/saved:1").json == [{"Untagged": "test/saved:1"}]
+    assert store.api("GET", "/images/other/name:1/json").json["RepoDigests"] == [digest]
+    assert store.api("DELETE", "/images/test/saved:2").json == [{"Untagged": "test/saved:2"}, {"Untagged": digest}]
+    left = store.api("GET", "/images/other/name:1/json").json
+    assert (left["RepoTags"], left["RepoDigests"]) == (["other/name:1"], []) and store.api("GET", f"/images/{digest}/json").status == 404
+    assert store.api("DELETE", "/images/other/name:1").json == [{"Untagged": "other/name:1"}, {"Deleted": left["Id"]}]
+
+
 def test_files_terminals_and_what_is_refused(store, scratch):
     layers, config, archive = image()
     store.load(archive)

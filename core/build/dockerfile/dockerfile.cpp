@@ -48,7 +48,13 @@ Result<Graph> plan_text(std::string_view text, const PlanOptions& options, const
         GANTRY_TRY(std::vector<Stage> stages, split_stages(std::move(instructions), &globals, &at));
         GANTRY_TRY(Arguments arguments, collect_arguments(globals, options, escape, &budget, &at));
         GANTRY_CHECK(find_bases(&stages, arguments, options, escape, &budget, &lint, &at));
-        return Planner(options, resolver, std::move(stages), std::move(arguments), escape, &budget, &lint, &at).plan();
+        GANTRY_TRY(
+            Graph graph,
+            Planner(options, resolver, std::move(stages), std::move(arguments), escape, &budget, &lint, &at).plan());
+        std::vector<Listed> listing;
+        for (const Instruction& arg : globals) listing.push_back({arg.whole, arg.lines, true, std::nullopt, 0});
+        graph.listing.insert(graph.listing.begin(), listing.begin(), listing.end());
+        return graph;
     }();
     progress->warnings = lint.warnings();
     if (!planned || !lint.is_error()) return planned;

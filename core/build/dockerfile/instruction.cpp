@@ -132,6 +132,7 @@ Result<Instruction> parse_instruction(const RawInstruction& raw, char escape) {
     instruction.name = raw.name;
     instruction.written = raw.written;
     instruction.text = raw.name + (raw.rest.empty() ? "" : " " + raw.rest);
+    instruction.whole = raw.whole;
     instruction.heredocs = raw.heredocs;
     instruction.comments = raw.comments;
     instruction.empty_continuation = raw.empty_continuation;

@@ -89,6 +89,7 @@ struct Instruction {
         body;
     std::string name, written;  // "RUN", "run"
     std::string text;           // the whole, for people: "RUN --mount=.. make"
+    std::string whole;          // as it stands there, continuations joined
     std::vector<Heredoc> heredocs;
     std::vector<std::string> comments;
     bool empty_continuation = false;

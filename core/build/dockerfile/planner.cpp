@@ -45,6 +45,7 @@ Result<Graph> Planner::plan() {
     at = {};
     fill_in_contexts();
     GANTRY_CHECK(finish(target));
+    list_instructions(target);
     graph_.warnings = lint.warnings();
     warn_of_arguments();
     return std::move(graph_);
@@ -204,6 +205,26 @@ void Planner::warn_if_ignored(const std::string& source, const Instruction& inst
             "CopyIgnoredFile",
             instruction.name + " of " + quote_json(source.empty() ? "." : source) + ", which .dockerignore leaves out",
             instruction);
+}
+
+void Planner::list_instructions(std::size_t target) {
+    for (std::size_t i = 0; i <= target; ++i) {
+        const Stage& stage = stages_[i];
+        Listed from{stage.from.whole, stage.from.lines, stage.needed, std::nullopt, 0};
+        if (stage.origin.kind == Origin::Kind::scratch) from.base = "";
+        if (stage.origin.kind == Origin::Kind::image)
+            if (auto known = images_.find(stage.origin.reference + " " + stage.platform.text()); known != images_.end())
+                from.base = known->second.digest;
+        std::vector<Listed> listed;
+        for (const Instruction& instruction : stage.instructions)
+            if (instruction.on_build)
+                ++from.triggers;
+            else
+                listed.push_back({instruction.whole, instruction.lines, stage.needed, std::nullopt, 0});
+        graph_.listing.push_back(std::move(from));
+        graph_.listing.insert(graph_.listing.end(), std::make_move_iterator(listed.begin()),
+                              std::make_move_iterator(listed.end()));
+    }
 }
 
 Result<void> Planner::finish(std::size_t target) {

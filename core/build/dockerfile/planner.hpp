@@ -62,6 +62,7 @@ private:
     void fill_in_contexts();
     void warn_of_arguments();
     Result<void> finish(std::size_t target);
+    void list_instructions(std::size_t target);
 
     struct ContextUse {
         StepId step;

@@ -78,6 +78,7 @@ private:
         instruction.written = text.substr(0, end);
         instruction.name = to_upper(instruction.written);
         instruction.rest = trim(text.substr(end));
+        instruction.whole = text;
         const auto& known = instruction_names();
         if (std::find(known.begin(), known.end(), instruction.name) == known.end())
             return unknown_instruction(instruction.written);

@@ -16,6 +16,7 @@ struct RawInstruction {
     std::string name;     // "RUN", in upper case
     std::string written;  // as it stands there: "run"
     std::string rest;     // what follows it, continuations joined
+    std::string whole;    // both, with the blanks between them
     std::vector<Heredoc> heredocs;
     std::vector<std::string> comments;  // the lines of comment straight above it, "#" and blanks gone
     bool empty_continuation = false;    // a blank line within it

@@ -9,6 +9,7 @@
 #include "core/build/filtered_tree.hpp"
 #include "core/build/unpack.hpp"
 #include "core/daemon/api/build.hpp"
+#include "core/daemon/api/build_lines.hpp"
 #include "core/daemon/api/json_stream.hpp"
 #include "core/image/registry/credentials.hpp"
 #include "core/image/registry/names.hpp"
@@ -17,7 +18,6 @@ namespace gantry::daemon {
 namespace {
 
 using build::Graph;
-using build::StepId;
 
 // Such a client has its files in the body, and nothing else.
 class TarClient final : public build::Client {
@@ -50,63 +50,6 @@ private:
     build::Sources& sources_;
     std::shared_ptr<const build::Tree> tree_;
     const Json logins_;
-};
-
-// "shop-web" is "shop-web:latest".
-std::string with_tag(const std::string& name) {
-    auto parsed = image::parse_reference(name);
-    return !parsed || name.ends_with(":" + parsed->tag) ? name : name + ":" + parsed->tag;
-}
-
-// Steps as Docker's classic builder tells of them: "Step 2/5 : RUN make".
-class Told final : public build::Listener {
-public:
-    Told(JsonStream& stream, bool quiet) : stream_(stream), quiet_(quiet) {}
-
-    void plan(const Graph& graph) {
-        std::lock_guard lock(mutex_);
-        for (const build::Step& step : graph.steps) {
-            // "[web 2/5] RUN make": the number is given anew, in the order in which they begin.
-            std::string name = step.name;
-            const bool internal = name.starts_with("[internal]");
-            if (name.starts_with('['))
-                if (const std::size_t end = name.find("] "); end != std::string::npos) name.erase(0, end + 2);
-            names_.push_back(internal ? "" : name);
-            const auto* process = std::get_if<build::Exec>(&step.operation);
-            commands_.push_back(process ? join(process->argv, " ") : "");
-            total_ += internal ? 0 : 1;
-        }
-        for (const build::Warning& warning : graph.warnings)
-            say("[Warning] " + warning.rule + ": " + warning.message + " (line " + std::to_string(warning.lines.first) +
-                ")\n");
-    }
-    void step(StepId step, build::StepState state, std::int64_t, const std::string&) override {
-        std::lock_guard lock(mutex_);
-        if (step >= names_.size() || names_[step].empty()) return;
-        if (state == build::StepState::started)
-            say("Step " + std::to_string(++begun_) + "/" + std::to_string(total_) + " : " + names_[step] + "\n");
-        if (state == build::StepState::cached && !names_[step].starts_with("FROM ")) say(" ---> Using cache\n");
-    }
-    void log(StepId, int, std::string_view bytes) override { say(std::string(bytes)); }
-    void progress(StepId, std::string_view, std::int64_t, std::int64_t) override {}
-    // What Docker says of a process that failed: clients look for it.
-    Error in_dockers_words(Error error, const build::BuildProblem& problem) {
-        std::lock_guard lock(mutex_);
-        if (problem.exit_code != 0 && problem.step && *problem.step < commands_.size())
-            error.text = "The command '" + commands_[*problem.step] +
-                         "' returned a non-zero code: " + std::to_string(problem.exit_code);
-        return error;
-    }
-    void say(const std::string& text) {
-        if (!quiet_) stream_.send({{"stream", text}});
-    }
-
-private:
-    JsonStream& stream_;
-    const bool quiet_;
-    std::mutex mutex_;
-    std::vector<std::string> names_, commands_;
-    std::size_t total_ = 0, begun_ = 0;
 };
 
 Result<Json> read_json(const http::Request& request, const char* name) {
@@ -270,11 +213,12 @@ void classic_build(Deps& deps, build::BuildService& builds, NamedBuilds& named, 
     if (!entry) return stream.end(entry.error());
     stream.on_client_gone([&cancel] { cancel.cancel(); });
     build::BuildService::Guest guest(builds, [&cancel] { cancel.cancel(); });
-    const bool quiet = request.query_flag("q");
-    Told told(stream, quiet);
+    std::optional<BuildLines> lines;
     build::BuildProblem problem;
     auto built = [&]() -> Result<build::Built> {
         GANTRY_TRY(build::DockerfileBuild build, read_request(request, builds));
+        lines.emplace(stream,
+                      BuildLines::Options{request.query_flag("q"), request.query_flag("forcerm"), build.plan.labels});
         GANTRY_TRY(Json logins, read_logins(request));
         GANTRY_TRY(auto tree, read_context(builds, request, cancel));
         auto text = build::read_in_tree(*tree, build.plan.file_name);
@@ -285,26 +229,19 @@ void classic_build(Deps& deps, build::BuildService& builds, NamedBuilds& named, 
         }
         build.text = std::move(*text);
         for (const std::string& name : {build.plan.file_name + ".dockerignore", std::string(".dockerignore")})
-            if (auto lines = build::read_in_tree(*tree, name)) {
-                build.plan.ignore_lines = build::read_dockerignore(*lines);
+            if (auto ignored = build::read_in_tree(*tree, name)) {
+                build.plan.ignore_lines = build::read_dockerignore(*ignored);
                 break;
             }
         TarClient client(builds.sources(), std::move(tree), std::move(logins));
-        build::BuildWatch watch{told, [&](const Graph& graph) { told.plan(graph); },
-                                [&](const std::string& warning) { told.say("[Warning] " + warning + "\n"); }};
+        build::BuildWatch watch{*lines, [&](const Graph& graph) { lines->plan(graph); },
+                                [&](const std::string& warning) { lines->warn(warning); }};
         return build::build_dockerfile(builds, deps.images, pull, build, client, watch, cancel, &problem);
     }();
     stream.on_client_gone({});
-    if (!built) return stream.end(told.in_dockers_words(built.error(), problem), problem.exit_code);
+    if (!built) return stream.end(lines ? lines->failed(built.error(), problem) : built.error(), problem.exit_code);
     deps.events.publish("image", "build", built->id, {{"name", built->tags.empty() ? built->id : built->tags[0]}});
-    stream.send({{"aux", {{"ID", built->id}}}});
-    if (quiet) {
-        stream.send({{"stream", built->id + "\n"}});
-    } else {
-        stream.send({{"stream", "Successfully built " + built->id.substr(7, 12) + "\n"}});
-        for (const std::string& tag : built->tags)
-            stream.send({{"stream", "Successfully tagged " + with_tag(tag) + "\n"}});
-    }
+    lines->done(built->id, built->tags);
     stream.end();
 }
 

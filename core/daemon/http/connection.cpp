@@ -110,10 +110,8 @@ void Connection::on_head() {
     request.peer_uid = peer_uid_;
     match_ = core_->router().match(request.method, request.path);
     if (!match_.handler) {
-        const std::string message = match_.status == 400   ? "invalid path in the request"
-                                    : match_.status == 405 ? "method " + request.method + " is not allowed here"
-                                                           : "page not found";
-        return refuse({match_.status, message});
+        // A path that is known under another method alone is no page either, as in Docker.
+        return refuse({match_.status, match_.status == 400 ? "invalid path in the request" : "page not found"});
     }
     request.parameters = std::move(match_.parameters);
     if (!head_.has_body) return;
@@ -157,7 +155,12 @@ void Connection::dispatch() {
     if (match_.run == Run::reactor)
         run_handler(*handler, std::move(*request), exchange);
     else
-        core_->post([handler, request, exchange] { run_handler(*handler, std::move(*request), exchange); });
+        core_->post([self = shared_from_this(), handler, request, exchange] {
+            // Whoever asks and leaves, a thousand times over, must not keep others waiting for answers to nobody.
+            const bool reads = request->method == "GET" || request->method == "HEAD";
+            if (reads && self->hung_up()) return exchange->abandon();
+            run_handler(*handler, std::move(*request), exchange);
+        });
 }
 
 // --- a body that goes to the handler as a stream ---
@@ -308,6 +311,11 @@ void Connection::watch(std::uint64_t exchange, std::function<void()> gone) {
         if (gone) self->gone_callbacks_.push_back(std::move(gone));
         self->arm_watch();
     });
+}
+
+bool Connection::hung_up() const {
+    pollfd state{fd_, 0, 0};
+    return ::poll(&state, 1, 0) > 0 && (state.revents & (POLLHUP | POLLERR)) != 0;
 }
 
 void Connection::arm_watch() {

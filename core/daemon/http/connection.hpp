@@ -31,6 +31,8 @@ public:
     void exchange_over(std::uint64_t exchange, After after);
     // Calls `gone` on the reactor once the client has closed, also when it has already. {}: only watches.
     void watch(std::uint64_t exchange, std::function<void()> gone);
+    // The client has closed its end, both ways. Any thread.
+    bool hung_up() const;
     // Sends `head` and gives the socket away. Only while the exchange is unanswered and its body read.
     Result<Hijacked> give_away(std::string_view head);
 

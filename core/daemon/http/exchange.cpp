@@ -87,6 +87,10 @@ void Exchange::answer(const Head& head, std::shared_ptr<const std::string> body)
     connection_->exchange_over(number_, full.after);
 }
 
+void Exchange::abandon() {
+    if (claim()) connection_->exchange_over(number_, After::close);
+}
+
 void Exchange::json(int status, const Json& body) {
     text(status, "application/json", body.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n", {});
 }

@@ -19,6 +19,8 @@ public:
     Exchange(std::shared_ptr<Connection> connection, std::uint64_t number, ExchangeHead about);
     ~Exchange() override;
 
+    // No answer: there is nobody to have it.
+    void abandon();
     void json(int status, const Json& body) override;
     void empty(int status) override;
     void text(int status, std::string_view content_type, std::string body,

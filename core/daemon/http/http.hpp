@@ -89,7 +89,7 @@ enum class Run { worker = 1, reactor };
 class Router {
 public:
     // `pattern`: "/containers/{id}/json"; {name:*} at the end or before a suffix takes slashes too
-    // ("/images/{name:*}/json"). Methods and patterns of one path: a path known under another method is 405.
+    // ("/images/{name:*}/json"). A path that is known under another method is not found.
     void add(std::string_view method, std::string_view pattern, Handler handler, Body body = Body::buffered,
              Run run = Run::worker);
     struct Match {
@@ -97,7 +97,7 @@ public:
         Body body = Body::buffered;
         Run run = Run::worker;
         std::map<std::string, std::string> parameters;
-        int status = 404;  // 404 or 405 where handler is null
+        int status = 404;  // where handler is null: 404, or 400 for a name that cannot be
     };
     Match match(std::string_view method, std::string_view path) const;
 

@@ -78,11 +78,7 @@ Router::Match Router::match(std::string_view method, std::string_view path) cons
     for (const auto& route : routes_) {
         std::size_t takes = 0;
         if (!route->matches(segments, takes)) continue;
-        const bool same = route->method == method || (method == "HEAD" && route->method == "GET");
-        if (!same) {
-            match.status = 405;
-            continue;
-        }
+        if (route->method != method && !(method == "HEAD" && route->method == "GET")) continue;
         // A HEAD route of its own comes before the GET route that could stand in.
         if (found && !(method == "HEAD" && found->method == "GET" && route->method == "HEAD")) continue;
         found = route.get();

@@ -9,12 +9,19 @@
 #include "plugins/network/bridge/link.hpp"
 #include "plugins/network/bridge/options.hpp"
 #include "plugins/network/bridge/reaper.hpp"
+#include "plugins/network/bridge/uplink.hpp"
 #include "plugins/network/bridge/watcher.hpp"
 
 namespace gantry::bridge {
 namespace {
 
 std::string without_prefix(const std::string& address) { return address.substr(0, address.find('/')); }
+
+// Whether one of the addresses is of the family of `other`.
+bool has_family(const std::vector<std::string>& addresses, const std::string& other) {
+    return std::any_of(addresses.begin(), addresses.end(),
+                       [&](const std::string& address) { return is_ipv6(address) == is_ipv6(other); });
+}
 
 class BridgeDriver final : public NetworkDriver {
 public:
@@ -45,8 +52,16 @@ public:
         // Rules first: the bridge is never up without them.
         GANTRY_CHECK(firewall_->ensure_network(plan.rules));
         GANTRY_CHECK(ensure_bridge(kernel, plan.bridge));
-        if (!network.internal) GANTRY_CHECK(forwarding_.enable());
-        return Ready{plan.options.interface, {network.subnets.front().gateway}, plan.options.mtu};
+        Ready ready{plan.options.interface, {}, plan.bridge.mtu, {}};
+        // Names are served where the host has an address.
+        if (!plan.bridge.gateways.empty()) ready.resolver = {without_prefix(plan.bridge.gateways.front())};
+        for (const Subnet& subnet : network.subnets) {
+            if (!network.internal) GANTRY_CHECK(is_ipv6(subnet.subnet) ? forwarding_.enable6() : forwarding_.enable());
+        }
+        ready.host_addresses = {plan.options.host_binding};
+        // Who binds to one address of the host does not mean to be open on all of the other family.
+        if (plan.options.host_binding == "0.0.0.0") ready.host_addresses.push_back("::");
+        return ready;
     }
 
     Result<void> remove(Call&, const Network& network) override {
@@ -89,10 +104,12 @@ public:
         spec.host_end = host_end(to.endpoint.id);
         spec.interface = to.interface;
         spec.mac = to.endpoint.mac;
-        spec.address = to.endpoint.addresses.front();
-        if (to.default_gateway && !to.network.internal) spec.gateway = to.network.subnets.front().gateway;
+        spec.addresses = to.endpoint.addresses;
+        if (to.default_gateway && !to.network.internal)
+            for (const Subnet& subnet : to.network.subnets)
+                if (has_family(to.endpoint.addresses, subnet.gateway)) spec.gateways.push_back(subnet.gateway);
         spec.bridge = plan.options.interface;
-        spec.mtu = plan.options.mtu;
+        spec.mtu = plan.bridge.mtu;
         spec.rule = plan.options.inter_container ? netlink::PortRule::talks_to_others : netlink::PortRule::isolated;
         spec.netns = to.netns;
         spec.netlink = to.netlink;
@@ -100,9 +117,10 @@ public:
         Attached attached;
         attached.interface = spec.interface;
         attached.mac = spec.mac;
-        attached.gateway = spec.gateway;
+        for (const std::string& gateway : spec.gateways)
+            (is_ipv6(gateway) ? attached.gateway6 : attached.gateway) = gateway;
         attached.host_interface = spec.host_end;
-        attached.addresses = {spec.address};
+        attached.addresses = spec.addresses;
         attached.mtu = spec.mtu;
         return attached;
     }
@@ -132,11 +150,13 @@ public:
         return state;
     }
 
-    Result<void> expose(Call&, const Network& network, const Endpoint& endpoint,
+    Result<void> expose(Call&, const Network&, const Endpoint& endpoint,
                         const std::vector<PublishedPort>& ports) override {
         if (endpoint.addresses.empty()) return fail(Code::invalid, "endpoint \"" + endpoint.id + "\" has no address");
-        GANTRY_TRY(auto wanted, resolve_ports(network, ports));
-        return firewall_->set_ports(without_prefix(endpoint.addresses.front()), wanted);
+        GANTRY_TRY(auto wanted, entries_of(endpoint, ports));
+        std::vector<std::string> addresses;
+        for (const std::string& address : endpoint.addresses) addresses.push_back(without_prefix(address));
+        return firewall_->set_ports(addresses, wanted);
     }
 
     Result<Json> stats(Call&, const Network&, const Endpoint& endpoint) override {
@@ -174,13 +194,12 @@ public:
             auto network = by_id.find(member<std::string>(item, "network"));
             host_ends.insert(host_end(endpoint.id));
             if (network == by_id.end() || endpoint.addresses.empty()) continue;
-            auto wanted = resolve_ports(*network->second, member<std::vector<PublishedPort>>(item, "ports"));
+            auto wanted = entries_of(endpoint, member<std::vector<PublishedPort>>(item, "ports"));
             if (!wanted) {
                 failed.push_back({{"id", endpoint.id}, {"message", wanted.error().text}});
                 continue;
             }
-            for (PublishedPort& port : *wanted)
-                ports.push_back({std::move(port), without_prefix(endpoint.addresses.front())});
+            ports.insert(ports.end(), wanted->begin(), wanted->end());
         }
         GANTRY_CHECK(firewall_->rebuild(rules, ports));
         for (const auto& [id, network] : by_id) {
@@ -209,34 +228,50 @@ private:
     Result<Plan> plan_of(const Network& network) const {
         Plan plan;
         GANTRY_TRY(plan.options, read_options(engine_, network));
-        if (network.subnets.size() != 1 || network.subnets.front().gateway.empty())
-            return fail(Code::unsupported,
-                        "network \"" + network.name + "\" needs exactly one IPv4 subnet with a gateway");
-        const Subnet& subnet = network.subnets.front();
-        const std::size_t slash = subnet.subnet.find('/');
-        if (slash == std::string::npos)
-            return fail(Code::invalid, "subnet \"" + subnet.subnet + "\" has no prefix length");
-        plan.bridge = {plan.options.interface, mark(engine_, network.id), subnet.gateway + subnet.subnet.substr(slash),
-                       plan.options.mtu, network.internal};
-        plan.rules = {plan.options.interface, subnet.subnet, network.internal, plan.options.inter_container,
-                      plan.options.masquerade};
+        plan.bridge = {plan.options.interface, mark(engine_, network.id), {}, {}, plan.options.mtu, network.internal};
+        if (plan.bridge.mtu == 0) {
+            GANTRY_TRY(plan.bridge.mtu, uplink_mtu());
+        }
+        plan.rules = {
+            plan.options.interface, {}, network.internal, plan.options.inter_container, plan.options.masquerade};
+        bool four = false, six = false;
+        for (const Subnet& subnet : network.subnets) {
+            bool& family = is_ipv6(subnet.subnet) ? six : four;
+            if (subnet.gateway.empty() || std::exchange(family, true))
+                return fail(Code::unsupported,
+                            "network \"" + network.name + "\" needs one subnet of a family, with a gateway");
+            const std::size_t slash = subnet.subnet.find('/');
+            if (slash == std::string::npos)
+                return fail(Code::invalid, "subnet \"" + subnet.subnet + "\" has no prefix length");
+            if (plan.bridge.station.empty()) plan.bridge.station = subnet.gateway;
+            const GatewayMode mode = is_ipv6(subnet.subnet) ? plan.options.gateway_mode6 : plan.options.gateway_mode;
+            if (mode != GatewayMode::isolated)
+                plan.bridge.gateways.push_back(subnet.gateway + subnet.subnet.substr(slash));
+            plan.rules.subnets.push_back({subnet.subnet, mode});
+        }
+        if (network.subnets.empty())
+            return fail(Code::unsupported, "network \"" + network.name + "\" needs a subnet with a gateway");
         return plan;
     }
 
-    // Every port with the host address it shall have.
-    Result<std::vector<PublishedPort>> resolve_ports(const Network& network, std::vector<PublishedPort> ports) const {
-        GANTRY_TRY(NetworkOptions options, read_options(engine_, network));
-        for (PublishedPort& port : ports) {
+    // Every port with the endpoint's address that it leads to.
+    static Result<std::vector<PortEntry>> entries_of(const Endpoint& endpoint,
+                                                     const std::vector<PublishedPort>& ports) {
+        std::vector<PortEntry> entries;
+        for (const PublishedPort& port : ports) {
             if (port.protocol != "tcp" && port.protocol != "udp" && port.protocol != "sctp")
                 return fail(Code::invalid, "protocol \"" + port.protocol + "\" of a published port");
             if (port.host_port == 0 || port.container_port == 0)
                 return fail(Code::invalid, "a published port without a number");
-            if (port.host_address.empty() || port.host_address == "0.0.0.0") port.host_address = options.host_binding;
-            if (port.host_address.find(':') != std::string::npos)
-                return fail(Code::unsupported,
-                            "port on IPv6 address \"" + port.host_address + "\": this network has IPv4 only");
+            const auto to = std::find_if(
+                endpoint.addresses.begin(), endpoint.addresses.end(),
+                [&](const std::string& address) { return is_ipv6(address) == is_ipv6(port.host_address); });
+            if (to == endpoint.addresses.end())
+                return fail(Code::unsupported, "port on address \"" + port.host_address +
+                                                   "\": the endpoint has no address of this family");
+            entries.push_back({port, without_prefix(*to)});
         }
-        return ports;
+        return entries;
     }
 
     // Bridges with the engine's mark that no network has any more, and ports of ours that no endpoint has.

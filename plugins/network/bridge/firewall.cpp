@@ -32,13 +32,13 @@ std::uint16_t port_number(const Json& value) {
 
 std::string text_of(const Json& value) { return value.is_string() ? value.get<std::string>() : std::string(); }
 
-// One element of one of the two maps: [key, value].
-std::optional<PortEntry> entry_of(const Json& element) {
+// One element of one of the maps: [key, value]. `any`: the host address where the key has none.
+std::optional<PortEntry> entry_of(const Json& element, const char* any) {
     if (!element.is_array() || element.size() != 2) return std::nullopt;
     std::vector<Json> key = parts_of(element[0]);
     const std::vector<Json> value = parts_of(element[1]);
     PortEntry entry;
-    entry.port.host_address = "0.0.0.0";
+    entry.port.host_address = any;
     if (key.size() == 3) {
         entry.port.host_address = text_of(key[0]);
         key.erase(key.begin());
@@ -58,6 +58,7 @@ bool same(const PublishedPort& a, const PublishedPort& b) {
 
 bool clash(const PublishedPort& a, const PublishedPort& b) {
     return a.protocol == b.protocol && a.host_port == b.host_port &&
+           is_ipv6(a.host_address) == is_ipv6(b.host_address) &&
            (a.host_address == b.host_address || on_any_address(a) || on_any_address(b));
 }
 
@@ -105,11 +106,15 @@ Result<Json> Firewall::list(const std::string& what) {
 
 Result<std::vector<PortEntry>> Firewall::list_ports() {
     std::vector<PortEntry> entries;
-    for (const char* map : {"any_ports", "fixed_ports"}) {
+    struct Map {
+        const char *name, *any;
+    };
+    for (const auto& [map, any] :
+         {Map{"any_ports", "0.0.0.0"}, Map{"fixed_ports", ""}, Map{"any_ports6", "::"}, Map{"fixed_ports6", ""}}) {
         GANTRY_TRY(Json listed, list("map inet " + table_ + " " + map));
         for (const Json& item : member<std::vector<Json>>(listed, "nftables"))
             for (const Json& element : member<std::vector<Json>>(member<Json>(item, "map", Json::object()), "elem"))
-                if (auto entry = entry_of(element)) entries.push_back(std::move(*entry));
+                if (auto entry = entry_of(element, any)) entries.push_back(std::move(*entry));
     }
     return entries;
 }
@@ -139,27 +144,30 @@ Result<void> Firewall::remove_network(const NetworkRules& network) {
     return run(network_elements(table_, "add", network) + network_elements(table_, "delete", network));
 }
 
-Result<void> Firewall::set_ports(const std::string& address, const std::vector<PublishedPort>& ports) {
+Result<void> Firewall::set_ports(const std::vector<std::string>& addresses, const std::vector<PortEntry>& wanted) {
     std::lock_guard lock(mutex_);
     GANTRY_TRY(auto entries, list_ports());
+    const auto own = [&](const PortEntry& entry) {
+        return std::find(addresses.begin(), addresses.end(), entry.address) != addresses.end();
+    };
+    const auto is_in = [](const PortEntry& one, const std::vector<PortEntry>& list) {
+        return std::any_of(list.begin(), list.end(),
+                           [&](const PortEntry& e) { return e.address == one.address && same(e.port, one.port); });
+    };
     std::string changes;
-    for (const PortEntry& entry : entries) {
-        const bool wanted =
-            std::any_of(ports.begin(), ports.end(), [&](const PublishedPort& port) { return same(port, entry.port); });
-        if (entry.address == address && !wanted) changes += port_element(table_, "delete", entry.port, entry.address);
-    }
-    for (const PublishedPort& port : ports) {
-        const bool there = std::any_of(entries.begin(), entries.end(),
-                                       [&](const PortEntry& e) { return e.address == address && same(e.port, port); });
-        if (there) continue;
+    for (const PortEntry& entry : entries)
+        if (own(entry) && !is_in(entry, wanted)) changes += port_element(table_, "delete", entry.port, entry.address);
+    for (const PortEntry& one : wanted) {
+        if (is_in(one, entries)) continue;
         for (const PortEntry& entry : entries)
-            if (entry.address != address && clash(entry.port, port)) return port_taken(port);
-        GANTRY_CHECK(check_port_free(port));
-        changes += port_element(table_, "add", port, address);
+            if (!own(entry) && clash(entry.port, one.port)) return port_taken(one.port);
+        GANTRY_CHECK(check_port_free(one.port));
+        changes += port_element(table_, "add", one.port, one.address);
     }
-    if (!changes.empty()) GANTRY_CHECK(run(changes).context("publish ports of \"" + address + "\""));
-    std::erase_if(ports_, [&](const PortEntry& entry) { return entry.address == address; });
-    for (const PublishedPort& port : ports) ports_.push_back({port, address});
+    if (!changes.empty())
+        GANTRY_CHECK(run(changes).context("publish ports of \"" + (addresses.empty() ? "" : addresses.front()) + "\""));
+    std::erase_if(ports_, own);
+    ports_.insert(ports_.end(), wanted.begin(), wanted.end());
     return {};
 }
 

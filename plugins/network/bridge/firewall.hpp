@@ -29,9 +29,9 @@ public:
     Result<void> ensure_network(const NetworkRules& network);
     // Takes the network out; the table goes with the last one. Not there is success.
     Result<void> remove_network(const NetworkRules& network);
-    // From now on exactly these ports lead to the endpoint. Another endpoint's or a program's port: GANTRY_CONFLICT in
-    // Docker's words, and nothing is changed.
-    Result<void> set_ports(const std::string& address, const std::vector<PublishedPort>& ports);
+    // From now on exactly these ports lead to the endpoint with these addresses. Another endpoint's or a program's port:
+    // GANTRY_CONFLICT in Docker's words, and nothing is changed.
+    Result<void> set_ports(const std::vector<std::string>& addresses, const std::vector<PortEntry>& wanted);
     // The whole table from new in one transaction: nothing else stays.
     Result<void> rebuild(const std::vector<NetworkRules>& networks, const std::vector<PortEntry>& ports);
     // Puts back what this object last knew to be in the table, when somebody else took it out. Nothing known: nothing done.

@@ -4,8 +4,10 @@
 #include <sched.h>
 #include <time.h>
 
+#include <algorithm>
 #include <cstdio>
 
+#include "plugins/network/bridge/rules.hpp"
 #include "plugins/network/bridge/sysctl.hpp"
 
 namespace gantry::bridge {
@@ -15,11 +17,17 @@ constexpr int loopback_index = 1;
 constexpr int leaving_ports_patience_ms = 1000;
 constexpr int running_patience_ms = 1000;
 
-// As Docker gives them: from the address, so that a bridge keeps its own whatever ports come and go.
+bool has_ipv6(const std::vector<std::string>& addresses) {
+    return std::any_of(addresses.begin(), addresses.end(), is_ipv6);
+}
+
+// As Docker gives them: from the address, so that a bridge keeps its own whatever ports come and go. Of an IPv6 address,
+// from its last four bytes.
 std::string mac_of(const std::string& prefix) {
-    in_addr address{};
-    ::inet_pton(AF_INET, prefix.substr(0, prefix.find('/')).c_str(), &address);
-    const auto* b = reinterpret_cast<const unsigned char*>(&address);
+    in6_addr address{};
+    const bool six = is_ipv6(prefix);
+    ::inet_pton(six ? AF_INET6 : AF_INET, prefix.substr(0, prefix.find('/')).c_str(), &address);
+    const unsigned char* b = address.s6_addr + (six ? 12 : 0);
     char text[18];
     std::snprintf(text, sizeof text, "02:42:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3]);
     return text;
@@ -35,9 +43,18 @@ Result<void> ours(const netlink::Link& link, const BridgeSpec& spec) {
     return {};
 }
 
+// In the namespace of the calling thread. Without duplicate address detection: as long as a link-local address is
+// tentative, nothing that comes from elsewhere finds its way by the interface.
+Result<void> start_ipv6(const std::string& interface) {
+    GANTRY_CHECK(write_sysctl("ipv6/conf/" + interface + "/accept_dad", "0"));
+    return write_sysctl("ipv6/conf/" + interface + "/disable_ipv6", "0");
+}
+
 Result<void> configure(const BridgeSpec& spec) {
     // Before the bridge is up: an address of the link-local kind would be there in an instant.
-    GANTRY_CHECK(write_sysctl("ipv6/conf/" + spec.name + "/disable_ipv6", "1", Missing::is_fine));
+    const bool six = has_ipv6(spec.gateways);
+    GANTRY_CHECK(six ? start_ipv6(spec.name)
+                     : write_sysctl("ipv6/conf/" + spec.name + "/disable_ipv6", "1", Missing::is_fine));
     GANTRY_CHECK(write_sysctl("ipv6/conf/" + spec.name + "/accept_ra", "0", Missing::is_fine));
     // Lets 127.0.0.1:PORT of the host lead into this bridge; the firewall drops what comes the other way.
     return write_sysctl("ipv4/conf/" + spec.name + "/route_localnet", spec.internal ? "0" : "1");
@@ -50,7 +67,7 @@ Result<int> ensure_bridge(netlink::Socket& host, const BridgeSpec& spec) {
     if (link) GANTRY_CHECK(ours(*link, spec));
     if (!link) {
         netlink::Batch make;
-        make.add_bridge(spec.name, mac_of(spec.gateway), spec.mtu);
+        make.add_bridge(spec.name, mac_of(spec.station), spec.mtu);
         GANTRY_CHECK(host.send(std::move(make)));
         GANTRY_TRY(link, host.find(spec.name));
         if (!link) return fail(Code::internal, "bridge \"" + spec.name + "\" is gone as soon as it was made");
@@ -58,7 +75,7 @@ Result<int> ensure_bridge(netlink::Socket& host, const BridgeSpec& spec) {
     GANTRY_CHECK(configure(spec));
     netlink::Batch start;
     start.set_alias(link->index, spec.mark);
-    start.add_address(link->index, spec.gateway);
+    for (const std::string& gateway : spec.gateways) start.add_address(link->index, gateway);
     start.set_up(link->index);
     GANTRY_CHECK(host.send(std::move(start)).context("bridge \"" + spec.name + "\""));
     return link->index;
@@ -113,11 +130,14 @@ Result<void> attach_veth(const Host& driver_host, netlink::Socket& host, const V
     }
     if (!there) return fail(Code::internal, "interface \"" + spec.interface + "\" did not appear in the sandbox");
 
+    // Interfaces of a sandbox have IPv6 only where they have an address of it.
+    if (has_ipv6(spec.addresses))
+        GANTRY_CHECK(driver_host.in_netns(spec.netns, [&] { return start_ipv6(spec.interface); }));
     netlink::Batch addresses;
     addresses.set_up(loopback_index);
     if (!there->up) addresses.set_up(there->index);
-    addresses.add_address(there->index, spec.address);
-    if (!spec.gateway.empty()) addresses.set_default_route(there->index, spec.gateway);
+    for (const std::string& address : spec.addresses) addresses.add_address(there->index, address);
+    for (const std::string& gateway : spec.gateways) addresses.set_default_route(there->index, gateway);
     GANTRY_CHECK(inside.send(std::move(addresses)).context("interface \"" + spec.interface + "\""));
     // The port first: its bridge has a carrier only when one of its ports runs.
     for (const std::string& name : {spec.host_end, spec.bridge})

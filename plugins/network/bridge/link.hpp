@@ -10,20 +10,23 @@
 namespace gantry::bridge {
 
 struct BridgeSpec {
-    std::string name, mark, gateway;  // gateway with prefix: "172.18.0.1/20"
+    std::string name, mark;
+    std::vector<std::string> gateways;  // with prefix: "172.18.0.1/20", "fd00:1::1/64"; empty: the host is not in it
+    std::string station;                // the address that its MAC is made of
     int mtu = 1500;
     bool internal = false;  // nothing of it leaves: no way to the host's loopback either
 };
 
-// Makes the bridge, or mends it: address, IPv6 off, up. A link of the name that is not ours: GANTRY_CONFLICT. Gives
+// Makes the bridge, or mends it: addresses, IPv6 only where one of them is of it, up. A link of the name that is not ours: GANTRY_CONFLICT. Gives
 // its index.
 Result<int> ensure_bridge(netlink::Socket& host, const BridgeSpec& spec);
 // Gone is success. GANTRY_BUSY while ports are attached; those whose sandbox is just ending are waited for a moment.
 Result<void> remove_bridge(netlink::Socket& host, const BridgeSpec& spec);
 
 struct VethSpec {
-    std::string host_end, interface, mac, address;  // address with prefix
-    std::string gateway;                            // "" for no default route
+    std::string host_end, interface, mac;
+    std::vector<std::string> addresses;  // with prefix
+    std::vector<std::string> gateways;   // of the default routes; empty for none
     std::string bridge;
     int mtu = 1500;
     netlink::PortRule rule = netlink::PortRule::talks_to_others;

@@ -12,14 +12,22 @@ Error port_taken(const PublishedPort& port) {
 }
 
 Result<void> check_port_free(const PublishedPort& port) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port.host_port);
-    if (::inet_pton(AF_INET, port.host_address.c_str(), &address.sin_addr) != 1)
-        return fail(Code::invalid, "host address \"" + port.host_address + "\" is not an IPv4 address");
+    const bool six = port.host_address.find(':') != std::string::npos;
+    union {
+        sockaddr any;
+        sockaddr_in four;
+        sockaddr_in6 six;
+    } address{};
+    address.six = {};
+    address.any.sa_family = six ? AF_INET6 : AF_INET;
+    (six ? address.six.sin6_port : address.four.sin_port) = htons(port.host_port);
+    void* bytes = &address.four.sin_addr;
+    if (six) bytes = &address.six.sin6_addr;
+    if (::inet_pton(address.any.sa_family, port.host_address.c_str(), bytes) != 1)
+        return fail(Code::invalid, "host address \"" + port.host_address + "\" is not an address");
     const int type = port.protocol == "udp" ? SOCK_DGRAM : SOCK_STREAM;
     const int protocol = port.protocol == "sctp" ? IPPROTO_SCTP : 0;
-    UniqueFd probe(::socket(AF_INET, type | SOCK_CLOEXEC, protocol));
+    UniqueFd probe(::socket(address.any.sa_family, type | SOCK_CLOEXEC, protocol));
     if (!probe) {
         // Where the host has no SCTP, none of its programs can hold the port.
         if (port.protocol == "sctp" && (errno == EPROTONOSUPPORT || errno == ESOCKTNOSUPPORT)) return {};
@@ -28,7 +36,9 @@ Result<void> check_port_free(const PublishedPort& port) {
     const int on = 1;
     // Ended connections of the port do not count; a listener still does.
     if (type == SOCK_STREAM) ::setsockopt(probe.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (::bind(probe.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+    // The IPv4 side of the number is looked at on its own.
+    if (six) ::setsockopt(probe.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    if (::bind(probe.get(), &address.any, six ? sizeof address.six : sizeof address.four) != 0) {
         if (errno == EADDRINUSE) return port_taken(port);
         return fail_errno("bind for " + port.host_address + ":" + std::to_string(port.host_port));
     }

@@ -10,14 +10,21 @@ constexpr const char* commands[] = {
     "add set inet $ internal { type ifname; }",
     "add set inet $ talking { type ifname . ifname; }",
     "add set inet $ hairpin { type ifname . ipv4_addr; flags interval; }",
+    "add set inet $ hairpin6 { type ifname . ipv6_addr; flags interval; }",
     "add set inet $ masqueraded { type ipv4_addr; flags interval; }",
+    "add set inet $ masqueraded6 { type ipv6_addr; flags interval; }",
+    "add set inet $ unprotected { type ifname . ipv4_addr; flags interval; }",
+    "add set inet $ unprotected6 { type ifname . ipv6_addr; flags interval; }",
     "add map inet $ any_ports { type inet_proto . inet_service : ipv4_addr . inet_service; }",
     "add map inet $ fixed_ports { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }",
+    "add map inet $ any_ports6 { type inet_proto . inet_service : ipv6_addr . inet_service; }",
+    "add map inet $ fixed_ports6 { type ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service; }",
     "add chain inet $ ports",
     "add chain inet $ early { type filter hook prerouting priority raw; policy accept; }",
     "add chain inet $ prerouting { type nat hook prerouting priority dstnat; policy accept; }",
     "add chain inet $ output { type nat hook output priority -100; policy accept; }",
     "add chain inet $ input { type filter hook input priority filter; policy accept; }",
+    "add chain inet $ clamp { type filter hook forward priority mangle; policy accept; }",
     "add chain inet $ forward { type filter hook forward priority filter; policy accept; }",
     "add chain inet $ postrouting { type nat hook postrouting priority srcnat; policy accept; }",
     "flush table inet $",
@@ -32,13 +39,21 @@ constexpr const char* commands[] = {
     "add rule inet $ prerouting fib daddr type local jump ports",
     "add rule inet $ output fib daddr type local jump ports",
     "add rule inet $ ports dnat ip addr . port to ip daddr . meta l4proto . th dport map @fixed_ports",
-    "add rule inet $ ports dnat ip addr . port to meta l4proto . th dport map @any_ports",
+    "add rule inet $ ports meta nfproto ipv4 dnat ip addr . port to meta l4proto . th dport map @any_ports",
+    // Neither ::1 nor an address of one link can be answered from another interface.
+    "add rule inet $ ports ip6 daddr { ::1, fe80::/10 } return",
+    "add rule inet $ ports dnat ip6 addr . port to ip6 daddr . meta l4proto . th dport map @fixed_ports6",
+    "add rule inet $ ports meta nfproto ipv6 dnat ip6 addr . port to meta l4proto . th dport map @any_ports6",
 
     // An internal network may ask the engine for names, and nothing else of the host.
     "add rule inet $ input iifname @internal ct state established,related accept",
     "add rule inet $ input iifname @internal meta l4proto { tcp, udp } th dport 53 accept",
-    "add rule inet $ input iifname @internal meta l4proto icmp accept",
+    "add rule inet $ input iifname @internal meta l4proto { icmp, ipv6-icmp } accept",
     "add rule inet $ input iifname @internal drop",
+
+    // Connections of networks with smaller packets than the way beyond, or larger ones: both ends learn what passes.
+    "add rule inet $ clamp iifname @bridges tcp flags syn tcp option maxseg size set rt mtu",
+    "add rule inet $ clamp oifname @bridges tcp flags syn tcp option maxseg size set rt mtu",
 
     // Into a network comes only what belongs to a known connection, its own, or what was sent to a published port.
     "add rule inet $ forward ct state established,related accept",
@@ -46,13 +61,17 @@ constexpr const char* commands[] = {
     "add rule inet $ forward iifname @internal drop",
     "add rule inet $ forward oifname @internal drop",
     "add rule inet $ forward oifname @bridges ct status dnat accept",
+    "add rule inet $ forward oifname . ip daddr @unprotected accept",
+    "add rule inet $ forward oifname . ip6 daddr @unprotected6 accept",
     "add rule inet $ forward oifname @bridges drop",
 
     // A container that reaches a neighbour or itself by the host's port must get its answer by the host again, and
     // the host's loopback address means nothing to a container.
     "add rule inet $ postrouting ct status dnat oifname . ip saddr @hairpin masquerade",
+    "add rule inet $ postrouting ct status dnat oifname . ip6 saddr @hairpin6 masquerade",
     "add rule inet $ postrouting oifname @bridges ip saddr 127.0.0.0/8 masquerade",
     "add rule inet $ postrouting ip saddr @masqueraded oifname != @bridges masquerade",
+    "add rule inet $ postrouting ip6 saddr @masqueraded6 oifname != @bridges masquerade",
 };
 
 void append_element(std::string& text, const std::string& table, const char* verb, const char* set,
@@ -87,8 +106,14 @@ std::string network_elements(const std::string& table, const char* verb, const N
     append_element(text, table, verb, "bridges", bridge);
     if (network.internal) append_element(text, table, verb, "internal", bridge);
     if (network.inter_container) append_element(text, table, verb, "talking", bridge + " . " + bridge);
-    if (!network.internal) append_element(text, table, verb, "hairpin", bridge + " . " + network.subnet);
-    if (network.masquerade && !network.internal) append_element(text, table, verb, "masqueraded", network.subnet);
+    if (network.internal) return text;
+    for (const auto& [subnet, mode] : network.subnets) {
+        const bool six = is_ipv6(subnet);
+        append_element(text, table, verb, six ? "hairpin6" : "hairpin", bridge + " . " + subnet);
+        if (mode == GatewayMode::nat_unprotected)
+            append_element(text, table, verb, six ? "unprotected6" : "unprotected", bridge + " . " + subnet);
+        if (network.masquerade) append_element(text, table, verb, six ? "masqueraded6" : "masqueraded", subnet);
+    }
     return text;
 }
 
@@ -98,7 +123,8 @@ std::string port_element(const std::string& table, const char* verb, const Publi
     if (!on_any_address(port)) element = port.host_address + " . " + element;
     element += " : " + address + " . " + std::to_string(port.container_port);
     std::string text;
-    append_element(text, table, verb, on_any_address(port) ? "any_ports" : "fixed_ports", element);
+    const std::string map = on_any_address(port) ? "any_ports" : "fixed_ports";
+    append_element(text, table, verb, (map + (is_ipv6(address) ? "6" : "")).c_str(), element);
     return text;
 }
 

@@ -1,15 +1,31 @@
 // The text of the engine's one nftables table. Rules are fixed; what changes are elements of its sets and maps.
 #pragma once
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <gantry/network.hpp>
 
 namespace gantry::bridge {
 
+inline bool is_ipv6(std::string_view address) { return address.find(':') != std::string_view::npos; }
+
+// How a network's subnet is reached from elsewhere.
+enum class GatewayMode {
+    nat = 1,          // by published ports alone; what leaves has the host's address
+    nat_unprotected,  // the same, but its own addresses are open, too
+    isolated,         // not at all, and the host has no address in it: of internal networks
+};
+
+struct SubnetRules {
+    std::string subnet;  // "172.18.0.0/20", "fd00:1::/64"
+    GatewayMode mode = GatewayMode::nat;
+};
+
 // What the firewall knows of one network.
 struct NetworkRules {
-    std::string bridge, subnet;  // subnet: "172.18.0.0/20"
+    std::string bridge;
+    std::vector<SubnetRules> subnets;
     bool internal = false, inter_container = true, masquerade = true;
 };
 
@@ -19,11 +35,13 @@ std::string table_name(const std::string& engine);
 std::string skeleton(const std::string& table);
 // `verb`: "add" or "delete": the elements of one network.
 std::string network_elements(const std::string& table, const char* verb, const NetworkRules& network);
-// `verb`: "add" or "delete": the element of one published port that leads to `address`.
+// `verb`: "add" or "delete": the element of one published port that leads to `address`, of the family of its own.
 std::string port_element(const std::string& table, const char* verb, const PublishedPort& port,
                          const std::string& address);
 
 // Ports on any address of the host are in another map than those on one address.
-inline bool on_any_address(const PublishedPort& port) { return port.host_address == "0.0.0.0"; }
+inline bool on_any_address(const PublishedPort& port) {
+    return port.host_address == "0.0.0.0" || port.host_address == "::";
+}
 
 }  // namespace gantry::bridge

@@ -42,17 +42,22 @@ std::string show_mac(const unsigned char* m) {
     return text;
 }
 
+// An address of either family, with the length of its network.
 struct Prefix {
-    in_addr address{};
-    int length = 32;
+    int family = AF_INET, length = 32;
+    in6_addr bytes{};  // the first four of them for IPv4
+    int size() const { return family == AF_INET6 ? sizeof(in6_addr) : sizeof(in_addr); }
 };
 std::optional<Prefix> parse_prefix(const std::string& text) {
     Prefix prefix;
+    if (text.find(':') != std::string::npos) prefix.family = AF_INET6;
+    const int most = 8 * prefix.size();
+    prefix.length = most;
     const std::size_t slash = text.find('/');
-    if (::inet_pton(AF_INET, text.substr(0, slash).c_str(), &prefix.address) != 1) return std::nullopt;
+    if (::inet_pton(prefix.family, text.substr(0, slash).c_str(), &prefix.bytes) != 1) return std::nullopt;
     char rest = 0;
-    if (slash != std::string::npos && (std::sscanf(text.c_str() + slash + 1, "%2d%c", &prefix.length, &rest) != 1 ||
-                                       prefix.length < 1 || prefix.length > 32))
+    if (slash != std::string::npos && (std::sscanf(text.c_str() + slash + 1, "%3d%c", &prefix.length, &rest) != 1 ||
+                                       prefix.length < 1 || prefix.length > most))
         return std::nullopt;
     return prefix;
 }
@@ -203,40 +208,42 @@ void Batch::set_alias(int index, const std::string& alias) {
 void Batch::add_address(int index, const std::string& text) {
     auto prefix = parse_prefix(text);
     if (!prefix) {
-        bad_ = fail(Code::invalid, "\"" + text + "\" is not an IPv4 address with its prefix length");
+        bad_ = fail(Code::invalid, "\"" + text + "\" is not an address with its prefix length");
         return;
     }
     nl_msg* m = add(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, "add address \"" + text + "\"");
     ifaddrmsg info{};
-    info.ifa_family = AF_INET;
+    info.ifa_family = static_cast<unsigned char>(prefix->family);
     info.ifa_prefixlen = static_cast<unsigned char>(prefix->length);
     info.ifa_scope = RT_SCOPE_UNIVERSE;
     info.ifa_index = static_cast<unsigned>(index);
+    // IPAM sees to it that nobody else has it: asking the neighbours would keep it unusable for a second.
+    if (prefix->family == AF_INET6) info.ifa_flags = IFA_F_NODAD;
     nlmsg_append(m, &info, sizeof info, NLMSG_ALIGNTO);
-    nla_put(m, IFA_LOCAL, sizeof prefix->address, &prefix->address);
-    nla_put(m, IFA_ADDRESS, sizeof prefix->address, &prefix->address);
-    if (prefix->length < 31) {
+    nla_put(m, IFA_LOCAL, prefix->size(), &prefix->bytes);
+    nla_put(m, IFA_ADDRESS, prefix->size(), &prefix->bytes);
+    if (prefix->family == AF_INET && prefix->length < 31) {
         const std::uint32_t host_bits = 0xffffffffu >> prefix->length;
-        const in_addr broadcast{prefix->address.s_addr | htonl(host_bits)};
+        const in_addr broadcast{prefix->bytes.s6_addr32[0] | htonl(host_bits)};
         nla_put(m, IFA_BROADCAST, sizeof broadcast, &broadcast);
     }
 }
 
 void Batch::set_default_route(int index, const std::string& gateway) {
-    in_addr address{};
-    if (::inet_pton(AF_INET, gateway.c_str(), &address) != 1) {
-        bad_ = fail(Code::invalid, "gateway \"" + gateway + "\" is not an IPv4 address");
+    auto address = gateway.find('/') == std::string::npos ? parse_prefix(gateway) : std::nullopt;
+    if (!address) {
+        bad_ = fail(Code::invalid, "gateway \"" + gateway + "\" is not an address");
         return;
     }
     nl_msg* m = add(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, "set the default route by \"" + gateway + "\"");
     rtmsg info{};
-    info.rtm_family = AF_INET;
+    info.rtm_family = static_cast<unsigned char>(address->family);
     info.rtm_table = RT_TABLE_MAIN;
     info.rtm_protocol = RTPROT_BOOT;
     info.rtm_scope = RT_SCOPE_UNIVERSE;
     info.rtm_type = RTN_UNICAST;
     nlmsg_append(m, &info, sizeof info, NLMSG_ALIGNTO);
-    nla_put(m, RTA_GATEWAY, sizeof address, &address);
+    nla_put(m, RTA_GATEWAY, address->size(), &address->bytes);
     nla_put_u32(m, RTA_OIF, static_cast<std::uint32_t>(index));
 }
 

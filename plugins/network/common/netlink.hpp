@@ -68,7 +68,8 @@ public:
     void start_port(const std::string& name, PortRule rule);
     void set_up(int index);
     void set_alias(int index, const std::string& alias);
-    // `prefix`: "172.18.0.2/20". There already is success.
+    // `prefix`: "172.18.0.2/20", "fd00::2/64" (usable at once, without duplicate address detection). There already is
+    // success.
     void add_address(int index, const std::string& prefix);
     // Replaces a default route of the same metric.
     void set_default_route(int index, const std::string& gateway);

@@ -59,7 +59,7 @@ public:
         GANTRY_CHECK(firewall_->ensure_network(rules_of(network)));
         GANTRY_CHECK(overlay->ensure(network));
         if (!network.internal) GANTRY_CHECK(forwarding_.enable());
-        return Ready{bridge_name(network.id), {network.subnets.front().gateway}, overlay->mtu()};
+        return Ready{bridge_name(network.id), {network.subnets.front().gateway}, overlay->mtu(), {"0.0.0.0"}};
     }
 
     Result<void> remove(Call&, const Network& network) override {
@@ -104,8 +104,8 @@ public:
         spec.host_end = host_end(to.endpoint.id);
         spec.interface = to.interface;
         spec.mac = to.endpoint.mac;
-        spec.address = to.endpoint.addresses.front();
-        if (to.default_gateway && !to.network.internal) spec.gateway = to.network.subnets.front().gateway;
+        spec.addresses = to.endpoint.addresses;
+        if (to.default_gateway && !to.network.internal) spec.gateways = {to.network.subnets.front().gateway};
         spec.bridge = bridge_name(to.network.id);
         spec.mtu = overlay->mtu();
         spec.netns = to.netns;
@@ -115,9 +115,9 @@ public:
         Attached attached;
         attached.interface = spec.interface;
         attached.mac = spec.mac;
-        attached.gateway = spec.gateway;
+        if (!spec.gateways.empty()) attached.gateway = spec.gateways.front();
         attached.host_interface = spec.host_end;
-        attached.addresses = {spec.address};
+        attached.addresses = spec.addresses;
         attached.mtu = spec.mtu;
         return attached;
     }
@@ -151,7 +151,10 @@ public:
                         const std::vector<PublishedPort>& ports) override {
         if (endpoint.addresses.empty()) return fail(Code::invalid, "endpoint \"" + endpoint.id + "\" has no address");
         GANTRY_CHECK(check_ports(ports));
-        return firewall_->set_ports(without_prefix(endpoint.addresses.front()), ports);
+        const std::string address = without_prefix(endpoint.addresses.front());
+        std::vector<bridge::PortEntry> wanted;
+        for (const PublishedPort& port : ports) wanted.push_back({port, address});
+        return firewall_->set_ports({address}, wanted);
     }
 
     Result<Json> stats(Call&, const Network&, const Endpoint& endpoint) override {
@@ -201,7 +204,9 @@ public:
     }
 
     Result<Json> peers(Call&, const Network& network) override {
-        GANTRY_TRY(auto overlay, overlay_of(network));
+        // Not opened for this: it may just have been removed.
+        auto overlay = find(network.id);
+        if (!overlay) return fail(Code::not_found, "network \"" + network.name + "\" is not in use on this host");
         return overlay->peers();
     }
 
@@ -274,7 +279,7 @@ private:
     static bridge::NetworkRules rules_of(const Network& network) {
         bridge::NetworkRules rules;
         rules.bridge = bridge_name(network.id);
-        rules.subnet = network.subnets.empty() ? "" : network.subnets.front().subnet;
+        for (const Subnet& subnet : network.subnets) rules.subnets.push_back({subnet.subnet});
         rules.internal = network.internal;
         return rules;
     }

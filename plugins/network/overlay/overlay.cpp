@@ -74,7 +74,8 @@ DataPlane::Spec Overlay::plan(const Network& network, const Facts& facts, int mt
     DataPlane::Spec spec;
     spec.bridge.name = bridge_name(network.id);
     spec.bridge.mark = mark(services_.engine, network.id);
-    spec.bridge.gateway = show(facts.gateway) + "/" + std::to_string(facts.subnet.length);
+    spec.bridge.gateways = {show(facts.gateway) + "/" + std::to_string(facts.subnet.length)};
+    spec.bridge.station = show(facts.gateway);
     spec.bridge.mtu = mtu;
     spec.bridge.internal = network.internal;
     spec.vxlan.name = vxlan_name(network.id);
@@ -152,14 +153,17 @@ Result<void> Overlay::remove_devices(const std::string& engine, const Network& n
 Result<void> Overlay::remove(const Network& network) {
     std::shared_ptr<DataPlane> data_plane;
     {
+        // What other hosts say meanwhile must not bring the devices back.
+        std::lock_guard in_order(apply_mutex_);
         std::lock_guard lock(mutex_);
-        data_plane = data_plane_;
+        data_plane = std::exchange(data_plane_, nullptr);
     }
     // Perhaps an earlier engine's devices.
-    GANTRY_CHECK(data_plane ? data_plane->remove() : remove_devices(services_.engine, network));
-    {
+    auto removed = data_plane ? data_plane->remove() : remove_devices(services_.engine, network);
+    if (!removed) {
         std::lock_guard lock(mutex_);
-        data_plane_.reset();
+        data_plane_ = data_plane;
+        return removed;
     }
     if (auto left = source_->leave(); !left)
         services_.log(

@@ -10,7 +10,7 @@
 namespace gantry {
 
 struct Subnet {
-    std::string subnet, gateway;  // "172.18.0.0/20", "172.18.0.1"
+    std::string subnet, gateway;  // "172.18.0.0/20", "172.18.0.1"; or "fd00:1::/64", "fd00:1::1"
 };
 inline void from_json(const Json& j, Subnet& s) { s = {j.value("subnet", ""), j.value("gateway", "")}; }
 inline void to_json(Json& j, const Subnet& s) { j = {{"subnet", s.subnet}, {"gateway", s.gateway}}; }
@@ -41,7 +41,7 @@ struct Endpoint {
     std::string id;
     std::int64_t generation = 0;
     std::string container_id, container_name, mac;
-    std::vector<std::string> addresses;  // with prefix: "172.18.0.2/20"
+    std::vector<std::string> addresses;  // with prefix, one of a family: "172.18.0.2/20", "fd00:1::2/64"
     Json options = Json::object();
     std::vector<std::string> names = {};
 };
@@ -90,6 +90,7 @@ public:
         std::string interface;
         std::vector<std::string> resolver;
         int mtu = 1500;
+        std::vector<std::string> host_addresses = {"0.0.0.0", "::"};
     };
     virtual Result<Ready> ensure(Call&, const Network&) = 0;
     virtual Result<void> remove(Call&, const Network&) = 0;
@@ -109,7 +110,7 @@ public:
     };
     struct Attached {
         std::string mode = "interface";  // "interface", "host", "none"
-        std::string interface, mac, gateway, host_interface;
+        std::string interface, mac, gateway, gateway6, host_interface;
         std::vector<std::string> addresses;
         int mtu = 0;
     };
@@ -182,7 +183,10 @@ const void* NetworkDriver::table_of(std::string_view id) {
         0,
         detail::op<D>([](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> {
             GANTRY_TRY(Ready r, d.ensure(c, network_of(j)));
-            return Answer(Json{{"interface", r.interface}, {"resolver", r.resolver}, {"mtu", r.mtu}});
+            return Answer(Json{{"interface", r.interface},
+                               {"resolver", r.resolver},
+                               {"mtu", r.mtu},
+                               {"host_addresses", r.host_addresses}});
         }),
         detail::op<D>([](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> {
             GANTRY_CHECK(d.remove(c, network_of(j)));
@@ -205,6 +209,7 @@ const void* NetworkDriver::table_of(std::string_view id) {
                                {"interface", r.interface},
                                {"mac", r.mac},
                                {"gateway", r.gateway},
+                               {"gateway6", r.gateway6},
                                {"host_interface", r.host_interface},
                                {"addresses", r.addresses},
                                {"mtu", r.mtu}});

@@ -9,7 +9,6 @@ NO_HISTORY = "there is no history of builds in which a reference could be looked
 ATTESTATIONS = "attestations are not supported: GET /images/{name}/attestations answers 501"
 DEVICE_REQUESTS = "DeviceRequests are refused as not supported"
 IMAGE_MOUNTS = "mounts of type image are refused as not supported"
-IPV6 = "refused as not supported: networks have IPv4 only"
 LINK_LOCAL = "refused as not supported: networks give no link-local addresses"
 CFQ = "statistics of the CFQ scheduler, which the kernel lost in 5.0: null, as Docker shows them on such kernels"
 STATUS = "the description leaves it out where a driver tells none, and the drivers' interface has no such call"
@@ -35,14 +34,14 @@ def volume(at=""):
 EXCUSED = {
     "GET /containers/json": {
         **descriptor("[].ImageManifestDescriptor"), **windows_platform("[].ImageManifestDescriptor.platform"),
-        "[].NetworkSettings.Networks.*.IPAMConfig.IPv6Address": IPV6, "[].NetworkSettings.Networks.*.IPAMConfig.LinkLocalIPs": LINK_LOCAL},
+        "[].NetworkSettings.Networks.*.IPAMConfig.LinkLocalIPs": LINK_LOCAL},
     "GET /containers/{id}/json": {
         **descriptor("ImageManifestDescriptor"), **windows_platform("ImageManifestDescriptor.platform"),
         **{f"HostConfig.DeviceRequests[].{one}": DEVICE_REQUESTS for one in ("Driver", "Count", "DeviceIDs", "Capabilities", "Options")},
         "HostConfig.Mounts[].ImageOptions": IMAGE_MOUNTS, "HostConfig.Mounts[].ImageOptions.Subpath": IMAGE_MOUNTS,
         "Storage": "of containerd's snapshotters; Docker shows either this or GraphDriver, and the layer driver stands in GraphDriver",
         "Config.ArgsEscaped": WINDOWS,
-        "NetworkSettings.Networks.*.IPAMConfig.IPv6Address": IPV6, "NetworkSettings.Networks.*.IPAMConfig.LinkLocalIPs": LINK_LOCAL},
+        "NetworkSettings.Networks.*.IPAMConfig.LinkLocalIPs": LINK_LOCAL},
     "GET /containers/{id}/stats": {
         **{one: WINDOWS for one in ("memory_stats.commitbytes", "memory_stats.commitpeakbytes", "memory_stats.privateworkingset", "networks.*.endpoint_id",
                                     "networks.*.instance_id", "storage_stats.read_count_normalized", "storage_stats.read_size_bytes",

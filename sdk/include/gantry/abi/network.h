@@ -1,8 +1,9 @@
 /* gantry/abi/network.h: networks and their endpoints.
  *
  * Words: NETWORK is the object {"id", "generation", "name", "labels": {}, "options": {}, "internal": bool,
- *   "subnets": [{"subnet": "172.18.0.0/20", "gateway": "172.18.0.1"}]}; ENDPOINT is {"id", "generation",
- *   "container": {"id", "name"}, "names": ["web", ..], "mac": "02:42:..", "addresses": ["172.18.0.2/20"], "options": {}};
+ *   "subnets": [{"subnet": "172.18.0.0/20", "gateway": "172.18.0.1"}, {"subnet": "fd00:1::/64", "gateway": "fd00:1::1"}]}
+ *   with one subnet of a family at most, IPv4 first; ENDPOINT is {"id", "generation", "container": {"id", "name"},
+ *   "names": ["web", ..], "mac": "02:42:..", "addresses": ["172.18.0.2/20", "fd00:1::2/64"], "options": {}};
  *   "names": what it is called within the network.
  * Every request carries all that it needs, so a driver need not remember anything. Addresses and names are the
  * engine's to give (IPAM is the core's). Deadline class: normal (30 s); inspect: fast (2 s). */
@@ -17,8 +18,10 @@ extern "C" {
 typedef struct gantry_network { /* [one per object] */
     uint32_t size, reserved;
 
-    /* {"network": NETWORK} -> {"interface": "gb-..", "resolver": ["172.18.0.1"], "mtu": 1500}.
-     * "resolver": addresses at which the engine shall serve names to this network ([]: none). Repeatable:
+    /* {"network": NETWORK} -> {"interface": "gb-..", "resolver": ["172.18.0.1"], "mtu": 1500,
+     *  "host_addresses": ["0.0.0.0", "::"]}.
+     * "resolver": addresses at which the engine shall serve names to this network ([]: none). "host_addresses": those
+     * at which ports are published that name none, one of a family at most (absent: both of the example). Repeatable:
      * the same specification gives the same answer and mends what is broken. */
     gantry_op ensure;
 
@@ -29,7 +32,8 @@ typedef struct gantry_network { /* [one per object] */
     gantry_op inspect;
 
     /* {"network", "endpoint", "sandbox": {"id", "kind": "netns"}, "interface": "eth0", "default_gateway": bool,
-     *  "fds": ["netns", "netlink"]} -> {"interface": "eth0", "mac", "addresses": [..], "gateway": "172.18.0.1"|"", "mtu": n,
+     *  "fds": ["netns", "netlink"]} -> {"interface": "eth0", "mac", "addresses": [..], "gateway": "172.18.0.1"|"",
+     *  "gateway6": "fd00:1::1"|"", "mtu": n,
      *  "host_interface": "..."}. Gives the sandbox an interface, addressed, up and routed. The same sandbox again
      * gives the same answer. "netlink" is absent at times: a bound NETLINK_ROUTE socket made inside the namespace,
      * the driver's alone for this call, which saves it entering. With "mode": "host"|"none" in the answer of a driver that gives no interface. */

@@ -59,7 +59,7 @@ TEST(Config, reads_every_key_and_comments) {
                     "gvisor": {"use": "oci", "options": {"binary": "/usr/bin/runsc"}, "isolation": "in-process"}},
         "default": {"network": "n", "volume": "v", "layer": "l", "runtime": "r", "host_network": "h", "none_network": "o"},
         "log_level": "debug", "log": {"driver": "json-file", "max-size": "10m", "max-file": 3},
-        "address_pools": [{"base": "10.0.0.0/8", "size": 24}], "dns": ["1.1.1.1", "::1"], "socket_group": "docker",
+        "address_pools": [{"base": "10.0.0.0/8", "size": 24}, {"base": "fd00:1::/48"}], "dns": ["1.1.1.1", "::1"], "socket_group": "docker",
         "shutdown_timeout": 20, "stop_timeout": 5, "pids_limit": -1, "events_kept": 100})");
     EXPECT_EQ(config.name, "test-1");
     EXPECT_EQ(config.driver_path, (std::vector<std::string>{"/a", "/b"}));
@@ -75,7 +75,8 @@ TEST(Config, reads_every_key_and_comments) {
     EXPECT_EQ(config.log.driver, "json-file");
     EXPECT_EQ(config.log.max_size, 10 << 20);
     EXPECT_EQ(config.log.max_file, 3);
-    EXPECT_EQ(config.address_pools, (std::vector<std::pair<std::string, int>>{{"10.0.0.0/8", 24}}));
+    EXPECT_EQ(config.address_pools,
+              (std::vector<std::pair<std::string, int>>{{"10.0.0.0/8", 24}, {"fd00:1::/48", 64}}));
     EXPECT_EQ(config.dns.size(), 2u);
     EXPECT_EQ(config.socket_group, "docker");
     EXPECT_EQ(config.shutdown_timeout, 20);
@@ -126,6 +127,8 @@ TEST(Config, says_what_was_found_and_what_is_allowed) {
                              "{\"address_pools\": []}",
                              "{\"address_pools\": [{\"base\": \"10.0.0.1/8\"}]}",
                              "{\"address_pools\": [{\"base\": \"10.0.0.0/8\", \"size\": 4}]}",
+                             "{\"address_pools\": [{\"base\": \"fd00::1/48\"}]}",
+                             "{\"address_pools\": [{\"base\": \"fd00::/48\", \"size\": 126}]}",
                              "{\"address_pools\": [{}]}",
                              "{\"pids_limit\": 0}",
                              "{\"events_kept\": 1e3}",

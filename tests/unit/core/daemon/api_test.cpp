@@ -264,7 +264,8 @@ TEST_F(Api, says_what_it_does_not_have) {
         EXPECT_EQ(message(answer).rfind("This node is not a swarm manager.", 0), 0u);
     }
     EXPECT_EQ(call("GET", "/nothing").status, 404);
-    EXPECT_EQ(call("PATCH", "/info").status, 405);
+    EXPECT_EQ(call("PATCH", "/info").status, 404);
+    EXPECT_EQ(message(call("PATCH", "/info")), "page not found");
 }
 
 TEST_F(Api, ends_when_it_is_told_to) {

@@ -60,6 +60,32 @@ TEST(NetworkRecords, of_a_wrong_shape_are_refused) {
     expect_refused_or_taken_as_it_is<EndpointRecord>(endpoint().to_store());
 }
 
+TEST(NetworkRecords, keep_what_is_of_ipv6) {
+    NetworkRecord n = network();
+    n.ipv4 = false;
+    n.ipv6 = n.chosen_subnet6 = true;
+    n.subnet6 = n.range6 = Prefix6::parse("fd00::/64");
+    n.gateway6 = *parse_ipv6("fd00::1");
+    const Json stored = n.to_store();
+    ASSERT_TRUE(NetworkRecord::from_store(stored));
+    EXPECT_EQ(NetworkRecord::from_store(stored)->to_store(), stored);
+    for (const Bent& one : bent(stored)) {
+        auto read = NetworkRecord::from_store(one.body);
+        if (read && one.body["ipv6"] == true && one.body["ipv4"] == false) {
+            EXPECT_EQ(read->to_store(), one.body) << one.where;
+        }
+    }
+    Json outside = stored;
+    outside["gateway6"] = "fd01::1";
+    EXPECT_FALSE(NetworkRecord::from_store(outside));
+    EndpointRecord e = endpoint();
+    e.address6 = *parse_ipv6("fd00::2");
+    e.prefix_length6 = 64;
+    e.fixed_ipv6 = "fd00::2";
+    EXPECT_EQ(EndpointRecord::from_store(e.to_store())->to_store(), e.to_store());
+    EXPECT_EQ(e.addresses(), (std::vector<std::string>{"10.44.0.2", "fd00::2"}));
+}
+
 TEST(NetworkRecords, with_addresses_that_cannot_be_are_refused) {
     auto with = [](const char* key, const char* text) {
         Json body = network().to_store();

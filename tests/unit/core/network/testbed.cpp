@@ -30,11 +30,24 @@ UniqueFd inside(int netns, F make) {
     return fd;
 }
 
-sockaddr_in socket_address(const std::string& address, std::uint16_t port) {
-    sockaddr_in a{};
-    a.sin_family = AF_INET;
-    a.sin_port = htons(port);
-    ::inet_pton(AF_INET, address.c_str(), &a.sin_addr);
+// An address of either family with its port.
+union SocketAddress {
+    sockaddr any;
+    sockaddr_in four;
+    sockaddr_in6 six;
+    socklen_t size() const { return any.sa_family == AF_INET6 ? sizeof six : sizeof four; }
+};
+
+int family_of(const std::string& address) { return address.find(':') == std::string::npos ? AF_INET : AF_INET6; }
+
+SocketAddress socket_address(const std::string& address, std::uint16_t port) {
+    SocketAddress a{};
+    a.six = {};
+    a.any.sa_family = static_cast<sa_family_t>(family_of(address));
+    a.four.sin_port = htons(port);  // at the same place in both
+    void* bytes = &a.four.sin_addr;
+    if (a.any.sa_family == AF_INET6) bytes = &a.six.sin6_addr;
+    ::inet_pton(a.any.sa_family, address.c_str(), bytes);
     return a;
 }
 
@@ -45,12 +58,11 @@ bool readable(int fd, int timeout_ms) {
 
 UniqueFd bound(int netns, int type, const std::string& address, std::uint16_t port) {
     return inside(netns, [&] {
-        int fd = ::socket(AF_INET, type | SOCK_CLOEXEC, 0);
+        int fd = ::socket(family_of(address), type | SOCK_CLOEXEC, 0);
         const int on = 1;
         ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-        sockaddr_in a = socket_address(address, port);
-        EXPECT_EQ(::bind(fd, reinterpret_cast<sockaddr*>(&a), sizeof a), 0)
-            << address << ":" << port << " " << std::strerror(errno);
+        const SocketAddress a = socket_address(address, port);
+        EXPECT_EQ(::bind(fd, &a.any, a.size()), 0) << address << ":" << port << " " << std::strerror(errno);
         if (type == SOCK_STREAM) {
             EXPECT_EQ(::listen(fd, 16), 0);
         }
@@ -98,27 +110,30 @@ UniqueFd receive_udp_in(int netns, std::uint16_t port) { return bound(netns, SOC
 
 std::optional<std::string> reach(int from, const std::string& address, std::uint16_t port, int listener,
                                  int timeout_ms) {
-    UniqueFd client = inside(from, [] { return ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0); });
-    sockaddr_in to = socket_address(address, port);
-    (void)::connect(client.get(), reinterpret_cast<sockaddr*>(&to), sizeof to);
+    const int family = family_of(address);
+    UniqueFd client = inside(from, [&] { return ::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0); });
+    const SocketAddress to = socket_address(address, port);
+    (void)::connect(client.get(), &to.any, to.size());
     if (!readable(listener, timeout_ms)) return std::nullopt;
-    sockaddr_in peer{};
+    SocketAddress peer{};
     socklen_t length = sizeof peer;
-    UniqueFd accepted(::accept4(listener, reinterpret_cast<sockaddr*>(&peer), &length, SOCK_CLOEXEC));
+    UniqueFd accepted(::accept4(listener, &peer.any, &length, SOCK_CLOEXEC));
     if (!accepted) return std::nullopt;
     // The way back must work too.
     if (::send(accepted.get(), "x", 1, MSG_NOSIGNAL) != 1 || !readable(client.get(), timeout_ms))
         return "no answer came back";
     char byte = 0;
     if (::recv(client.get(), &byte, 1, 0) != 1) return "no answer came back";
-    char text[INET_ADDRSTRLEN];
-    return std::string(::inet_ntop(AF_INET, &peer.sin_addr, text, sizeof text));
+    char text[INET6_ADDRSTRLEN];
+    const void* bytes = &peer.four.sin_addr;
+    if (family == AF_INET6) bytes = &peer.six.sin6_addr;
+    return std::string(::inet_ntop(family, bytes, text, sizeof text));
 }
 
 bool reach_udp(int from, const std::string& address, std::uint16_t port, int receiver, int timeout_ms) {
-    UniqueFd client = inside(from, [] { return ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0); });
-    sockaddr_in to = socket_address(address, port);
-    (void)::sendto(client.get(), "web", 3, 0, reinterpret_cast<sockaddr*>(&to), sizeof to);
+    UniqueFd client = inside(from, [&] { return ::socket(family_of(address), SOCK_DGRAM | SOCK_CLOEXEC, 0); });
+    const SocketAddress to = socket_address(address, port);
+    (void)::sendto(client.get(), "web", 3, 0, &to.any, to.size());
     if (!readable(receiver, timeout_ms)) return false;
     char data[8];
     return ::recv(receiver, data, sizeof data, 0) == 3;
@@ -146,9 +161,16 @@ void Bed::SetUp() {
     run({"ip", "link", "add", "lan0", "type", "veth", "peer", "name", "nb0", "netns",
          "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(neighbour.get())});
     run({"ip", "address", "add", std::string(host_address) + "/24", "dev", "lan0"});
+    run({"sysctl", "-qw", "net.ipv6.conf.lan0.accept_dad=0"});
+    run({"ip", "address", "add", std::string(host_address6) + "/64", "dev", "lan0", "nodad"});
     run({"ip", "link", "set", "lan0", "up"});
     run_in(neighbour.get(), {"ip", "address", "add", std::string(neighbour_address) + "/24", "dev", "nb0"});
+    run_in(neighbour.get(), {"sysctl", "-qw", "net.ipv6.conf.nb0.accept_dad=0", "net.ipv6.conf.nb0.disable_ipv6=0"});
+    run_in(neighbour.get(), {"ip", "address", "add", std::string(neighbour_address6) + "/64", "dev", "nb0", "nodad"});
     run_in(neighbour.get(), {"ip", "link", "set", "nb0", "up"});
+    // Whoever asks for a link has the kernel act on its carrier at once (Linux 6.8).
+    run({"ip", "link", "show", "lan0"});
+    run_in(neighbour.get(), {"ip", "link", "show", "nb0"});
     auto opened = store::Store::open(directory / "store.db");
     ASSERT_TRUE(opened) << opened.error().text;
     store = std::move(opened).value();
@@ -166,7 +188,7 @@ void Bed::reopen() {
     settings.host_program = "/nonexistent/gantry-driver-host";
     std::filesystem::create_directories(settings.root);
     drivers = std::make_unique<driver::Registry>(settings);
-    Settings mine{engine, directory / "run", "bridge", "host", "none", {{"172.17.0.0/12", 20}}};
+    Settings mine{engine, directory / "run", "bridge", "host", "none", {{"172.17.0.0/12", 20}}, "fd12:3456:789a::/48"};
     auto opened = NetworkService::open(mine, *store, *drivers);
     ASSERT_TRUE(opened) << opened.error().text;
     service = std::move(opened).value();

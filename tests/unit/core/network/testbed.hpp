@@ -16,6 +16,8 @@ namespace gantry::network::test {
 
 constexpr const char* host_address = "192.0.2.1";
 constexpr const char* neighbour_address = "192.0.2.2";
+constexpr const char* host_address6 = "2001:db8::1";
+constexpr const char* neighbour_address6 = "2001:db8::2";
 
 // Runs a program and gives its standard output; fails the test where it fails.
 std::string run(const std::vector<std::string>& argv);

@@ -37,7 +37,7 @@ TEST(CreateRequest, says_in_dockers_words_what_is_wrong) {
     EXPECT_NE(refusal(R"({"Name": "n", "IPAM": {"Config": [{"Subnet": "rubbish"}]}})"), "");
     EXPECT_NE(refusal(R"({"Name": "n", "IPAM": {"Config": [{"Subnet": "127.0.0.0/8"}]}})"), "");
     EXPECT_NE(refusal(R"({"Name": "n", "IPAM": {"Config": [{"Subnet": "10.7.0.0/31"}]}})"), "");
-    EXPECT_NE(refusal(R"({"Name": "n", "EnableIPv6": true})"), "");
+    EXPECT_NE(refusal(R"({"Name": "n", "EnableIPv4": false})"), "");
     EXPECT_NE(refusal(R"({"Name": "n", "Labels": {"a": 1}})"), "");
     EXPECT_NE(refusal(R"({"Name": "n", "Labels": []})"), "");
     EXPECT_NE(refusal(R"({"Name": "n", "IPAM": 7})"), "");

@@ -152,17 +152,17 @@ TEST_F(Live, forwards_with_an_id_of_its_own_and_believes_only_the_right_answer) 
         ::sendto(upstream.get(), answer.data(), answer.size(), 0, reinterpret_cast<sockaddr*>(&from), sizeof from);
     };
     // Wrong id, wrong question: both are passed over.
-    std::string forged = build_answer(forwarded, parsed, Rcode::ok, {{Type::a, *address_data("6.6.6.6")}}, 512);
+    std::string forged = build_answer(forwarded, parsed, Rcode::ok, {*address_record("6.6.6.6")}, 512);
     set_id(forged, static_cast<std::uint16_t>(id_of(forwarded) + 1));
     reply(forged);
     const std::string other = query("evil.example", Type::a, id_of(forwarded));
     Query other_query;
     ASSERT_EQ(parse_query(other, other_query), Verdict::query);
-    reply(build_answer(other, other_query, Rcode::ok, {{Type::a, *address_data("6.6.6.6")}}, 512));
-    reply(build_answer(forwarded, parsed, Rcode::ok, {{Type::a, *address_data("9.9.9.9")}}, 512));
+    reply(build_answer(other, other_query, Rcode::ok, {*address_record("6.6.6.6")}, 512));
+    reply(build_answer(forwarded, parsed, Rcode::ok, {*address_record("9.9.9.9")}, 512));
     const std::string answer = receive(socket.get(), 2000);
     EXPECT_EQ(id_of(answer), 0x7777);
-    EXPECT_NE(answer.find(*address_data("9.9.9.9")), std::string::npos);
+    EXPECT_NE(answer.find(address_record("9.9.9.9")->data), std::string::npos);
 }
 
 TEST_F(Live, tries_again_and_then_says_that_it_failed) {

@@ -23,16 +23,28 @@ TEST(Packet, answers_with_the_same_question_and_its_records) {
     const std::string asked = query("web", Type::a, 0x4711, true);
     Query q;
     ASSERT_EQ(parse_query(asked, q), Verdict::query);
-    const std::string answer = build_answer(asked, q, Rcode::ok, {{Type::a, *address_data("172.18.0.2")}}, 512);
+    const std::string answer = build_answer(asked, q, Rcode::ok, {*address_record("172.18.0.2")}, 512);
     EXPECT_EQ(id_of(answer), 0x4711);
     EXPECT_TRUE(answers_the_question(answer, asked));
     EXPECT_EQ(answers(answer), 1);
-    EXPECT_NE(answer.find(*address_data("172.18.0.2")), std::string::npos);
-    const std::vector<Record> many(200, {Type::a, *address_data("172.18.0.2")});
+    EXPECT_NE(answer.find(address_record("172.18.0.2")->data), std::string::npos);
+    const std::vector<Record> many(200, *address_record("172.18.0.2"));
     const std::string cut = build_answer(asked, q, Rcode::ok, many, 512);
     EXPECT_EQ(answers(cut), 0);
     EXPECT_TRUE(cut[2] & 2) << "truncated";
     EXPECT_EQ(answers(build_answer(asked, q, Rcode::ok, many, 65535)), 200);
+}
+
+TEST(Packet, reads_addresses_backwards) {
+    EXPECT_EQ(reverse_address("5.0.18.172.in-addr.arpa"), "172.18.0.5");
+    EXPECT_EQ(reverse_address("2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.0.0.0.0.0.d.f.ip6.arpa"), "fd00:1::2");
+    for (const char* bad : {"in-addr.arpa", "1.2.3.in-addr.arpa", "300.0.18.172.in-addr.arpa", "ip6.arpa",
+                            "2.0.ip6.arpa", "g.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.0.0.0.0.0.d.f.ip6.arpa",
+                            "20.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.0.0.0.0.0.d.f.0.ip6.arpa"})
+        EXPECT_FALSE(reverse_address(bad)) << bad;
+    EXPECT_EQ(address_record("fd00:1::2")->type, Type::aaaa);
+    EXPECT_EQ(address_record("fd00:1::2")->data.size(), 16u);
+    EXPECT_FALSE(address_record("fd00::1%eth0"));
 }
 
 TEST(Packet, refuses_what_is_no_query) {

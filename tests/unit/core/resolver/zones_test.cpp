@@ -52,6 +52,23 @@ TEST_F(ZonesTest, know_names_with_and_without_the_network) {
     EXPECT_EQ(ask("2.0.18.172.in-addr.arpa", Type::ptr).records[0].data, *name_data("web.front"));
 }
 
+TEST_F(ZonesTest, answer_for_the_family_that_is_asked_for) {
+    write("one", R"({"network": "front", "internal": false, "listen": ["172.18.0.1"],
+        "names": {"web": ["172.18.0.2", "fd00:1::2"], "six": ["fd00:1::3"]},
+        "addresses": {"172.18.0.2": "web", "fd00:1::2": "web", "fd00:1::3": "six"}, "members": {}})");
+    ASSERT_TRUE(zones->read_changes());
+    ASSERT_TRUE(is_answer(ask("web"), Rcode::ok, 1));
+    EXPECT_EQ(ask("web").records[0].data.size(), 4u);
+    ASSERT_TRUE(is_answer(ask("web", Type::aaaa), Rcode::ok, 1));
+    EXPECT_EQ(ask("web", Type::aaaa).records[0].data, address_record("fd00:1::2")->data);
+    EXPECT_TRUE(is_answer(ask("web", Type::any), Rcode::ok, 2));
+    EXPECT_TRUE(is_answer(ask("six"), Rcode::ok, 0)) << "a name without an IPv4 address is still one";
+    const std::string reverse = "2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.0.0.0.0.0.d.f.ip6.arpa";
+    ASSERT_TRUE(is_answer(ask(reverse, Type::ptr, "fd00:1::3"), Rcode::ok, 1));
+    EXPECT_EQ(ask(reverse, Type::ptr).records[0].data, *name_data("web.front"));
+    EXPECT_EQ(ask("web", Type::a, "fd00:1::9").code, Rcode::refused) << "of a container that is not of the network";
+}
+
 TEST_F(ZonesTest, know_what_one_container_alone_calls_others) {
     write("one", R"({"network": "front", "internal": false, "listen": ["172.18.0.1"],
         "names": {"web": ["172.18.0.2"], "db": ["172.18.0.3"]}, "addresses": {"172.18.0.2": "web", "172.18.0.3": "db"},
@@ -59,9 +76,10 @@ TEST_F(ZonesTest, know_what_one_container_alone_calls_others) {
                                                   "db": ["one", "gone"], "none": ["three", "db"], "bent": ["one"]}}})");
     ASSERT_TRUE(zones->read_changes());
     for (const char* name : {"database", "far", "web", "db"}) EXPECT_TRUE(is_answer(ask(name), Rcode::ok, 1)) << name;
-    EXPECT_EQ(ask("web").records[0].data, *address_data("172.18.0.3")) << "before the names of the network";
-    EXPECT_EQ(ask("db").records[0].data, *address_data("172.18.0.3")) << "its target is gone: the network's name";
-    EXPECT_EQ(ask("far").records[0].data, *address_data("172.18.16.9"));
+    EXPECT_EQ(ask("web").records[0].data, address_record("172.18.0.3")->data) << "before the names of the network";
+    EXPECT_EQ(ask("db").records[0].data, address_record("172.18.0.3")->data)
+        << "its target is gone: the network's name";
+    EXPECT_EQ(ask("far").records[0].data, address_record("172.18.16.9")->data);
     for (const char* name : {"none", "bent"}) EXPECT_TRUE(is_answer(ask(name), Rcode::no_such_name, 0)) << name;
     EXPECT_TRUE(is_answer(ask("database", Type::a, "172.18.0.3"), Rcode::no_such_name, 0)) << "of another container";
 }
