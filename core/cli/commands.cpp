@@ -84,6 +84,7 @@ const std::vector<Command>& commands() {
         {"network", "connect", "", "[OPTIONS] NETWORK CONTAINER", "Connect a container to a network", network_connect},
         {"network", "disconnect", "", "[OPTIONS] NETWORK CONTAINER", "Disconnect a container from a network",
          network_disconnect},
+        {"network", "peers", "", "[OPTIONS] NETWORK", "List the other hosts of a network", network_peers},
         {"network", "prune", "", "[OPTIONS]", "Remove all unused networks", network_prune},
         {"volume", "create", "", "[OPTIONS] [VOLUME]", "Create a volume", volume_create},
         {"volume", "ls,list", "", "[OPTIONS]", "List volumes", volume_ls},

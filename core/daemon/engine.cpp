@@ -112,6 +112,7 @@ Result<void> Engine::open(TraceStart trace) {
     GANTRY_TRY(const std::string own, engine_id(*store_));
     networks.unique_local = "fd" + own.substr(0, 2) + ":" + own.substr(2, 4) + ":" + own.substr(6, 4) + "::/48";
     GANTRY_TRY(networks_, network::NetworkService::open(networks, *store_, *registry_));
+    registry_->set_event_handler(networks_->event_handler());
     events_ = std::make_unique<EventBus>(*store_, config.events_kept);
 
     container::ServiceSettings settings;

@@ -19,6 +19,11 @@ constexpr Operation network_operations[] = {
     GANTRY_OPERATION(gantry_network, detach),  GANTRY_OPERATION(gantry_network, inspect_endpoint)};
 constexpr Operation expose_operations[] = {GANTRY_OPERATION(gantry_network_expose, expose)};
 constexpr Operation network_stats_operations[] = {GANTRY_OPERATION(gantry_network_stats, stats)};
+constexpr Operation ipam_operations[] = {
+    GANTRY_OPERATION(gantry_network_ipam, agree), GANTRY_OPERATION(gantry_network_ipam, ranges),
+    GANTRY_OPERATION(gantry_network_ipam, claim), GANTRY_OPERATION(gantry_network_ipam, release)};
+constexpr Operation peers_operations[] = {GANTRY_OPERATION(gantry_network_peers, peers),
+                                          GANTRY_OPERATION(gantry_network_peers, announce)};
 
 constexpr Operation volume_operations[] = {
     GANTRY_OPERATION(gantry_volume, ensure),  GANTRY_OPERATION(gantry_volume, remove),
@@ -49,6 +54,8 @@ constexpr Table known_tables[] = {
     {GANTRY_NETWORK, Kind::network, Presence::required, network_operations},
     {GANTRY_NETWORK_EXPOSE, Kind::network, Presence::optional, expose_operations},
     {GANTRY_NETWORK_STATS, Kind::network, Presence::optional, network_stats_operations},
+    {GANTRY_NETWORK_IPAM, Kind::network, Presence::optional, ipam_operations},
+    {GANTRY_NETWORK_PEERS, Kind::network, Presence::optional, peers_operations},
     {GANTRY_VOLUME, Kind::volume, Presence::required, volume_operations},
     {GANTRY_LAYER, Kind::layer, Presence::required, layer_operations},
     {GANTRY_RUNTIME, Kind::runtime, Presence::required, runtime_operations},

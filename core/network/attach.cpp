@@ -161,11 +161,16 @@ Result<EndpointRecord> NetworkService::Impl::new_endpoint(const Joining& joining
     endpoint.fixed_mac = joining.wish.mac;
     endpoint.driver_options = joining.wish.driver_options;
     endpoint.gateway_priority = joining.wish.gateway_priority;
+    GANTRY_TRY(const std::optional<Ipv4> agreed, take_agreed(joining));
     std::lock_guard lock(mutex);
     NetworkState& network = *joining.network;
     endpoint.network = network.record.id;
     if (network.record.subnet) {
-        GANTRY_TRY(endpoint.address, take_address(network.ipam, network.record, endpoint.fixed_ipv4));
+        if (agreed) {
+            endpoint.address = *agreed;
+        } else {
+            GANTRY_TRY(endpoint.address, take_address(network.ipam, network.record, endpoint.fixed_ipv4));
+        }
         endpoint.prefix_length = network.record.subnet->length;
     }
     if (network.record.subnet6) {
@@ -353,8 +358,11 @@ Result<void> NetworkService::Impl::release(const EndpointRecord& endpoint, int n
         if (!endpoint.ports.empty()) GANTRY_CHECK(store.release_all("port", endpoint.id));
         return store.erase("endpoint", endpoint.id);
     }));
-    std::lock_guard lock(mutex);
-    forget(endpoint);
+    {
+        std::lock_guard lock(mutex);
+        forget(endpoint);
+    }
+    if (network) release_agreed(network, record, endpoint);
     return {};
 }
 

@@ -172,10 +172,13 @@ void NetworkService::rename(const std::string& container_id, const std::string& 
         if (auto saved = impl_->store.put("endpoint", {endpoint.id, "", 1, endpoint.to_store()}); !saved)
             log::warn("cannot record the new name of an endpoint",
                       {{"endpoint", endpoint.id}, {"reason", saved.error().text}});
-        std::lock_guard lock(impl_->mutex);
-        if (auto known = impl_->endpoints.find(endpoint.id); known != impl_->endpoints.end())
-            known->second.container_name = new_name;
+        {
+            std::lock_guard lock(impl_->mutex);
+            if (auto known = impl_->endpoints.find(endpoint.id); known != impl_->endpoints.end())
+                known->second.container_name = new_name;
+        }
         touched.insert(endpoint.network);
+        impl_->announce(endpoint);
     }
     if (auto written = impl_->write_names(touched); !written)
         log::warn("cannot write names", {{"reason", written.error().text}});

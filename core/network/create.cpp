@@ -55,7 +55,7 @@ Result<Json> NetworkService::create(const Json& body) {
     }
     const std::string id = record.id;
     ScopeGuard undo([&] {
-        if (network->record.made)
+        if (network->record.made || driver->offers("network.ipam/1"))
             (void)driver->call("network/1", "remove", {{"network", network_for_driver(network->record)}});
         (void)impl_->store.erase("network", id);
         std::lock_guard lock(impl_->mutex);
@@ -63,6 +63,7 @@ Result<Json> NetworkService::create(const Json& body) {
         impl_->changed.notify_all();
     });
     if (record.chosen_subnet || record.chosen_subnet6) GANTRY_CHECK(impl_->choose_subnets(network));
+    if (driver->offers("network.ipam/1")) GANTRY_CHECK(impl_->agree(network).context("create network " + record.name));
     // The intent: a crash from here on leaves a record that the next start removes, with what the driver made.
     GANTRY_CHECK(impl_->save(network->record));
     GANTRY_FAILPOINT("network.create.recorded");
@@ -123,6 +124,7 @@ Result<void> NetworkService::remove(std::string_view name_or_id) {
         log::warn("cannot remove a names file", {{"reason", removed.error().text}});
     std::lock_guard lock(impl_->mutex);
     impl_->networks.erase(record.id);
+    impl_->peers.erase(record.id);
     return {};
 }
 

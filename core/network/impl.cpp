@@ -343,6 +343,8 @@ Result<void> NetworkService::Impl::write_names(const std::set<std::string>& ids)
                 std::erase(one.other_networks, id);
                 file.members.push_back(std::move(one));
             }
+            if (auto others = peers.find(id); others != peers.end())
+                for (const EndpointRecord& endpoint : others->second) file.members.push_back({endpoint, {}, {}});
             files.push_back(std::move(file));
         }
     }

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <shared_mutex>
 #include <set>
 #include <string>
@@ -15,6 +16,7 @@
 #include "core/network/names.hpp"
 #include "core/network/netns_pool.hpp"
 #include "core/network/network_service.hpp"
+#include "core/network/peer_watch.hpp"
 #include "core/network/ports.hpp"
 
 namespace gantry::network {
@@ -29,6 +31,7 @@ struct NetworkState {
     // What ensure() answered: where names are served, and the host addresses of ports that name none.
     std::vector<std::string> resolvers, host_addresses;
     std::shared_ptr<driver::Driver> driver;
+    Ipv4 last_agreed = 0;  // the last address that take_agreed() gave
 };
 using NetworkPtr = std::shared_ptr<NetworkState>;
 
@@ -44,6 +47,9 @@ struct Joining {
 
 struct NetworkService::Impl {
     Impl(Settings s, store::Store& st, driver::Registry& d);
+    ~Impl() {
+        if (peer_watch) peer_watch->stop();
+    }
 
     // impl.cpp: objects, lookup, the driver's side of a network.
     Result<void> load();
@@ -84,6 +90,17 @@ struct NetworkService::Impl {
 
     // What the driver really gave the endpoint: recorded where it differs from what it was told.
     Result<void> learn(EndpointRecord& endpoint, const driver::Reply& reply);
+    // agreed.cpp: networks whose hosts have to agree ("network.ipam/1").
+    // Before the network is made: the subnet that it has on other hosts, if it is there.
+    Result<void> agree(const NetworkPtr& network);
+    // An address that this host may give, taken in memory; none where the driver leaves that to the engine.
+    Result<std::optional<Ipv4>> take_agreed(const Joining& joining);
+    void release_agreed(const NetworkPtr& network, const NetworkRecord& record, const EndpointRecord& endpoint);
+
+    // peers.cpp: networks that have other hosts ("network.peers/1").
+    // Asks the driver who is there and writes the names of all.
+    Result<void> refresh_peers(const NetworkPtr& network);
+    void announce(const EndpointRecord& endpoint);
 
     // connect.cpp
     Result<void> move_gateway(EndpointRecord from, EndpointRecord to, int netns);
@@ -98,12 +115,17 @@ struct NetworkService::Impl {
     // Shared by who changes which networks there are or who is in them, alone for reconcile(): what a driver is told that
     // there shall be must be all, or it takes a network just made for one that nobody has. Taken before the others.
     std::shared_mutex changes;
+    std::mutex
+        peers_mutex;  // taken before the others: one asker for peers at a time, and no more is kept waiting by it
     std::mutex names_mutex;  // taken before `mutex`: one writer of names files at a time
     std::mutex mutex;        // never held over a driver call or a write to the store
     std::condition_variable changed;
     std::map<std::string, NetworkPtr> networks;       // by id
     std::map<std::string, EndpointRecord> endpoints;  // by id
+    std::map<std::string, std::vector<EndpointRecord>>
+        peers;  // by network: containers of other hosts, address and names alone
     PortTable ports;
+    std::shared_ptr<PeerWatch> peer_watch;  // last: its thread uses the rest
 };
 
 // Keeps networks from being removed while an attachment is under way.

@@ -224,6 +224,7 @@ Json endpoint_for_driver(const EndpointRecord& endpoint) {
     return {{"id", endpoint.id},
             {"generation", 1},
             {"container", {{"id", endpoint.container}, {"name", endpoint.container_name}}},
+            {"names", endpoint.names()},
             {"mac", endpoint.mac},
             {"addresses", addresses},
             {"options", endpoint.driver_options}};

@@ -1,5 +1,6 @@
 #include "core/network/network_service.hpp"
 
+#include "core/base/log.hpp"
 #include "core/network/impl.hpp"
 
 namespace gantry::network {
@@ -15,6 +16,13 @@ Result<std::unique_ptr<NetworkService>> NetworkService::open(Settings settings, 
     GANTRY_CHECK(impl->add_built_in(default_network, impl->settings.default_driver, true));
     GANTRY_CHECK(impl->add_built_in(host_network, impl->settings.host_driver, false));
     GANTRY_CHECK(impl->add_built_in(none_network, impl->settings.none_driver, false));
+    impl->peer_watch = std::make_shared<PeerWatch>([state = impl.get()](const std::string& id) {
+        if (auto network = state->find(id); network)
+            if (auto refreshed = state->refresh_peers(*network);
+                !refreshed && refreshed.error().code != Code::not_found)
+                log::warn("cannot take over the names of a network's other hosts",
+                          {{"network", id}, {"reason", refreshed.error().text}});
+    });
     return std::unique_ptr<NetworkService>(new NetworkService(std::move(impl)));
 }
 

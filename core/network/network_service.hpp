@@ -102,6 +102,12 @@ public:
     // {"eth0": {"rx_bytes": ..}} for stats.
     Result<Json> stats(const std::string& container_id);
 
+    // The network's other hosts and their containers (abi/network.h, "network.peers/1"). GANTRY_UNSUPPORTED: it has none by
+    // its kind.
+    Result<Json> peers(std::string_view name_or_id);
+    // For what network drivers tell by themselves. May be called after this object is gone.
+    driver::EventHandler event_handler();
+
     // After a restart: exactly these containers run (id -> netns descriptor is not needed: drivers mend host-side
     // state). Endpoints, claims and names of all others are released; drivers are told what is wanted.
     Result<void> reconcile(const std::set<std::string>& running);

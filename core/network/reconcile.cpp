@@ -96,6 +96,10 @@ Result<void> NetworkService::reconcile(const std::set<std::string>& running) {
     }
     GANTRY_FAILPOINT("network.reconcile.mended");
     note(impl.release_all(ended, -1));
+    // Before the names are written: other hosts' are among them.
+    for (auto& [name, mine] : desired)
+        if (mine.driver->offers("network.peers/1"))
+            for (const NetworkPtr& network : mine.networks) note(impl.refresh_peers(network));
 
     std::vector<std::string> ids;
     for (const NetworkPtr& network : all) ids.push_back(network->record.id);

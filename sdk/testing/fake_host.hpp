@@ -67,6 +67,17 @@ public:
         else if (const void* functions = driver_.table(driver_.self, std::string(table).c_str()))
             op = find(functions, table, operation);
         if (!op) return {GANTRY_UNSUPPORTED, "not offered", Json::object(), {}};
+        return send(op, std::move(request), fds);
+    }
+
+    // gantry_driver.reconcile: {"boot_id", "objects"}.
+    Outcome reconcile(Json request) {
+        if (!driver_.reconcile) return {GANTRY_UNSUPPORTED, "not offered", Json::object(), {}};
+        return send(driver_.reconcile, std::move(request), {});
+    }
+
+private:
+    Outcome send(gantry_op op, Json request, const std::vector<std::pair<std::string, int>>& fds) {
         std::vector<int> numbers;
         for (auto& [name, fd] : fds) {
             request["fds"].push_back(name);
@@ -87,7 +98,6 @@ public:
         return std::move(call->outcome);
     }
 
-private:
     FakeHost() {
         table_.size = sizeof table_;
         table_.abi_minor = GANTRY_ABI_MINOR;
@@ -157,6 +167,12 @@ private:
             GANTRY_KNOWN(GANTRY_NETWORK, gantry_network, inspect_endpoint),
             GANTRY_KNOWN(GANTRY_NETWORK_EXPOSE, gantry_network_expose, expose),
             GANTRY_KNOWN(GANTRY_NETWORK_STATS, gantry_network_stats, stats),
+            GANTRY_KNOWN(GANTRY_NETWORK_IPAM, gantry_network_ipam, agree),
+            GANTRY_KNOWN(GANTRY_NETWORK_IPAM, gantry_network_ipam, ranges),
+            GANTRY_KNOWN(GANTRY_NETWORK_IPAM, gantry_network_ipam, claim),
+            GANTRY_KNOWN(GANTRY_NETWORK_IPAM, gantry_network_ipam, release),
+            GANTRY_KNOWN(GANTRY_NETWORK_PEERS, gantry_network_peers, peers),
+            GANTRY_KNOWN(GANTRY_NETWORK_PEERS, gantry_network_peers, announce),
             GANTRY_KNOWN(GANTRY_VOLUME, gantry_volume, ensure),
             GANTRY_KNOWN(GANTRY_VOLUME, gantry_volume, remove),
             GANTRY_KNOWN(GANTRY_VOLUME, gantry_volume, inspect),

@@ -65,6 +65,14 @@ SIZE(gantry_network_expose, 16);
 AT(gantry_network_expose, expose, 8);
 SIZE(gantry_network_stats, 16);
 AT(gantry_network_stats, stats, 8);
+SIZE(gantry_network_ipam, 40);
+AT(gantry_network_ipam, agree, 8);
+AT(gantry_network_ipam, ranges, 16);
+AT(gantry_network_ipam, claim, 24);
+AT(gantry_network_ipam, release, 32);
+SIZE(gantry_network_peers, 24);
+AT(gantry_network_peers, peers, 8);
+AT(gantry_network_peers, announce, 16);
 
 SIZE(gantry_volume, 56);
 AT(gantry_volume, ensure, 8);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include <gantry/driver.hpp>
 
@@ -58,8 +59,22 @@ bool has_ability(const driver::Driver& driver, std::string_view ability) {
     return std::find(abilities.begin(), abilities.end(), ability) != abilities.end();
 }
 
+std::string object_name() { return "conf" + std::to_string(::getpid()); }
+
+// What some drivers need besides what the suite gives each: the network of the suite, written down for this host.
+Json options_for(const std::string& driver, const Scratch& scratch) {
+    if (driver != "overlay") return Json::object();
+    const Json document{
+        {"network", object_name()},
+        {"subnet", "10.231.77.0/24"},
+        {"vni", 4000000 + ::getpid() % 1000000},
+        {"hosts", {{{"host", "this"}, {"vtep", "127.0.0.1"}}, {{"host", "other"}, {"vtep", "127.1.1.1"}}}}};
+    std::ofstream(scratch.path + "/network.json") << document.dump();
+    return {{"documents", scratch.path}};
+}
+
 void run(Kind kind, Subject& subject, Findings& findings) {
-    const std::string name = "conf" + std::to_string(::getpid());
+    const std::string name = object_name();
     if (kind == Kind::network) gantry::testing::run_network_suite(subject, findings, name);
     if (kind == Kind::volume) gantry::testing::run_volume_suite(subject, findings, name);
     if (kind == Kind::layer) gantry::testing::run_layer_suite(subject, findings, name);
@@ -141,6 +156,7 @@ void conformance_of(Kind kind) {
             driver::Wanted wanted;
             wanted.name = found.name;
             wanted.isolation = isolation;
+            wanted.options = options_for(found.name, scratch);
             settings.drivers = {wanted};
             driver::Registry registry(settings);
             auto opened = registry.get(kind, found.name);

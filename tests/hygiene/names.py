@@ -10,7 +10,8 @@ REFERENCES = ("core/image/references.cpp", "core/image/registry/names.cpp", "tes
               "tests/unit/core/image/references_test.cpp", "core/cli/registry_host.cpp",
               "tests/unit/core/cli/registry_host_test.cpp")
 # Words of the Engine API that happen to be names of drivers: network modes and the networks that every engine
-# has; "host" is a word of Dockerfiles' too. "local", "none" and "copy" are words of their own too (scope, log driver, what a volume begins with).
+# has; "host" is a word of Dockerfiles' too. "local", "none" and "copy" are words of their own too (scope, log driver, what a volume begins with),
+# and "overlay" is a kind of file system.
 API_WORDS = {"bridge", "host"}
 API_FILES = ("core/network/", "core/build/", "core/daemon/", "core/container/", "core/cli/", "core/monitor/")
 
@@ -29,7 +30,7 @@ def main():
             continue
         for number, line in enumerate(without_comments(text(path)).splitlines(), 1):
             for literal in re.findall(r'"((?:\\.|[^"\\])*)"', line):
-                if literal in names - {"local", "none", "copy"} and not (literal in API_WORDS and path.startswith(API_FILES)):
+                if literal in names - {"local", "none", "copy", "overlay"} and not (literal in API_WORDS and path.startswith(API_FILES)):
                     problems.append(f"{path}:{number}: core names the driver \"{literal}\"")
     hosts = re.compile(r"docker\.io/|registry-1\.docker|index\.docker\.io|quay\.io|ghcr\.io|gcr\.io", re.IGNORECASE)
     everything = files(".", suffixes=(".cpp", ".hpp", ".h", ".c", ".py", ".md", ".txt", ".json", ".cmake", ".sh", "quickstart"))

@@ -133,6 +133,10 @@ void register_networks(http::Router& router, Deps& deps) {
         "DELETE", "/networks/{id}",
         [&deps](http::Request request, Reply reply) { answer(reply, remove_network(deps, request), 204); },
         http::Body::none);
+    router.add(
+        "GET", "/gantry/networks/{id}/peers",
+        [&deps](http::Request request, Reply reply) { answer(reply, deps.networks.peers(request.parameter("id"))); },
+        http::Body::none);
     router.add("POST", "/networks/{id}/connect", [&deps](http::Request request, Reply reply) {
         answer(reply, change(deps, request, Verb::connect), 200);
     });

@@ -39,6 +39,24 @@ struct Link {
     std::map<std::string, std::uint64_t> counters;  // rx_bytes, rx_packets, ..., as the link's own side counts
 };
 
+// What add_vxlan() makes.
+struct Vxlan {
+    std::string name;
+    std::uint32_t id = 0;
+    std::string local;  // the address of this host from which it sends
+    std::uint16_t port = 4789;
+    int mtu = 1450, master = 0;
+};
+
+// An entry of a VXLAN device: of its neighbours (an IPv4 address and the MAC it stands for) or of its forwarding table (a
+// MAC and the host behind which it is).
+struct Neighbour {
+    std::string mac, destination;
+    bool operator==(const Neighbour&) const = default;
+};
+// Which of the two.
+enum class Table { neighbours = 1, forwarding };
+
 enum class PortRule { talks_to_others = 1, isolated };
 
 // A link that rides on another one of the socket's namespace.
@@ -74,6 +92,15 @@ public:
     // Replaces a default route of the same metric.
     void set_default_route(int index, const std::string& gateway);
     void remove_link(const std::string& name);
+    // A VXLAN device, down and a port of `master`, that learns nothing, answers for its neighbours and sends nothing to
+    // all (netlink_vxlan.cpp).
+    void add_vxlan(const Vxlan& vxlan);
+    // A link of a kind that needs nothing said, down.
+    void add_link(const std::string& name, const std::string& kind);
+    // A permanent entry; one that is there is replaced.
+    void set_neighbour(int index, Table table, const Neighbour& entry);
+    // Gone is a failure (GANTRY_NOT_FOUND).
+    void remove_neighbour(int index, Table table, const Neighbour& entry);
 
     // netlink_child.cpp
     // Down, as its kind and its parent's state allow.
@@ -143,6 +170,8 @@ public:
     Result<std::vector<Link>> list_in(int namespace_id, std::string_view kind);
     // Gone is success.
     Result<void> remove_in(int namespace_id, int index);
+    // The permanent entries of a VXLAN device.
+    Result<std::vector<Neighbour>> neighbours(int index, Table table);
 
 private:
     explicit Socket(SocketPtr socket) : socket_(std::move(socket)) {}
@@ -154,5 +183,9 @@ private:
     SocketPtr socket_;
     std::uint32_t sequence_ = 0;
 };
+
+// The entries of `table` in one datagram of the kernel, appended to `found`; true once the answer to `sequence` is whole.
+Result<bool> read_neighbours(const void* data, std::size_t length, std::uint32_t sequence, int index, Table table,
+                             std::vector<Neighbour>& found);
 
 }  // namespace gantry::netlink

@@ -45,6 +45,7 @@ struct Endpoint {
     std::string container_id, container_name, mac;
     std::vector<std::string> addresses;  // with prefix, one of a family: "172.18.0.2/20", "fd00:1::2/64"
     Json options = Json::object();
+    std::vector<std::string> names = {};
 };
 inline void from_json(const Json& j, Endpoint& e) {
     const Json container = member<Json>(j, "container", Json::object());
@@ -54,7 +55,8 @@ inline void from_json(const Json& j, Endpoint& e) {
          container.value("name", ""),
          member<std::string>(j, "mac"),
          member<std::vector<std::string>>(j, "addresses"),
-         member<Json>(j, "options", Json::object())};
+         member<Json>(j, "options", Json::object()),
+         member<std::vector<std::string>>(j, "names")};
 }
 inline void to_json(Json& j, const Endpoint& e) {
     j = {{"id", e.id},
@@ -62,7 +64,8 @@ inline void to_json(Json& j, const Endpoint& e) {
          {"container", {{"id", e.container_id}, {"name", e.container_name}}},
          {"mac", e.mac},
          {"addresses", e.addresses},
-         {"options", e.options}};
+         {"options", e.options},
+         {"names", e.names}};
 }
 
 struct PublishedPort {
@@ -133,6 +136,34 @@ public:
     }
     virtual Result<Json> stats(Call&, const Network&, const Endpoint&) {
         return fail(Code::unsupported, "no statistics");
+    }
+
+    // "network.ipam/1", by `offers_ipam`.
+    static constexpr bool offers_ipam = false;
+    struct Ranges {
+        std::vector<std::string> ranges, except;  // "10.99.0.64/26"; "10.99.0.70"
+    };
+    virtual Result<std::vector<Subnet>> agree(Call&, const Network&, bool fixed) {
+        (void)fixed;
+        return fail(Code::unsupported, "no agreement on subnets");
+    }
+    virtual Result<Ranges> ranges(Call&, const Network&, bool more) {
+        (void)more;
+        return fail(Code::unsupported, "no ranges");
+    }
+    virtual Result<void> claim(Call&, const Network&, const std::string& address) {
+        (void)address;
+        return fail(Code::unsupported, "no claims");
+    }
+    virtual Result<void> release(Call&, const Network&, const std::string& address) {
+        (void)address;
+        return fail(Code::unsupported, "no claims");
+    }
+    // "network.peers/1", by `offers_peers`.
+    static constexpr bool offers_peers = false;
+    virtual Result<Json> peers(Call&, const Network&) { return fail(Code::unsupported, "no other hosts"); }
+    virtual Result<void> announce(Call&, const Network&, const Endpoint&) {
+        return fail(Code::unsupported, "no other hosts");
     }
 
     template <typename D>
@@ -213,6 +244,40 @@ const void* NetworkDriver::table_of(std::string_view id) {
             return Answer(s);
         }),
     };
+    static const gantry_network_ipam ipam = {
+        sizeof(gantry_network_ipam),
+        0,
+        detail::op<D>([](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> {
+            GANTRY_TRY(auto subnets, d.agree(c, network_of(j), member<bool>(j, "fixed")));
+            return Answer(Json{{"subnets", subnets}});
+        }),
+        detail::op<D>([](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> {
+            GANTRY_TRY(Ranges r, d.ranges(c, network_of(j), member<bool>(j, "more")));
+            return Answer(Json{{"ranges", r.ranges}, {"except", r.except}});
+        }),
+        detail::op<D>([](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> {
+            GANTRY_CHECK(d.claim(c, network_of(j), member<std::string>(j, "address")));
+            return Answer();
+        }),
+        detail::op<D>([](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> {
+            GANTRY_CHECK(d.release(c, network_of(j), member<std::string>(j, "address")));
+            return Answer();
+        }),
+    };
+    static const gantry_network_peers peers = {
+        sizeof(gantry_network_peers),
+        0,
+        detail::op<D>([](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> {
+            GANTRY_TRY(Json p, d.peers(c, network_of(j)));
+            return Answer(p);
+        }),
+        detail::op<D>([](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> {
+            GANTRY_CHECK(d.announce(c, network_of(j), endpoint_of(j)));
+            return Answer();
+        }),
+    };
+    if (id == GANTRY_NETWORK_IPAM && D::offers_ipam) return &ipam;
+    if (id == GANTRY_NETWORK_PEERS && D::offers_peers) return &peers;
     if (id == GANTRY_NETWORK) return &network;
     if (id == GANTRY_NETWORK_EXPOSE && D::offers_expose) return &expose;
     if (id == GANTRY_NETWORK_STATS && D::offers_stats) return &stats;

@@ -3,7 +3,8 @@
  * Words: NETWORK is the object {"id", "generation", "name", "labels": {}, "options": {}, "internal": bool,
  *   "subnets": [{"subnet": "172.18.0.0/20", "gateway": "172.18.0.1"}, {"subnet": "fd00:1::/64", "gateway": "fd00:1::1"}]}
  *   with one subnet of a family at most, IPv4 first; ENDPOINT is {"id", "generation", "container": {"id", "name"},
- *   "mac": "02:42:..", "addresses": ["172.18.0.2/20", "fd00:1::2/64"], "options": {}}.
+ *   "names": ["web", ..], "mac": "02:42:..", "addresses": ["172.18.0.2/20", "fd00:1::2/64"], "options": {}};
+ *   "names": what it is called within the network.
  * Every request carries all that it needs, so a driver need not remember anything. Addresses and names are the
  * engine's to give (IPAM is the core's). Deadline class: normal (30 s); inspect: fast (2 s).
  * NETWORK also has "auxiliary": {"router": "172.18.0.9"}: addresses that no endpoint gets, by name. A boolean object option of
@@ -67,6 +68,48 @@ typedef struct gantry_network_stats { /* [any thread] */
      * container sees them. Deadline class fast. */
     gantry_op stats;
 } gantry_network_stats;
+
+/* For a network whose hosts have to agree: offered by a driver that has a common store, or knows of one. The engine's IPAM
+ * still gives the addresses, each container's own, and keeps them with its other records; the driver says from which it
+ * may. Where it is not offered, the engine chooses the subnet, and every address of it is the engine's to give. */
+#define GANTRY_NETWORK_IPAM "network.ipam/1"
+typedef struct gantry_network_ipam { /* [one per object] */
+    uint32_t size, reserved;
+
+    /* {"network": NETWORK, "fixed": bool} -> {"subnets": [{"subnet", "gateway"}]}. Before the first ensure: which subnet the
+     * network has on all its hosts. NETWORK has the one that the user ("fixed") or the engine chose: it becomes the network's
+     * if no other host has given it one. GANTRY_CONFLICT: it has another, and "fixed". Repeatable. */
+    gantry_op agree;
+
+    /* {"network": NETWORK, "more": bool} -> {"ranges": ["10.99.0.64/26"], "except": ["10.99.0.70"]}: the addresses that this
+     * engine may give without asking. "more": all of them are taken; the driver adds to them, or answers GANTRY_EXHAUSTED,
+     * or GANTRY_RETRY_LATER where it could not ask. What was once in the answer stays this engine's while it is part of
+     * the network. */
+    gantry_op ranges;
+
+    /* {"network": NETWORK, "address": "10.99.0.70"}: the user chose it for a container. GANTRY_OK: it is this engine's alone
+     * until released, wherever it is. GANTRY_DENIED: another host has it. Repeatable. */
+    gantry_op claim;
+
+    /* {"network": NETWORK, "address"}: no container of this engine has it any more. Never claimed is GANTRY_OK. Repeatable;
+     * the driver sees to it later where its store is away. */
+    gantry_op release;
+} gantry_network_ipam;
+
+/* For a network that has other hosts: who they are, and what their containers are called. The engine answers for these names
+ * too. The driver tells of a change by gantry_host.event: {"type": "network.peers", "id": NETWORK's id}. */
+#define GANTRY_NETWORK_PEERS "network.peers/1"
+typedef struct gantry_network_peers { /* [one per object] */
+    uint32_t size, reserved;
+
+    /* {"network": NETWORK} -> {"peers": [{"host": "..", "address": "10.0.0.2", "state": "ready"|"suspect", "endpoints":
+     *  [{"address": "10.99.0.70", "mac": "..", "names": ["web"]}]}], "host": "..", "address": "10.0.0.1", "source": {"source":
+     *  "..", "reachable": bool, "message": ".."}}. From memory. Deadline class fast. */
+    gantry_op peers;
+
+    /* {"network": NETWORK, "endpoint": ENDPOINT}: an attached endpoint has other names from now on. Repeatable. */
+    gantry_op announce;
+} gantry_network_peers;
 
 #ifdef __cplusplus
 }

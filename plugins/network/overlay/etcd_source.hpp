@@ -1,0 +1,115 @@
+// The source of a network whose hosts share an etcd. Below /gantry/1/net/NAME/ are
+//
+//   facts            {"subnet", "gateway", "vni"}           made once, by compare-and-swap; /gantry/1/vni/N names its network
+//   mem/HOST         {"vtep", "seen": seconds}              a host that takes part, until it leaves or is given up after 24 h
+//   up/HOST          {"boot"}                               with a lease of 30 s: it is heard of
+//   blk/BLOCK        {"owner": HOST}                        addresses that the host gives by itself
+//   ip/ADDRESS       {"owner": HOST}                        an address that a user chose
+//   sl/HOST/N        {"endpoints": [[address, mac, names]]} what is attached there, 128 addresses in each
+//
+// A mirror of all of it is kept up to date by one listing and one watch; what this host shall have there is compared with the
+// mirror and written, so that nothing is lost while etcd is away. What is known of others is taken back only when etcd
+// says so.
+#pragma once
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "plugins/network/overlay/etcd.hpp"
+#include "plugins/network/overlay/source.hpp"
+
+namespace gantry::overlay {
+
+struct EtcdNetwork {
+    EtcdSettings etcd;
+    std::string network, id;  // its name, which all hosts share, and what this host's engine calls it
+    std::string vtep;         // "": the address from which this host reaches etcd
+    std::uint32_t vni = 0;    // 0: a free one
+    std::string directory;    // where this host's part is remembered
+    std::function<void(bool bad, const std::string&)> log;
+};
+
+class EtcdSource final : public Source {
+public:
+    static Result<std::unique_ptr<EtcdSource>> create(EtcdNetwork network);
+    ~EtcdSource() override;
+
+    Result<Facts> join(const Block& subnet, std::uint32_t gateway, bool fixed) override;
+    void watch(std::function<void(bool whole)> changed) override;
+    std::vector<Peer> peers() override;
+    bool settled() override { return settled_; }
+    Result<Ranges> ranges(bool more) override;
+    Result<void> claim(std::uint32_t address) override;
+    void release(std::uint32_t address) override;
+    void publish(std::vector<Member> members, bool complete) override;
+    Result<void> leave() override;
+    Json status() override;
+
+private:
+    using Clock = std::chrono::steady_clock;
+    EtcdSource(EtcdNetwork network, std::string host, std::string boot);
+
+    // etcd_join.cpp: what calls of the engine ask of etcd themselves.
+    Result<Facts> make_facts(const Block& subnet, std::uint32_t gateway);
+    Result<std::optional<std::string>> value_of(const std::string& key);
+    Result<void> join_as_member(const Facts& facts);
+    Result<Block> claim_block();
+    Result<bool> take_over(const std::vector<KeyValue>& all, Block& block);
+
+    // etcd_source.cpp: the thread.
+    void run();
+    Result<void> connect(Etcd& etcd);
+    Result<void> take(const WatchMessage& message);
+    void take_listing(Listing listing);
+    void set_entry(KeyValue entry);       // mutex held
+    void forget(const std::string& key);  // mutex held
+    Result<void> sync(Etcd& etcd);
+    std::map<std::string, std::string> wanted_entries();  // mutex held
+    void build_peers();                                   // mutex held
+    void away(const Error& error);
+    void stop();
+
+    // Remembered over restarts: facts, blocks, claims, and what was known of others.
+    void remember();  // mutex held
+    bool recall();
+
+    std::string key(const std::string& rest) const { return prefix_ + rest; }
+
+    const EtcdNetwork network_;
+    const std::string prefix_, host_, boot_;
+
+    std::mutex calls_mutex_;  // taken before mutex_; one call at a time speaks to etcd through calls_
+    Etcd calls_;
+
+    std::mutex mutex_;
+    std::optional<Facts> facts_;
+    std::set<std::string> blocks_;    // of this host, as text
+    std::set<std::uint32_t> claims_;  // of this host
+    std::vector<Member> members_;     // of this host
+    bool holding_ = false;            // members_ may lack some
+    bool left_ = false;
+    std::map<std::string, KeyValue> mirror_;                                    // by key without the prefix
+    std::map<std::string, std::vector<Member>> slices_;                         // of the mirror's "sl/"
+    std::map<std::pair<std::string, std::uint32_t>, std::int64_t> first_seen_;  // revision by host and address
+    std::vector<Peer> peers_;
+    bool view_changed_ = false;
+    std::string problem_ = "etcd was not reached yet";
+    std::string endpoint_;
+    std::int64_t revision_ = 0;
+    std::uint64_t cluster_ = 0;
+    Clock::time_point grace_until_{};  // after etcd was set back: what others have not written again yet stays
+
+    // Of the thread alone.
+    std::function<void(bool whole)> changed_;
+    std::int64_t lease_ = 0;
+    bool relist_ = false;
+
+    std::atomic<bool> settled_{false}, stopping_{false}, want_sync_{true};
+    Etcd agent_;
+    std::thread thread_;
+};
+
+}  // namespace gantry::overlay

@@ -1,0 +1,247 @@
+#include "plugins/network/overlay/overlay.hpp"
+
+#include "plugins/network/overlay/documents.hpp"
+#include "plugins/network/overlay/etcd_source.hpp"
+#include "plugins/network/overlay/underlay.hpp"
+
+namespace gantry::overlay {
+namespace {
+
+constexpr int wrapping_bytes = 50;  // IPv4, UDP, VXLAN and the inner Ethernet header
+constexpr int smallest_mtu = 68;
+
+Member member_of(const Endpoint& endpoint) {
+    Member member;
+    const std::string& text = endpoint.addresses.front();
+    member.address = parse_address(text.substr(0, text.find('/'))).value_or(0);
+    member.mac = endpoint.mac;
+    member.names = endpoint.names;
+    if (member.names.empty() && !endpoint.container_name.empty()) member.names.push_back(endpoint.container_name);
+    return member;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Overlay>> Overlay::open(const Services& services, const Network& network,
+                                               NetworkOptions options) {
+    std::unique_ptr<Overlay> overlay(new Overlay(services, network, std::move(options)));
+    auto warn = [log = services.log](const std::string& text) { log(LogLevel::warn, text); };
+    const NetworkOptions& o = overlay->options_;
+    if (!o.etcd.empty()) {
+        EtcdNetwork shared;
+        shared.etcd = {o.etcd, o.ca, o.certificate, o.key};
+        shared.network = network.name;
+        shared.id = network.id;
+        shared.vtep = o.address;
+        shared.vni = o.vni;
+        shared.directory = services.root;
+        shared.log = [log = services.log](bool bad, const std::string& text) {
+            log(bad ? LogLevel::warn : LogLevel::info, text);
+        };
+        GANTRY_TRY(overlay->source_, EtcdSource::create(std::move(shared)));
+        return overlay;
+    }
+    GANTRY_TRY(overlay->source_, Documents::create(o.documents, network.name, o.address, warn));
+    return overlay;
+}
+
+Overlay::Overlay(Services services, const Network& network, NetworkOptions options)
+    : services_(std::move(services)),
+      id_(network.id),
+      name_(network.name),
+      options_(std::move(options)),
+      given_(network.options) {}
+
+Overlay::~Overlay() { source_.reset(); }
+
+Result<Facts> Overlay::join(const Network& network, bool fixed) {
+    if (network.subnets.size() != 1)
+        return fail(Code::unsupported, "network \"" + name_ + "\" needs exactly one IPv4 subnet");
+    const Subnet& given = network.subnets.front();
+    auto subnet = parse_block(given.subnet);
+    auto gateway = parse_address(given.gateway);
+    if (!subnet || !gateway)
+        return fail(Code::invalid, "network \"" + name_ + "\": \"" + given.subnet + "\" with gateway \"" +
+                                       given.gateway + "\" is no IPv4 subnet");
+    GANTRY_TRY(Facts facts, source_->join(*subnet, *gateway, fixed));
+    if (options_.vni != 0 && options_.vni != facts.vni)
+        return fail(Code::conflict, "network \"" + name_ + "\" has the number " + std::to_string(facts.vni) + ", not " +
+                                        std::to_string(options_.vni));
+    return facts;
+}
+
+DataPlane::Spec Overlay::plan(const Network& network, const Facts& facts, int mtu) const {
+    DataPlane::Spec spec;
+    spec.bridge.name = bridge_name(network.id);
+    spec.bridge.mark = mark(services_.engine, network.id);
+    spec.bridge.gateways = {show(facts.gateway) + "/" + std::to_string(facts.subnet.length)};
+    spec.bridge.station = show(facts.gateway);
+    spec.bridge.mtu = mtu;
+    spec.bridge.internal = network.internal;
+    spec.vxlan.name = vxlan_name(network.id);
+    spec.vxlan.id = facts.vni;
+    spec.vxlan.local = facts.vtep;
+    spec.vxlan.port = options_.port;
+    spec.vxlan.mtu = mtu;
+    return spec;
+}
+
+Result<void> Overlay::ensure(const Network& network) {
+    GANTRY_TRY(const Facts facts, join(network, true));
+    int mtu = options_.mtu;
+    GANTRY_TRY(const int below, mtu_of_address(facts.vtep));
+    if (mtu == 0) mtu = below - wrapping_bytes;
+    if (mtu < smallest_mtu || mtu > below - wrapping_bytes)
+        return fail(Code::invalid, "network \"" + name_ + "\": packets of " + std::to_string(mtu) +
+                                       " bytes, wrapped in " + std::to_string(wrapping_bytes) +
+                                       ", do not fit the interface with " + facts.vtep + ", which carries " +
+                                       std::to_string(below));
+    auto data_plane = std::make_shared<DataPlane>(plan(network, facts, mtu));
+    bool watch = false;
+    {
+        std::lock_guard lock(mutex_);
+        if (data_plane_ && facts == facts_ && mtu == mtu_) data_plane = data_plane_;
+        data_plane_ = data_plane;
+        facts_ = facts;
+        mtu_ = mtu;
+        watch = !std::exchange(watching_, true);
+    }
+    GANTRY_CHECK(data_plane->ensure());
+    // Addresses of this host's own, ahead: containers start while the store is away.
+    if (auto ranges = source_->ranges(false); !ranges)
+        services_.log(LogLevel::warn, "network \"" + name_ + "\": " + ranges.error().text);
+    if (watch)
+        source_->watch([this](bool whole) { apply(whole); });
+    else
+        apply(true);
+    return {};
+}
+
+void Overlay::apply(bool whole) {
+    std::unique_lock in_order(apply_mutex_);
+    const bool settled = source_->settled();
+    const std::vector<Peer> peers = source_->peers();
+    std::shared_ptr<DataPlane> data_plane;
+    std::set<std::uint32_t> own;
+    {
+        std::lock_guard lock(mutex_);
+        data_plane = data_plane_;
+        for (const auto& [id, member] : here_) own.insert(member.address);
+    }
+    if (!data_plane) return;
+    auto applied = data_plane->apply(places_of(peers, own), whole, settled);
+    in_order.unlock();
+    const std::string problem = applied ? "" : applied.error().text;
+    bool news = false;
+    {
+        std::lock_guard lock(mutex_);
+        news = problem_ != problem;
+        problem_ = problem;
+    }
+    if (news && !problem.empty()) services_.log(LogLevel::error, "network \"" + name_ + "\": " + problem);
+    services_.peers_changed(id_);
+}
+
+Result<void> Overlay::remove_devices(const std::string& engine, const Network& network) {
+    DataPlane::Spec spec;
+    spec.bridge.name = bridge_name(network.id);
+    spec.bridge.mark = mark(engine, network.id);
+    spec.vxlan.name = vxlan_name(network.id);
+    return DataPlane(spec).remove();
+}
+
+Result<void> Overlay::remove(const Network& network) {
+    std::shared_ptr<DataPlane> data_plane;
+    {
+        // What other hosts say meanwhile must not bring the devices back.
+        std::lock_guard in_order(apply_mutex_);
+        std::lock_guard lock(mutex_);
+        data_plane = std::exchange(data_plane_, nullptr);
+    }
+    // Perhaps an earlier engine's devices.
+    auto removed = data_plane ? data_plane->remove() : remove_devices(services_.engine, network);
+    if (!removed) {
+        std::lock_guard lock(mutex_);
+        data_plane_ = data_plane;
+        return removed;
+    }
+    if (auto left = source_->leave(); !left)
+        services_.log(
+            LogLevel::warn,
+            "network \"" + name_ + "\" is removed here, but the other hosts could not be told: " + left.error().text);
+    return {};
+}
+
+Result<NetworkDriver::State> Overlay::state(const Network& network) {
+    std::shared_ptr<DataPlane> data_plane;
+    std::string problem;
+    {
+        std::lock_guard lock(mutex_);
+        data_plane = data_plane_;
+        problem = problem_;
+    }
+    if (!data_plane) data_plane = std::make_shared<DataPlane>(plan(network, Facts(), 0));
+    GANTRY_TRY(auto state, data_plane->state());
+    if (state.state == "ready" && !problem.empty()) {
+        state.state = "partial";
+        state.message = problem;
+    }
+    return state;
+}
+
+void Overlay::tell() {
+    std::vector<Member> members;
+    for (const auto& [id, member] : here_) members.push_back(member);
+    source_->publish(std::move(members), complete_);
+}
+
+void Overlay::add(const Endpoint& endpoint) {
+    Member member = member_of(endpoint);
+    bool moved = false;
+    {
+        std::lock_guard lock(mutex_);
+        Member& known = here_[endpoint.id];
+        moved = known.address != member.address;
+        if (known == member) return;
+        known = std::move(member);
+        tell();
+    }
+    // What was another host's is here now: its entries would lead away from it.
+    if (moved) apply(false);
+}
+
+void Overlay::remove_endpoint(const std::string& id) {
+    {
+        std::lock_guard lock(mutex_);
+        if (here_.erase(id) == 0) return;
+        tell();
+    }
+    // Its address may be on another host already.
+    apply(false);
+}
+
+void Overlay::set(const std::vector<Endpoint>& endpoints) {
+    std::lock_guard lock(mutex_);
+    here_.clear();
+    for (const Endpoint& endpoint : endpoints)
+        if (!endpoint.addresses.empty()) here_[endpoint.id] = member_of(endpoint);
+    complete_ = true;
+    tell();
+}
+
+Json Overlay::peers() {
+    Json list = Json::array();
+    for (const Peer& peer : source_->peers()) {
+        Json endpoints = Json::array();
+        for (const Member& member : peer.members)
+            endpoints.push_back({{"address", show(member.address)}, {"mac", member.mac}, {"names", member.names}});
+        list.push_back({{"host", peer.host},
+                        {"address", peer.vtep},
+                        {"state", peer.suspect ? "suspect" : "ready"},
+                        {"endpoints", endpoints}});
+    }
+    std::lock_guard lock(mutex_);
+    return {{"peers", list}, {"host", facts_.host}, {"address", facts_.vtep}, {"source", source_->status()}};
+}
+
+}  // namespace gantry::overlay
