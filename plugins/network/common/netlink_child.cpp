@@ -1,5 +1,4 @@
 // Links that ride on another link, and the routes that lead to them.
-#include <linux/if_arp.h>
 #include <linux/if_link.h>
 #include <linux/if.h>
 #include <linux/ip.h>

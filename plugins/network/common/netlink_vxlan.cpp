@@ -4,7 +4,6 @@
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
-#include <netinet/ether.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 #include <netlink/socket.h>
@@ -13,6 +12,7 @@
 #include <cstdio>
 
 #include "plugins/network/common/netlink.hpp"
+#include "plugins/network/common/netlink_parts.hpp"
 
 namespace gantry::netlink {
 namespace {
@@ -28,9 +28,9 @@ std::string mac_text(const nlattr* attribute) {
 
 // The body of a change to either table; what cannot be put into it is named.
 Result<void> put_entry(nl_msg* m, int index, Table table, const Neighbour& entry) {
-    ether_addr mac{};
+    const auto mac = parts::parse_mac(entry.mac);
     in_addr address{};
-    if (!::ether_aton_r(entry.mac.c_str(), &mac))
+    if (!mac)
         return fail(Code::invalid, "\"" + entry.mac + "\" is not a MAC address");
     if (::inet_pton(AF_INET, entry.destination.c_str(), &address) != 1)
         return fail(Code::invalid, "\"" + entry.destination + "\" is not an IPv4 address");
@@ -41,7 +41,7 @@ Result<void> put_entry(nl_msg* m, int index, Table table, const Neighbour& entry
     body.ndm_flags = table == Table::neighbours ? 0 : NTF_SELF;
     nlmsg_append(m, &body, sizeof body, NLMSG_ALIGNTO);
     nla_put(m, NDA_DST, sizeof address, &address);
-    nla_put(m, NDA_LLADDR, sizeof mac, &mac);
+    nla_put(m, NDA_LLADDR, static_cast<int>(mac->size()), mac->data());
     return {};
 }
 
