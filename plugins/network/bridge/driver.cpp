@@ -9,6 +9,7 @@
 #include "plugins/network/bridge/link.hpp"
 #include "plugins/network/bridge/options.hpp"
 #include "plugins/network/bridge/reaper.hpp"
+#include "plugins/network/bridge/uplink.hpp"
 #include "plugins/network/bridge/watcher.hpp"
 
 namespace gantry::bridge {
@@ -51,7 +52,9 @@ public:
         // Rules first: the bridge is never up without them.
         GANTRY_CHECK(firewall_->ensure_network(plan.rules));
         GANTRY_CHECK(ensure_bridge(kernel, plan.bridge));
-        Ready ready{plan.options.interface, {network.subnets.front().gateway}, plan.options.mtu, {}};
+        Ready ready{plan.options.interface, {}, plan.bridge.mtu, {}};
+        // Names are served where the host has an address.
+        if (!plan.bridge.gateways.empty()) ready.resolver = {without_prefix(plan.bridge.gateways.front())};
         for (const Subnet& subnet : network.subnets) {
             if (!network.internal) GANTRY_CHECK(is_ipv6(subnet.subnet) ? forwarding_.enable6() : forwarding_.enable());
         }
@@ -106,7 +109,7 @@ public:
             for (const Subnet& subnet : to.network.subnets)
                 if (has_family(to.endpoint.addresses, subnet.gateway)) spec.gateways.push_back(subnet.gateway);
         spec.bridge = plan.options.interface;
-        spec.mtu = plan.options.mtu;
+        spec.mtu = plan.bridge.mtu;
         spec.rule = plan.options.inter_container ? netlink::PortRule::talks_to_others : netlink::PortRule::isolated;
         spec.netns = to.netns;
         spec.netlink = to.netlink;
@@ -225,7 +228,10 @@ private:
     Result<Plan> plan_of(const Network& network) const {
         Plan plan;
         GANTRY_TRY(plan.options, read_options(engine_, network));
-        plan.bridge = {plan.options.interface, mark(engine_, network.id), {}, plan.options.mtu, network.internal};
+        plan.bridge = {plan.options.interface, mark(engine_, network.id), {}, {}, plan.options.mtu, network.internal};
+        if (plan.bridge.mtu == 0) {
+            GANTRY_TRY(plan.bridge.mtu, uplink_mtu());
+        }
         plan.rules = {
             plan.options.interface, {}, network.internal, plan.options.inter_container, plan.options.masquerade};
         bool four = false, six = false;
@@ -237,8 +243,11 @@ private:
             const std::size_t slash = subnet.subnet.find('/');
             if (slash == std::string::npos)
                 return fail(Code::invalid, "subnet \"" + subnet.subnet + "\" has no prefix length");
-            plan.bridge.gateways.push_back(subnet.gateway + subnet.subnet.substr(slash));
-            plan.rules.subnets.push_back(subnet.subnet);
+            if (plan.bridge.station.empty()) plan.bridge.station = subnet.gateway;
+            const GatewayMode mode = is_ipv6(subnet.subnet) ? plan.options.gateway_mode6 : plan.options.gateway_mode;
+            if (mode != GatewayMode::isolated)
+                plan.bridge.gateways.push_back(subnet.gateway + subnet.subnet.substr(slash));
+            plan.rules.subnets.push_back({subnet.subnet, mode});
         }
         if (network.subnets.empty())
             return fail(Code::unsupported, "network \"" + network.name + "\" needs a subnet with a gateway");

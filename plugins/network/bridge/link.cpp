@@ -68,7 +68,7 @@ Result<int> ensure_bridge(netlink::Socket& host, const BridgeSpec& spec) {
     if (link) GANTRY_CHECK(ours(*link, spec));
     if (!link) {
         netlink::Batch make;
-        make.add_bridge(spec.name, mac_of(spec.gateways.front()), spec.mtu);
+        make.add_bridge(spec.name, mac_of(spec.station), spec.mtu);
         GANTRY_CHECK(host.send(std::move(make)));
         GANTRY_TRY(link, host.find(spec.name));
         if (!link) return fail(Code::internal, "bridge \"" + spec.name + "\" is gone as soon as it was made");

@@ -11,7 +11,8 @@ namespace gantry::bridge {
 
 struct BridgeSpec {
     std::string name, mark;
-    std::vector<std::string> gateways;  // with prefix: "172.18.0.1/20", "fd00:1::1/64"
+    std::vector<std::string> gateways;  // with prefix: "172.18.0.1/20", "fd00:1::1/64"; empty: the host is not in it
+    std::string station;                // the address that its MAC is made of
     int mtu = 1500;
     bool internal = false;  // nothing of it leaves: no way to the host's loopback either
 };

@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 #include <net/if.h>
 
+#include <algorithm>
+
 namespace gantry::bridge {
 namespace {
 
@@ -10,6 +12,8 @@ constexpr const char* option_name = "com.docker.network.bridge.name";
 constexpr const char* option_icc = "com.docker.network.bridge.enable_icc";
 constexpr const char* option_masquerade = "com.docker.network.bridge.enable_ip_masquerade";
 constexpr const char* option_binding = "com.docker.network.bridge.host_binding_ipv4";
+constexpr const char* option_mode = "com.docker.network.bridge.gateway_mode_ipv4";
+constexpr const char* option_mode6 = "com.docker.network.bridge.gateway_mode_ipv6";
 constexpr const char* option_mtu = "com.docker.network.driver.mtu";
 constexpr std::size_t id_digits = 12;
 
@@ -18,6 +22,14 @@ bool valid_interface_name(const std::string& name) {
     for (char c : name)
         if (c <= ' ' || c > '~' || c == '/' || c == ':' || c == '"' || c == '%' || c == '\\' || c == '*') return false;
     return true;
+}
+
+Result<GatewayMode> read_mode(const Network& network, const char* option) {
+    const auto mode = member<std::string>(network.options, option, "nat");
+    if (mode == "nat") return GatewayMode::nat;
+    if (mode == "nat-unprotected") return GatewayMode::nat_unprotected;
+    if (network.internal) return GatewayMode::isolated;
+    return fail(Code::invalid, std::string("option \"") + option + "\": \"" + mode + "\" needs an internal network");
 }
 
 }  // namespace
@@ -33,10 +45,20 @@ Json object_options() {
          {{"type", "string"}, {"default", "0.0.0.0"}, {"help", "host address of published ports that name none"}}},
         {option_mtu,
          {{"type", "integer"},
-          {"default", 1500},
-          {"minimum", 68},
+          {"default", 0},
+          {"minimum", 0},
           {"maximum", 65535},
-          {"help", "largest packet in bytes"}}},
+          {"help", "largest packet in bytes; 0: as the interface of the host's default route has it"}}},
+        {option_mode,
+         {{"type", "string"},
+          {"default", "nat"},
+          {"values", {"nat", "nat-unprotected", "isolated"}},
+          {"help", "what leads into the network; isolated: nothing, and the host has no address in it"}}},
+        {option_mode6,
+         {{"type", "string"},
+          {"default", "nat"},
+          {"values", {"nat", "nat-unprotected", "isolated"}},
+          {"help", "what leads into the network; isolated: nothing, and the host has no address in it"}}},
     };
 }
 
@@ -46,7 +68,17 @@ Result<NetworkOptions> read_options(const std::string& engine, const Network& ne
     options.inter_container = member<bool>(network.options, option_icc, true);
     options.masquerade = member<bool>(network.options, option_masquerade, true);
     options.host_binding = member<std::string>(network.options, option_binding, "0.0.0.0");
-    options.mtu = member<int>(network.options, option_mtu, 1500);
+    options.mtu = member<int>(network.options, option_mtu, 0);
+    if (options.mtu > 0 && options.mtu < 68)
+        return fail(Code::invalid, std::string("option \"") + option_mtu + "\": " + std::to_string(options.mtu) +
+                                       " is less than IPv4's 68 (RFC 791)");
+    const bool six = std::any_of(network.subnets.begin(), network.subnets.end(),
+                                 [](const Subnet& subnet) { return is_ipv6(subnet.subnet); });
+    if (six && options.mtu > 0 && options.mtu < 1280)
+        return fail(Code::invalid, std::string("option \"") + option_mtu + "\": " + std::to_string(options.mtu) +
+                                       " is less than IPv6's 1280 (RFC 8200)");
+    GANTRY_TRY(options.gateway_mode, read_mode(network, option_mode));
+    GANTRY_TRY(options.gateway_mode6, read_mode(network, option_mode6));
     in_addr address{};
     if (::inet_pton(AF_INET, options.host_binding.c_str(), &address) != 1)
         return fail(Code::invalid, std::string("option \"") + option_binding + "\": \"" + options.host_binding +

@@ -5,13 +5,16 @@
 
 #include <gantry/network.hpp>
 
+#include "plugins/network/bridge/rules.hpp"
+
 namespace gantry::bridge {
 
 struct NetworkOptions {
     std::string interface;  // the bridge's name
     bool inter_container = true, masquerade = true;
     std::string host_binding;  // the host address of ports that name none
-    int mtu = 1500;
+    GatewayMode gateway_mode = GatewayMode::nat, gateway_mode6 = GatewayMode::nat;
+    int mtu = 0;  // 0: that of the host's own way out
 };
 
 // The schema of a network's options, for describe().

@@ -13,6 +13,8 @@ constexpr const char* commands[] = {
     "add set inet $ hairpin6 { type ifname . ipv6_addr; flags interval; }",
     "add set inet $ masqueraded { type ipv4_addr; flags interval; }",
     "add set inet $ masqueraded6 { type ipv6_addr; flags interval; }",
+    "add set inet $ unprotected { type ifname . ipv4_addr; flags interval; }",
+    "add set inet $ unprotected6 { type ifname . ipv6_addr; flags interval; }",
     "add map inet $ any_ports { type inet_proto . inet_service : ipv4_addr . inet_service; }",
     "add map inet $ fixed_ports { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }",
     "add map inet $ any_ports6 { type inet_proto . inet_service : ipv6_addr . inet_service; }",
@@ -22,6 +24,7 @@ constexpr const char* commands[] = {
     "add chain inet $ prerouting { type nat hook prerouting priority dstnat; policy accept; }",
     "add chain inet $ output { type nat hook output priority -100; policy accept; }",
     "add chain inet $ input { type filter hook input priority filter; policy accept; }",
+    "add chain inet $ clamp { type filter hook forward priority mangle; policy accept; }",
     "add chain inet $ forward { type filter hook forward priority filter; policy accept; }",
     "add chain inet $ postrouting { type nat hook postrouting priority srcnat; policy accept; }",
     "flush table inet $",
@@ -48,12 +51,18 @@ constexpr const char* commands[] = {
     "add rule inet $ input iifname @internal meta l4proto { icmp, ipv6-icmp } accept",
     "add rule inet $ input iifname @internal drop",
 
+    // Connections of networks with smaller packets than the way beyond, or larger ones: both ends learn what passes.
+    "add rule inet $ clamp iifname @bridges tcp flags syn tcp option maxseg size set rt mtu",
+    "add rule inet $ clamp oifname @bridges tcp flags syn tcp option maxseg size set rt mtu",
+
     // Into a network comes only what belongs to a known connection, its own, or what was sent to a published port.
     "add rule inet $ forward ct state established,related accept",
     "add rule inet $ forward iifname . oifname @talking accept",
     "add rule inet $ forward iifname @internal drop",
     "add rule inet $ forward oifname @internal drop",
     "add rule inet $ forward oifname @bridges ct status dnat accept",
+    "add rule inet $ forward oifname . ip daddr @unprotected accept",
+    "add rule inet $ forward oifname . ip6 daddr @unprotected6 accept",
     "add rule inet $ forward oifname @bridges drop",
 
     // A container that reaches a neighbour or itself by the host's port must get its answer by the host again, and
@@ -98,9 +107,11 @@ std::string network_elements(const std::string& table, const char* verb, const N
     if (network.internal) append_element(text, table, verb, "internal", bridge);
     if (network.inter_container) append_element(text, table, verb, "talking", bridge + " . " + bridge);
     if (network.internal) return text;
-    for (const std::string& subnet : network.subnets) {
+    for (const auto& [subnet, mode] : network.subnets) {
         const bool six = is_ipv6(subnet);
         append_element(text, table, verb, six ? "hairpin6" : "hairpin", bridge + " . " + subnet);
+        if (mode == GatewayMode::nat_unprotected)
+            append_element(text, table, verb, six ? "unprotected6" : "unprotected", bridge + " . " + subnet);
         if (network.masquerade) append_element(text, table, verb, six ? "masqueraded6" : "masqueraded", subnet);
     }
     return text;

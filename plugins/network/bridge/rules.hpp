@@ -10,10 +10,22 @@ namespace gantry::bridge {
 
 inline bool is_ipv6(std::string_view address) { return address.find(':') != std::string_view::npos; }
 
+// How a network's subnet is reached from elsewhere.
+enum class GatewayMode {
+    nat = 1,          // by published ports alone; what leaves has the host's address
+    nat_unprotected,  // the same, but its own addresses are open, too
+    isolated,         // not at all, and the host has no address in it: of internal networks
+};
+
+struct SubnetRules {
+    std::string subnet;  // "172.18.0.0/20", "fd00:1::/64"
+    GatewayMode mode = GatewayMode::nat;
+};
+
 // What the firewall knows of one network.
 struct NetworkRules {
     std::string bridge;
-    std::vector<std::string> subnets;  // "172.18.0.0/20", "fd00:1::/64"
+    std::vector<SubnetRules> subnets;
     bool internal = false, inter_container = true, masquerade = true;
 };
 
