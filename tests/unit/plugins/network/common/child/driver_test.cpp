@@ -237,7 +237,8 @@ TEST_F(Macvlan, link_has_addresses_and_routes_of_both_families) {
     }
     const std::string inside = "nsenter --net=/proc/self/fd/" + std::to_string(::dup(box.get())) + " ";
     EXPECT_EQ(std::system((inside + "ip -6 route show default | grep -q 'via fd00:7::1 dev eth0'").c_str()), 0);
-    EXPECT_EQ(std::system((inside + "ip -6 addr show dev eth0 | grep -q 'inet6 fd00:7::2/64 scope global'").c_str()), 0);
+    EXPECT_EQ(std::system((inside + "ip -6 addr show dev eth0 | grep -q 'inet6 fd00:7::2/64 scope global'").c_str()),
+              0);
     EXPECT_EQ(std::system((inside + "ip route show default | grep -q 'via 10.7.0.1 dev eth0'").c_str()), 0);
     auto host_link = kernel_->find(host_link_of(both.get<Network>()));
     EXPECT_EQ(*kernel_->link_routes((*host_link)->index), std::vector<std::string>{"10.7.0.2/32"});
