@@ -79,6 +79,8 @@ Result<void> NetworkService::Impl::refresh_peers(const NetworkPtr& network) {
         std::lock_guard lock(mutex);
         if (!networks.contains(record.id)) return {};
         peers[record.id] = std::move(others);
+        // While it is made, where its names are served is not known yet: who makes it writes them.
+        if (network->kernel != NetworkState::Kernel::ready) return {};
     }
     return write_names({record.id});
 }
