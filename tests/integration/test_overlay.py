@@ -68,7 +68,8 @@ def site(whole_site, request):
 
 
 def serve(host, name, *more):
-    host.ok("run", "-d", "--name", name, "--hostname", name, "--network", "net", *more, IMAGE, *SERVE)
+    # Busybox's ping opens a raw socket.
+    host.ok("run", "-d", "--name", name, "--hostname", name, "--network", "net", "--cap-add", "NET_RAW", *more, IMAGE, *SERVE)
 
 
 def get(host, name, target):
