@@ -30,8 +30,7 @@ std::string mac_text(const nlattr* attribute) {
 Result<void> put_entry(nl_msg* m, int index, Table table, const Neighbour& entry) {
     const auto mac = parts::parse_mac(entry.mac);
     in_addr address{};
-    if (!mac)
-        return fail(Code::invalid, "\"" + entry.mac + "\" is not a MAC address");
+    if (!mac) return fail(Code::invalid, "\"" + entry.mac + "\" is not a MAC address");
     if (::inet_pton(AF_INET, entry.destination.c_str(), &address) != 1)
         return fail(Code::invalid, "\"" + entry.destination + "\" is not an IPv4 address");
     ndmsg body{};
