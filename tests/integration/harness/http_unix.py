@@ -101,13 +101,12 @@ class Hijacked:
             data += piece
 
     def read_until(self, words):
-        """What comes up to and with these bytes."""
-        data = self.rest
-        while words not in data:
+        """All that has come since the head, once these bytes are in it. It is read again by what follows."""
+        while words not in self.rest:
             piece = self.sock.recv(65536)
-            assert piece, data
-            data += piece
-        return data
+            assert piece, self.rest
+            self.rest += piece
+        return self.rest
 
     def frames(self):
         """(stdout, stderr) of a stream without a terminal, read to its end."""
