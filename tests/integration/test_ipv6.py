@@ -46,6 +46,8 @@ def engine(lan):
         e.start()
         e.load(archives.make_busybox_image(IMAGE + ":latest"))
         yield e
+        if e.process.poll() is None:
+            e.remove_all()
     finally:
         problem = e.destroy()
     assert not problem, problem

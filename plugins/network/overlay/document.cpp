@@ -34,7 +34,7 @@ public:
     Result<void> known(std::initializer_list<const char*> names) const {
         if (!json_.is_object()) return fail(Code::invalid, where_ + " must be an object, found " + shown(json_));
         for (const auto& [name, value] : json_.items()) {
-            if (std::any_of(names.begin(), names.end(), [&](const char* n) { return name == n; })) continue;
+            if (std::find(names.begin(), names.end(), name) != names.end()) continue;
             std::string all;
             for (const char* n : names) all += std::string(all.empty() ? "" : ", ") + n;
             return fail(Code::invalid, where_ + " has the member \"" + name + "\", known are " + all);
