@@ -6,6 +6,7 @@ import time
 import pytest
 
 from conftest import IMAGE
+from harness.waiting import eventually
 from harness import archives
 from harness.http_unix import raw
 
