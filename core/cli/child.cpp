@@ -3,10 +3,12 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/base/text.hpp"
 #include "core/cli/spawn.hpp"
 
 extern char** environ;
@@ -19,10 +21,11 @@ Child& Child::operator=(Child&& other) noexcept {
     pid_ = std::exchange(other.pid_, 0);
     input_ = std::move(other.input_);
     output_ = std::move(other.output_);
+    words_ = std::move(other.words_);
     return *this;
 }
 
-Result<Child> Child::start(const std::vector<std::string>& arguments, Streams streams, int input) {
+Result<Child> Child::start(const std::vector<std::string>& arguments, Streams streams, int input, Words words_to) {
     int in[2] = {-1, -1}, out[2] = {-1, -1};
     if (::pipe2(out, O_CLOEXEC) != 0) return fail_errno("pipe");
     UniqueFd out_read(out[0]), out_write(out[1]), in_read, in_write;
@@ -36,11 +39,17 @@ Result<Child> Child::start(const std::vector<std::string>& arguments, Streams st
     Spawn spawn;
     ::posix_spawn_file_actions_adddup2(spawn.actions(), input, 0);
     ::posix_spawn_file_actions_adddup2(spawn.actions(), out[1], 1);
+    Child child;
+    if (words_to == Words::kept) {
+        // A file, for nobody reads while it writes.
+        child.words_.reset(::memfd_create("words", MFD_CLOEXEC));
+        if (!child.words_) return fail_errno("memfd_create");
+        ::posix_spawn_file_actions_adddup2(spawn.actions(), child.words_.get(), 2);
+    }
     std::vector<std::string> words = arguments;
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
-    Child child;
     int error = ::posix_spawnp(&child.pid_, argv[0], spawn.actions(), spawn.attributes(), argv.data(), environ);
     if (error == ENOENT) {
         child.pid_ = 0;
@@ -74,6 +83,15 @@ Result<int> Child::wait(int timeout_ms) {
         if (errno != EINTR) return fail_errno("waitpid");
     pid_ = 0;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+std::string Child::words() const {
+    if (!words_) return "";
+    char text[4096];
+    const ssize_t length = ::pread(words_.get(), text, sizeof text, 0);
+    for (std::string_view line : split(std::string_view(text, length > 0 ? static_cast<std::size_t>(length) : 0), '\n'))
+        if (!line.empty()) return std::string(line.substr(0, 200));
+    return "";
 }
 
 void Child::kill() {

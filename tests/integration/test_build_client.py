@@ -329,7 +329,7 @@ def test_bad_standard_input_is_one_line(fake, data, match):
     fake.script = lambda s: s.done()
     done = fake("build", "-", input=data, text=False)
     assert done.code == 1 and re.search(match, done.err.decode()), done
-    assert "gantry: " in done.err.decode() and fake.session is None
+    assert len(done.err.decode().splitlines()) == 1 and done.err.startswith(b"gantry: ") and fake.session is None
 
 
 # --- secrets, credentials, agents ---

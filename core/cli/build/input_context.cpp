@@ -41,7 +41,7 @@ Result<std::string> read_input(Interrupt& interrupt, std::size_t limit = block_s
 // Runs what comes through the program; hands what it writes to the reader.
 Result<void> unpack_compressed(std::string pending, const char* program, TarReader& reader, Interrupt& interrupt) {
     const std::string what = std::string("decompress the context with \"") + program + "\"";
-    GANTRY_TRY(Child child, Child::start({program, "-dc"}, Child::Streams::both).context(what));
+    GANTRY_TRY(Child child, Child::start({program, "-dc"}, Child::Streams::both, -1, Child::Words::kept).context(what));
     bool input_open = true;
     for (;;) {
         enum { out, in, source, signal, count };
@@ -77,7 +77,11 @@ Result<void> unpack_compressed(std::string pending, const char* program, TarRead
         GANTRY_CHECK(reader.push(std::string_view(block.data(), static_cast<std::size_t>(n))));
     }
     GANTRY_TRY(int code, child.wait(10000).context(what));
-    if (code != 0) return fail(Code::corrupt, what + ": it ended with exit code " + std::to_string(code));
+    if (code != 0) {
+        const std::string words = child.words();
+        return fail(Code::corrupt, what + ": it ended with exit code " + std::to_string(code) +
+                                       (words.empty() ? "" : " (" + words + ")"));
+    }
     return {};
 }
 
