@@ -129,13 +129,13 @@ def process_parent(pid):
 
 
 def test_aborted_logs_calls(engine):
-    engine.ok("run", "-d", "--name", "c", IMAGE, "sh", "-c", "seq 1 2500; sleep 1000")
-    eventually(lambda: b"2500\n" in engine.api("GET", "/containers/c/logs?stdout=1&tail=1").body)
+    engine.ok("run", "-d", "--name", "c", IMAGE, "sh", "-c", "seq 1 20000; sleep 1000")
+    eventually(lambda: b"20000\n" in engine.api("GET", "/containers/c/logs?stdout=1&tail=1").body)
     before = Footprint(engine)
     side_by_side(lambda numbers: [request_and_leave(engine, f"/containers/c/logs?stdout=1&follow={n % 2}&tail={('0', '5', '2000')[n % 3]}", "GET", read=n % 4 == 0)
                                   for n in numbers], ABORTED)
     before.back()
-    assert engine.api("GET", "/containers/c/logs?stdout=1&tail=1").body.endswith(b"2500\n")
+    assert engine.api("GET", "/containers/c/logs?stdout=1&tail=1").body.endswith(b"20000\n")
 
 
 def test_aborted_exec_calls(engine):
