@@ -29,10 +29,6 @@ WIRE_ONLY = {("container", "monitor"): re.compile(r"core/monitor/(protocol|frame
              ("cli", "build"): re.compile(r"core/build/dockerignore\.hpp")}
 
 
-# The bridge on each host of an overlay network is the bridge driver's own, with its rules and published ports.
-BUILDS_ON = {("network", "overlay"): ["network", "bridge"]}
-
-
 def main():
     problems, paths = [], files("core", "plugins", "sdk")
     for path in paths:
@@ -52,7 +48,7 @@ def main():
                 # plugins/KIND[/SUBKIND]/NAME/file: itself, and "common" of its own kind.
                 mine, theirs = parts[1:-1], target.split("/")[1:-1]
                 if mine[:len(theirs)] != theirs and theirs[:len(mine)] != mine and not (
-                        "common" in theirs and theirs[0] == mine[0]) and BUILDS_ON.get(tuple(mine)) != theirs:
+                        "common" in theirs and theirs[0] == mine[0]):
                     problems.append(f"{where}: plugin {'/'.join(mine)} includes {target}")
             elif parts[0] == "core" and target.startswith("plugins/"):
                 problems.append(f"{where}: core includes {target}")

@@ -4,13 +4,13 @@
 #include <memory>
 #include <set>
 
-#include "plugins/network/bridge/firewall.hpp"
-#include "plugins/network/bridge/forwarding.hpp"
-#include "plugins/network/bridge/link.hpp"
+#include "plugins/network/common/bridge/firewall.hpp"
+#include "plugins/network/common/bridge/forwarding.hpp"
+#include "plugins/network/common/bridge/link.hpp"
 #include "plugins/network/bridge/options.hpp"
-#include "plugins/network/bridge/reaper.hpp"
+#include "plugins/network/common/bridge/reaper.hpp"
 #include "plugins/network/bridge/uplink.hpp"
-#include "plugins/network/bridge/watcher.hpp"
+#include "plugins/network/common/bridge/watcher.hpp"
 
 namespace gantry::bridge {
 namespace {

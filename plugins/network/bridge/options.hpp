@@ -5,7 +5,7 @@
 
 #include <gantry/network.hpp>
 
-#include "plugins/network/bridge/rules.hpp"
+#include "plugins/network/common/bridge/rules.hpp"
 
 namespace gantry::bridge {
 

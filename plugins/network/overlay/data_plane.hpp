@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "plugins/network/bridge/link.hpp"
+#include "plugins/network/common/bridge/link.hpp"
 #include "plugins/network/overlay/source.hpp"
 
 namespace gantry::overlay {

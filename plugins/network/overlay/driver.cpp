@@ -7,10 +7,10 @@
 #include <memory>
 #include <set>
 
-#include "plugins/network/bridge/firewall.hpp"
-#include "plugins/network/bridge/forwarding.hpp"
-#include "plugins/network/bridge/reaper.hpp"
-#include "plugins/network/bridge/watcher.hpp"
+#include "plugins/network/common/bridge/firewall.hpp"
+#include "plugins/network/common/bridge/forwarding.hpp"
+#include "plugins/network/common/bridge/reaper.hpp"
+#include "plugins/network/common/bridge/watcher.hpp"
 #include "plugins/network/overlay/encryption.hpp"
 #include "plugins/network/overlay/overlay.hpp"
 

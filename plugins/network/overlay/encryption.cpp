@@ -2,7 +2,7 @@
 
 #include <unistd.h>
 
-#include "plugins/network/bridge/link.hpp"
+#include "plugins/network/common/bridge/link.hpp"
 
 namespace gantry::overlay {
 

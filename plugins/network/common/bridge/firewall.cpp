@@ -1,11 +1,11 @@
-#include "plugins/network/bridge/firewall.hpp"
+#include "plugins/network/common/bridge/firewall.hpp"
 
 #include <nftables/libnftables.h>
 
 #include <algorithm>
 #include <set>
 
-#include "plugins/network/bridge/port_check.hpp"
+#include "plugins/network/common/bridge/port_check.hpp"
 
 namespace gantry::bridge {
 namespace {

@@ -1,4 +1,4 @@
-#include "plugins/network/bridge/watcher.hpp"
+#include "plugins/network/common/bridge/watcher.hpp"
 
 #include <arpa/inet.h>
 #include <linux/netfilter/nf_tables.h>

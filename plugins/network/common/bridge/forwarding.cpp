@@ -1,4 +1,4 @@
-#include "plugins/network/bridge/forwarding.hpp"
+#include "plugins/network/common/bridge/forwarding.hpp"
 
 #include <fcntl.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "plugins/network/bridge/link.hpp"
+#include "plugins/network/common/bridge/link.hpp"
 
 #include <arpa/inet.h>
 #include <sched.h>
@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "plugins/network/bridge/rules.hpp"
+#include "plugins/network/common/bridge/rules.hpp"
 #include "plugins/network/common/sysctl.hpp"
 
 namespace gantry::bridge {

@@ -1,8 +1,8 @@
-#include "plugins/network/bridge/reaper.hpp"
+#include "plugins/network/common/bridge/reaper.hpp"
 
 #include <chrono>
 
-#include "plugins/network/bridge/link.hpp"
+#include "plugins/network/common/bridge/link.hpp"
 
 namespace gantry::bridge {
 namespace {

@@ -1,4 +1,4 @@
-#include "plugins/network/bridge/rules.hpp"
+#include "plugins/network/common/bridge/rules.hpp"
 
 namespace gantry::bridge {
 namespace {

@@ -1,4 +1,4 @@
-#include "plugins/network/bridge/port_check.hpp"
+#include "plugins/network/common/bridge/port_check.hpp"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

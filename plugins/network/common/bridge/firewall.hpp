@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "plugins/network/bridge/rules.hpp"
+#include "plugins/network/common/bridge/rules.hpp"
 
 struct nft_ctx;
 
