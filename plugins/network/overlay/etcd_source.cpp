@@ -183,6 +183,8 @@ void EtcdSource::run() {
 void EtcdSource::away(const Error& error) {
     agent_.end_watch();
     std::lock_guard lock(mutex_);
+    // As long as etcd answers, a restarted engine asks it again; from now on what is known has to be on disk.
+    if (problem_.empty()) remember();
     if (problem_.empty() || problem_ == "etcd was not reached yet")
         network_.log(true, "network \"" + network_.network + "\": " + error.text + "; what is known stays as it is");
     problem_ = error.text;
