@@ -48,6 +48,9 @@ public:
 
     Result<Ready> ensure(Call&, const Network& network) override {
         GANTRY_TRY(Plan plan, plan_of(network));
+        if (plan.bridge.mtu == 0) {
+            GANTRY_TRY(plan.bridge.mtu, uplink_mtu());
+        }
         GANTRY_TRY(auto kernel, netlink::Socket::open());
         // Rules first: the bridge is never up without them.
         GANTRY_CHECK(firewall_->ensure_network(plan.rules));
@@ -109,7 +112,9 @@ public:
             for (const Subnet& subnet : to.network.subnets)
                 if (has_family(to.endpoint.addresses, subnet.gateway)) spec.gateways.push_back(subnet.gateway);
         spec.bridge = plan.options.interface;
-        spec.mtu = plan.bridge.mtu;
+        // Whatever the host's way out was when the bridge was made: both ends of it take the same packets.
+        GANTRY_TRY(auto bridge, kernel.find(plan.options.interface));
+        spec.mtu = bridge ? bridge->mtu : 0;
         spec.rule = plan.options.inter_container ? netlink::PortRule::talks_to_others : netlink::PortRule::isolated;
         spec.netns = to.netns;
         spec.netlink = to.netlink;
@@ -229,9 +234,6 @@ private:
         Plan plan;
         GANTRY_TRY(plan.options, read_options(engine_, network));
         plan.bridge = {plan.options.interface, mark(engine_, network.id), {}, {}, plan.options.mtu, network.internal};
-        if (plan.bridge.mtu == 0) {
-            GANTRY_TRY(plan.bridge.mtu, uplink_mtu());
-        }
         plan.rules = {
             plan.options.interface, {}, network.internal, plan.options.inter_container, plan.options.masquerade};
         bool four = false, six = false;
