@@ -2,6 +2,8 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cstdio>
 
 namespace gantry::overlay {
@@ -10,6 +12,7 @@ std::string Block::text() const { return show(base) + "/" + std::to_string(lengt
 
 std::optional<std::uint32_t> parse_address(const std::string& text) {
     in_addr address{};
+    if (text.find('\0') != std::string::npos) return std::nullopt;
     if (::inet_pton(AF_INET, text.c_str(), &address) != 1) return std::nullopt;
     return ntohl(address.s_addr);
 }
@@ -42,12 +45,15 @@ std::string mac_of(std::uint32_t address) {
 }
 
 bool valid_mac(const std::string& text) {
-    unsigned v[6];
-    char rest = 0;
-    return text.size() == 17 &&
-           std::sscanf(text.c_str(), "%2x:%2x:%2x:%2x:%2x:%2x%c", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &rest) ==
-               6 &&
-           (v[0] & 1) == 0;
+    if (text.size() != 17) return false;
+    for (std::size_t i = 0; i < text.size(); ++i)
+        if (i % 3 == 2 ? text[i] != ':' : std::isxdigit(static_cast<unsigned char>(text[i])) == 0) return false;
+    return (std::stoul(text.substr(0, 2), nullptr, 16) & 1) == 0;
+}
+
+bool valid_host_name(const std::string& text) {
+    return !text.empty() && text.size() <= 255 &&
+           std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~' && c != '/'; });
 }
 
 }  // namespace gantry::overlay

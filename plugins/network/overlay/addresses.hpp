@@ -23,6 +23,9 @@ std::string show(std::uint32_t address);
 std::optional<Block> parse_block(const std::string& text);
 // "02:42:0a:63:00:02": what an endpoint has unless the user chose another, so that an address that moves keeps its MAC.
 std::string mac_of(std::uint32_t address);
+// Six bytes in hexadecimal, two digits each, with colons between them; of one interface, not of a group.
 bool valid_mac(const std::string& text);
+// 1 to 255 printable characters of ASCII, no '/': it stands in keys and in messages.
+bool valid_host_name(const std::string& text);
 
 }  // namespace gantry::overlay

@@ -25,6 +25,8 @@ std::string shown(const Json& value) {
     std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
     return text.size() > 100 ? text.substr(0, 100) + "..." : text;
 }
+// In quotation marks, and on one line whatever another host has put into it.
+std::string in_quotes(const std::string& text) { return shown(Json(text)); }
 
 // One object of a document, and where it stands.
 class Reader {
@@ -37,7 +39,7 @@ public:
             if (std::find(names.begin(), names.end(), name) != names.end()) continue;
             std::string all;
             for (const char* n : names) all += std::string(all.empty() ? "" : ", ") + n;
-            return fail(Code::invalid, where_ + " has the member \"" + name + "\", known are " + all);
+            return fail(Code::invalid, where_ + " has the member " + in_quotes(name) + ", known are " + all);
         }
         return {};
     }
@@ -52,7 +54,8 @@ public:
     Result<std::uint32_t> address(const char* name) const {
         GANTRY_TRY(const std::string written, text(name));
         auto address = parse_address(written);
-        if (!address) return fail(Code::invalid, where_ + "." + name + ": \"" + written + "\" is not an IPv4 address");
+        if (!address)
+            return fail(Code::invalid, where_ + "." + name + ": " + in_quotes(written) + " is not an IPv4 address");
         return *address;
     }
     Result<Block> block(const char* name) const {
@@ -60,7 +63,7 @@ public:
         auto block = parse_block(written);
         if (!block)
             return fail(Code::invalid,
-                        where_ + "." + name + ": \"" + written + "\" is not a subnet such as 10.99.0.0/16");
+                        where_ + "." + name + ": " + in_quotes(written) + " is not a subnet such as 10.99.0.0/16");
         return *block;
     }
     Result<std::int64_t> number(const char* name, std::int64_t least, std::int64_t most) const {
@@ -103,7 +106,7 @@ Result<Member> read_member(const Json& json, const std::string& where, const Blo
         std::transform(member.mac.begin(), member.mac.end(), member.mac.begin(),
                        [](char c) { return c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c; });
         if (!valid_mac(member.mac))
-            return fail(Code::invalid, where + ".mac: \"" + member.mac + "\" is not a MAC address");
+            return fail(Code::invalid, where + ".mac: " + in_quotes(member.mac) + " is not a MAC address");
     }
     GANTRY_TRY(auto names, in.list("names"));
     for (const Json& name : names) {
@@ -119,6 +122,9 @@ Result<DocumentHost> read_host(const Json& json, const std::string& where, const
     GANTRY_CHECK(in.known({"host", "vtep", "range", "endpoints"}));
     DocumentHost host;
     GANTRY_TRY(host.peer.host, in.text("host"));
+    if (!valid_host_name(host.peer.host))
+        return fail(Code::invalid, where + ".host: " + in_quotes(host.peer.host) +
+                                       " cannot name a host; 1 to 255 printable characters of ASCII without \"/\" can");
     GANTRY_TRY(const std::uint32_t vtep, in.address("vtep"));
     host.peer.vtep = show(vtep);
     std::set<std::uint32_t> listed;
@@ -184,15 +190,15 @@ Result<std::vector<std::string>> files_of(const std::string& directory) {
 
 Result<void> merge(Document& into, Document more) {
     if (more.subnet != into.subnet || more.gateway != into.gateway || more.vni != into.vni)
-        return fail(Code::invalid, "network \"" + into.network + "\" has subnet " + more.subnet.text() + ", gateway " +
-                                       show(more.gateway) + " and vni " + std::to_string(more.vni) + " here, and " +
-                                       into.subnet.text() + ", " + show(into.gateway) + " and " +
+        return fail(Code::invalid, "network " + in_quotes(into.network) + " has subnet " + more.subnet.text() +
+                                       ", gateway " + show(more.gateway) + " and vni " + std::to_string(more.vni) +
+                                       " here, and " + into.subnet.text() + ", " + show(into.gateway) + " and " +
                                        std::to_string(into.vni) + " in another document");
     for (DocumentHost& host : more.hosts) {
         for (const DocumentHost& other : into.hosts)
             if (other.peer.host == host.peer.host)
-                return fail(Code::invalid, "host \"" + host.peer.host + "\" of network \"" + into.network +
-                                               "\" is in another document already");
+                return fail(Code::invalid, "host " + in_quotes(host.peer.host) + " of network " +
+                                               in_quotes(into.network) + " is in another document already");
         into.hosts.push_back(std::move(host));
     }
     return {};
@@ -225,7 +231,7 @@ Result<Document> parse_document(const std::string& text) {
     for (std::size_t i = 0; i < hosts.size(); ++i) {
         GANTRY_TRY(DocumentHost host, read_host(hosts[i], in.at("hosts", i), document));
         if (!names.insert(host.peer.host).second || !vteps.insert(host.peer.vtep).second)
-            return fail(Code::invalid, in.at("hosts", i) + ": host \"" + host.peer.host + "\" or its vtep " +
+            return fail(Code::invalid, in.at("hosts", i) + ": host " + in_quotes(host.peer.host) + " or its vtep " +
                                            host.peer.vtep + " is there twice");
         document.hosts.push_back(std::move(host));
     }

@@ -405,7 +405,8 @@ void EtcdSource::build_peers() {
         peer.host = name.substr(4);
         peer.vtep = gantry::member<std::string>(parsed(entry.value), "vtep");
         peer.suspect = !mirror_.contains("up/" + peer.host);
-        if (peer.host != host_ && parse_address(peer.vtep)) peers[peer.host] = std::move(peer);
+        if (peer.host != host_ && valid_host_name(peer.host) && parse_address(peer.vtep))
+            peers[peer.host] = std::move(peer);
     }
     for (const auto& [name, members] : slices_) {
         auto peer = peers.find(host_of_slice(name));

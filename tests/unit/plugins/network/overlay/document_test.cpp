@@ -67,8 +67,33 @@ TEST(OverlayDocument, says_where_it_is_wrong_what_it_has_and_what_it_may_have) {
     json = good();
     json.erase("network");
     EXPECT_EQ(refusal(json), "document lacks \"network\"");
+    json = good();
+    json["hosts"][1]["host"] = "b/c";
+    EXPECT_EQ(
+        refusal(json),
+        "document.hosts[1].host: \"b/c\" cannot name a host; 1 to 255 printable characters of ASCII without \"/\" "
+        "can");
     EXPECT_EQ(refusal(Json::array()), "document must be an object, found []");
     EXPECT_EQ(parse_document("{").error().text, "it is not JSON");
+}
+
+// What another host has written is quoted, and stays on the line.
+TEST(OverlayDocument, is_wrong_in_one_line_whatever_is_in_it) {
+    Json json = good();
+    json["su\net"] = 1;
+    EXPECT_EQ(refusal(json), R"(document has the member "su\net", known are network, subnet, gateway, vni, hosts)");
+    json = good();
+    json["subnet"] = "10.99.0.0\n/16";
+    EXPECT_EQ(refusal(json), R"(document.subnet: "10.99.0.0\n/16" is not a subnet such as 10.99.0.0/16)");
+    json = good();
+    json["hosts"][1]["vtep"] = std::string("10.0.0.2\0x", 10);
+    EXPECT_EQ(refusal(json), R"(document.hosts[1].vtep: "10.0.0.2\u0000x" is not an IPv4 address)");
+    json = good();
+    json["hosts"][0]["endpoints"][0]["mac"] = "\n2:42:0a:63:00:02";
+    EXPECT_EQ(refusal(json), R"(document.hosts[0].endpoints[0].mac: "\n2:42:0a:63:00:02" is not a MAC address)");
+    json = good();
+    json["hosts"][1]["host"] = "b\033[2J";
+    EXPECT_TRUE(refusal(json).starts_with(R"(document.hosts[1].host: "b\u001b[2J" cannot name a host)"));
 }
 
 class OverlayDocuments : public ::testing::Test {
