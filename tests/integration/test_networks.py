@@ -1,5 +1,6 @@
 """Networks: addresses, names, published ports, connect and disconnect, host, none and shared ones."""
 import json
+import os
 import socket
 import subprocess
 import urllib.request
@@ -247,6 +248,27 @@ def test_addresses_are_given_back(engine):
     engine.fails("run", "--rm", "--network", "n1", IMAGE, "true", code=125, match="address")
     engine.ok("rm", "-f", *names)
     engine.ok("run", "--rm", "--network", "n1", IMAGE, "true")
+
+
+@pytest.mark.skipif(os.path.exists("/etc/gantry/overlay.d"), reason="this machine has documents of overlay networks")
+def test_an_overlay_that_neither_etcd_nor_a_document_knows_is_this_hosts_alone(fresh):
+    engine = fresh()
+    engine.ok("network", "create", "--driver", "overlay", "mine")
+
+    def number():
+        name = "gx-" + engine.ok("network", "inspect", "--format", "{{.Id}}", "mine")[:12]
+        return json.loads(subprocess.run(["ip", "-d", "-j", "link", "show", name], stdout=subprocess.PIPE, check=True).stdout)[0]["linkinfo"]["info_data"]["id"]
+
+    before = number()
+    port = serve(engine, "web", "--network", "mine")
+    assert engine.ok("run", "--rm", "--network", "mine", IMAGE, "probe", "get", "web", "80", "/") == "page"
+    assert eventually(lambda: get("127.0.0.1", port)) == "page\n"
+    engine.kill()
+    engine.start()
+    assert engine.ok("run", "--rm", "--network", "mine", IMAGE, "probe", "get", "web", "80", "/") == "page"
+    assert number() == before
+    told = engine.api("GET", "/gantry/networks/mine/peers").json
+    assert told["peers"] == [] and told["source"]["source"] == "none" and "for itself" in told["source"]["message"]
 
 
 def test_outside_is_reached_masqueraded(engine):

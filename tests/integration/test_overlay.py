@@ -307,8 +307,12 @@ def test_published_ports_and_the_way_out(site):
     site.create()
     a, b, _ = site
     serve(a, "web", "-p", "8080:80")
-    out = run("curl", "-sS", "-m", "5", "http://10.55.0.11:8080/", netns=b.netns)
-    assert out.strip() == "web"
+
+    def page():
+        return run("curl", "-sS", "-m", "5", "http://10.55.0.11:8080/", netns=b.netns, check=False).strip()
+
+    # Its server listens a moment after it has started.
+    eventually(lambda: page() == "web", what="the published port is reached from another host")
     # The host's network sees the host's address.
     serve(b, "two")
     assert b("exec", "two", "probe", "get", "10.55.0.11", "8080", "/").out.strip() == "web"

@@ -7,6 +7,9 @@
 #include <cstdio>
 
 namespace gantry::overlay {
+namespace {
+constexpr std::uint32_t first_vni = 4096, vni_count = 0xffffff - first_vni;  // below are what people choose
+}
 
 std::string Block::text() const { return show(base) + "/" + std::to_string(length); }
 
@@ -49,6 +52,12 @@ bool valid_mac(const std::string& text) {
     for (std::size_t i = 0; i < text.size(); ++i)
         if (i % 3 == 2 ? text[i] != ':' : std::isxdigit(static_cast<unsigned char>(text[i])) == 0) return false;
     return (std::stoul(text.substr(0, 2), nullptr, 16) & 1) == 0;
+}
+
+std::uint32_t vni_of(const std::string& text, int attempt) {
+    std::uint32_t hash = 2166136261u;  // FNV-1a: the same on every host
+    for (char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
+    return first_vni + (hash + static_cast<std::uint32_t>(attempt)) % vni_count;
 }
 
 bool valid_host_name(const std::string& text) {

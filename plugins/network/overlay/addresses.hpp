@@ -25,6 +25,8 @@ std::optional<Block> parse_block(const std::string& text);
 std::string mac_of(std::uint32_t address);
 // Six bytes in hexadecimal, two digits each, with colons between them; of one interface, not of a group.
 bool valid_mac(const std::string& text);
+// A number for a network (VNI) that follows from a text, another one for each attempt: above those that people choose.
+std::uint32_t vni_of(const std::string& text, int attempt);
 // 1 to 255 printable characters of ASCII, no '/': it stands in keys and in messages.
 bool valid_host_name(const std::string& text);
 

@@ -7,6 +7,7 @@ namespace {
 
 // Each is acknowledged by a message of its own, and the socket must hold the answers of a batch.
 constexpr std::size_t changes_per_batch = 64;
+constexpr std::size_t most_ahead = 16'384;
 constexpr int leaving_ports_patience_ms = 1000;
 
 using netlink::Neighbour;
@@ -60,6 +61,14 @@ Places places_of(const std::vector<Peer>& peers, const std::set<std::uint32_t>& 
     for (const Peer& peer : peers)
         for (const Member& member : peer.members)
             if (!own.contains(member.address)) places[member.address] = {member.mac, peer.vtep};
+    std::size_t ahead = 0;
+    for (const Peer& peer : peers)
+        for (const Block& block : peer.blocks)
+            for (std::uint64_t n = block.base; n <= block.last() && ahead < most_ahead; ++n) {
+                const auto address = static_cast<std::uint32_t>(n);
+                if (!own.contains(address) && places.try_emplace(address, Place{mac_of(address), peer.vtep}).second)
+                    ++ahead;
+            }
     return places;
 }
 

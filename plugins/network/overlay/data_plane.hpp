@@ -19,7 +19,8 @@ struct Place {
 };
 using Places = std::map<std::uint32_t, Place>;
 
-// Of all hosts but this one, less the addresses that this host has itself.
+// Of all hosts but this one, less the addresses that this host has itself. Of the hosts' blocks all addresses lead to their
+// hosts, so that a container is reached as soon as it starts, also when nobody can be told of it; 16,384 of them at most.
 Places places_of(const std::vector<Peer>& peers, const std::set<std::uint32_t>& own);
 
 // Thread-safe.

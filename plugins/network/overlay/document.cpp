@@ -262,4 +262,9 @@ Result<Document> read_documents(const std::string& directory, const std::string&
     return std::move(*whole);
 }
 
+Result<bool> has_documents(const std::string& directory) {
+    GANTRY_TRY(const auto files, files_of(directory));
+    return !files.empty();
+}
+
 }  // namespace gantry::overlay

@@ -31,5 +31,7 @@ Result<Document> parse_document(const std::string& text);
 // The document of a network from all files *.json of a directory; several may add hosts to one network, and must agree on
 // the rest. A file of another network that is bad is in nobody's way. GANTRY_NOT_FOUND: none names it.
 Result<Document> read_documents(const std::string& directory, const std::string& network);
+// Of whichever network; a directory that is not there has none.
+Result<bool> has_documents(const std::string& directory);
 
 }  // namespace gantry::overlay

@@ -14,7 +14,6 @@
 namespace gantry::overlay {
 namespace {
 
-constexpr std::uint32_t first_vni = 4096, vni_count = 0xffffff - first_vni;  // below are what people choose
 constexpr int vni_attempts = 64, block_attempts = 32;
 constexpr std::int64_t given_up_after = 24 * 3600;
 
@@ -29,7 +28,7 @@ Result<Facts> read_facts(const std::string& text) {
     auto gateway = parse_address(member<std::string>(json, "gateway"));
     const auto vni = member<std::uint32_t>(json, "vni");
     if (!subnet || subnet->length > 30 || !gateway || !subnet->contains(*gateway) || vni == 0 || vni > 0xffffff)
-        return fail(Code::corrupt, "what etcd has of the network is damaged: " + text.substr(0, 200));
+        return fail(Code::corrupt, "what etcd has of the network is damaged: " + json.dump().substr(0, 200));
     Facts facts;
     facts.subnet = *subnet;
     facts.gateway = *gateway;
@@ -39,13 +38,6 @@ Result<Facts> read_facts(const std::string& text) {
 
 std::string facts_text(const Facts& facts) {
     return Json{{"subnet", facts.subnet.text()}, {"gateway", show(facts.gateway)}, {"vni", facts.vni}}.dump();
-}
-
-// The same on every host, so that two that make a network at once try the same number.
-std::uint32_t vni_of(const std::string& name, int attempt) {
-    std::uint32_t hash = 2166136261u;
-    for (char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
-    return first_vni + (hash + static_cast<std::uint32_t>(attempt)) % vni_count;
 }
 
 // Blocks are as large as lets some sixteen hosts and more have one.

@@ -20,6 +20,7 @@ constexpr seconds keep_alive_every{10}, resync_every{60}, grace{60}, seen_every{
 constexpr milliseconds first_pause{250}, longest_pause{5000}, publish_pause{100}, remember_pause{1000};
 constexpr std::size_t changes_per_transaction = 100;  // etcd takes 128
 constexpr int slice_bits = 7;                         // 128 addresses in each
+constexpr int shortest_block = 24;                    // no host takes a larger one
 
 Json parsed(const std::string& text) {
     Json json = Json::parse(text, nullptr, false);
@@ -407,6 +408,15 @@ void EtcdSource::build_peers() {
         peer.suspect = !mirror_.contains("up/" + peer.host);
         if (peer.host != host_ && valid_host_name(peer.host) && parse_address(peer.vtep))
             peers[peer.host] = std::move(peer);
+    }
+    for (const auto& [name, entry] : mirror_) {
+        if (!name.starts_with("blk/")) continue;
+        auto peer = peers.find(gantry::member<std::string>(parsed(entry.value), "owner"));
+        const auto block = parse_block(name.substr(4));
+        if (peer == peers.end() || !block || block->length < shortest_block || !facts_ ||
+            !facts_->subnet.contains(*block))
+            continue;
+        peer->second.blocks.push_back(*block);
     }
     for (const auto& [name, members] : slices_) {
         auto peer = peers.find(host_of_slice(name));

@@ -35,7 +35,7 @@ std::string pick(const Network& network, const char* name, const std::string& ot
 
 DriverOptions DriverOptions::read(const Json& options) {
     return {member<std::string>(options, "etcd"),
-            member<std::string>(options, "documents", "/etc/gantry/overlay.d"),
+            member<std::string>(options, "documents", usual_documents),
             member<std::string>(options, "address"),
             member<std::string>(options, "etcd_ca"),
             member<std::string>(options, "etcd_certificate"),
@@ -55,7 +55,7 @@ Json driver_options() {
         {"etcd_key", {{"type", "string"}, {"default", ""}, {"help", "file with the key of that certificate"}}},
         {"documents",
          {{"type", "path"},
-          {"default", "/etc/gantry/overlay.d"},
+          {"default", usual_documents},
           {"help", "directory of documents for networks without etcd"}}},
         {"address",
          {{"type", "string"},

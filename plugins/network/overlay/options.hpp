@@ -8,6 +8,9 @@
 
 namespace gantry::overlay {
 
+// Where documents are unless somebody says otherwise.
+constexpr const char* usual_documents = "/etc/gantry/overlay.d";
+
 // From the engine's configuration, for all networks.
 struct DriverOptions {
     std::string etcd, documents, address;

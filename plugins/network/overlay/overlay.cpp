@@ -1,5 +1,6 @@
 #include "plugins/network/overlay/overlay.hpp"
 
+#include "plugins/network/overlay/alone.hpp"
 #include "plugins/network/overlay/documents.hpp"
 #include "plugins/network/overlay/etcd_source.hpp"
 #include "plugins/network/overlay/underlay.hpp"
@@ -40,6 +41,14 @@ Result<std::unique_ptr<Overlay>> Overlay::open(const Services& services, const N
         };
         GANTRY_TRY(overlay->source_, EtcdSource::create(std::move(shared)));
         return overlay;
+    }
+    // Whoever has said nothing of other hosts has none; whoever has, may have mistyped a name.
+    if (o.documents == usual_documents) {
+        GANTRY_TRY(const bool told, has_documents(o.documents));
+        if (!told) {
+            GANTRY_TRY(overlay->source_, Alone::create({network.id, o.address, o.vni, services.root}));
+            return overlay;
+        }
     }
     GANTRY_TRY(overlay->source_, Documents::create(o.documents, network.name, o.address, warn));
     return overlay;
@@ -127,6 +136,7 @@ void Overlay::apply(bool whole) {
         std::lock_guard lock(mutex_);
         data_plane = data_plane_;
         for (const auto& [id, member] : here_) own.insert(member.address);
+        own.insert(facts_.gateway);
     }
     if (!data_plane) return;
     auto applied = data_plane->apply(places_of(peers, own), whole, settled);
@@ -235,10 +245,13 @@ Json Overlay::peers() {
         Json endpoints = Json::array();
         for (const Member& member : peer.members)
             endpoints.push_back({{"address", show(member.address)}, {"mac", member.mac}, {"names", member.names}});
+        Json ranges = Json::array();
+        for (const Block& block : peer.blocks) ranges.push_back(block.text());
         list.push_back({{"host", peer.host},
                         {"address", peer.vtep},
                         {"state", peer.suspect ? "suspect" : "ready"},
-                        {"endpoints", endpoints}});
+                        {"endpoints", endpoints},
+                        {"ranges", ranges}});
     }
     std::lock_guard lock(mutex_);
     return {{"peers", list}, {"host", facts_.host}, {"address", facts_.vtep}, {"source", source_->status()}};

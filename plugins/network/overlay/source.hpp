@@ -26,6 +26,7 @@ struct Peer {
     std::string host, vtep;
     bool suspect = false;  // not heard of for a while; all that is known of it stays
     std::vector<Member> members;
+    std::vector<Block> blocks;  // of addresses that it gives by itself: they are reached there before they are listed
 };
 
 // What every host of the network has to agree on, and what is this host's own.
