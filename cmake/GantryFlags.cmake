@@ -44,7 +44,9 @@ if(CMAKE_UNITY_BUILD)
 endif()
 target_compile_definitions(gantry_flags INTERFACE _GLIBCXX_ASSERTIONS _FILE_OFFSET_BITS=64 _GNU_SOURCE)
 if(GANTRY_SANITIZE)
-  target_compile_options(gantry_flags INTERFACE -fsanitize=${GANTRY_SANITIZE} -fno-sanitize-recover=all -O1)
+  # g++ takes a third less time for -Og than for -O1 or -O0, where most of what the sanitizers add stays.
+  target_compile_options(gantry_flags INTERFACE -fsanitize=${GANTRY_SANITIZE} -fno-sanitize-recover=all
+    $<IF:$<CXX_COMPILER_ID:GNU>,-Og,-O1>)
   target_link_options(gantry_flags INTERFACE -fsanitize=${GANTRY_SANITIZE})
   # g++ 12 reports these about std::string where it inlines instrumented code (GCC bugs 105329, 105651); the other trees have
   # them as errors.

@@ -1,16 +1,11 @@
 // inspect and list.
+#include "core/base/labels.hpp"
 #include "core/base/text.hpp"
 #include "core/container/executions.hpp"
 #include "core/container/view.hpp"
 
 namespace gantry::container {
 namespace {
-
-bool label_matches(const Json& labels, const std::string& wanted) {
-    std::size_t equals = wanted.find('=');
-    auto found = labels.find(wanted.substr(0, equals));
-    return found != labels.end() && (equals == std::string::npos || *found == wanted.substr(equals + 1));
-}
 
 // Filters have been checked (check_list_filters).
 bool port_matches(const std::string& wanted, std::int64_t port, const std::string& protocol) {
@@ -111,9 +106,9 @@ Result<Json> ContainerService::list(bool all_states, int limit, bool size, const
             }))
             return false;
         for (const auto& v : values("label"))
-            if (!label_matches(c.config["Labels"], v)) return false;
+            if (!has_label(c.config["Labels"], v)) return false;
         for (const auto& v : values("label!"))
-            if (label_matches(c.config["Labels"], v)) return false;
+            if (has_label(c.config["Labels"], v)) return false;
         // No container is a swarm's task, and Windows' isolations are none of ours.
         if (!any("is-task", [](const std::string& v) { return v == "false" || v == "0"; })) return false;
         if (!any("isolation", [](const std::string& v) { return v == "default"; })) return false;

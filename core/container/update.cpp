@@ -10,7 +10,7 @@
 namespace gantry::container {
 namespace {
 
-std::string join(std::span<const std::string_view> words) {
+std::string listed(std::span<const std::string_view> words) {
     std::string text;
     for (std::string_view word : words) text.append(text.empty() ? "" : ", ").append(word);
     return text;
@@ -59,7 +59,7 @@ Result<Json> merge(Json host, const Json& body) {
         if (!is_given(value)) continue;
         if (std::find(std::begin(changeable), std::end(changeable), key) == std::end(changeable))
             return fail(Code::unsupported, "update of " + quote_json(key.substr(0, 64)) +
-                                               " is not supported, allowed: " + "RestartPolicy, " + join(changeable));
+                                               " is not supported, allowed: " + "RestartPolicy, " + listed(changeable));
         host[key] = value;
     }
     GANTRY_CHECK(check_resources(host));

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "core/base/labels.hpp"
 #include "core/base/text.hpp"
 #include "core/daemon/events.hpp"
 
@@ -31,19 +32,13 @@ bool names_image(const Event& event, const std::string& value) {
     return same(attribute(event, "image"));
 }
 
-bool has_label(const Event& event, const std::string& value) {
-    const std::size_t equals = value.find('=');
-    auto found = event.attributes.find(value.substr(0, equals));
-    return found != event.attributes.end() && (equals == std::string::npos || *found == value.substr(equals + 1));
-}
-
 bool matches(const Event& event, const std::string& key, const std::string& value) {
     if (key == "type") return event.type == value;
     if (key == "scope") return value == "local";
     // "health_status" stands for "health_status: healthy" too, "exec_start" for "exec_start: sh".
     if (key == "event") return event.action == value || event.action.starts_with(value + ":");
     if (key == "image") return names_image(event, value);
-    if (key == "label") return has_label(event, value);
+    if (key == "label") return has_label(event.attributes, value);
     return names_object(event, key.c_str(), value);
 }
 

@@ -7,6 +7,7 @@
 
 #include <gantry/driver.hpp>
 
+#include "core/base/labels.hpp"
 #include "core/base/text.hpp"
 #include "core/daemon/api/parameters.hpp"
 
@@ -29,11 +30,7 @@ bool fits_reference(const std::string& tag, const Values& patterns) {
 
 bool has_labels(const image::Image& image, const Values& wanted) {
     const Json labels = member<Json>(member<Json>(image.config, "config", Json::object()), "Labels", Json::object());
-    return std::all_of(wanted.begin(), wanted.end(), [&](const std::string& one) {
-        const std::size_t equals = one.find('=');
-        auto found = labels.find(one.substr(0, equals));
-        return found != labels.end() && (equals == std::string::npos || *found == one.substr(equals + 1));
-    });
+    return std::all_of(wanted.begin(), wanted.end(), [&](const std::string& one) { return has_label(labels, one); });
 }
 
 Result<std::optional<bool>> read_dangling(const Values& values) {

@@ -2,6 +2,7 @@
 
 #include <gantry/driver.hpp>
 
+#include "core/base/labels.hpp"
 #include "core/base/text.hpp"
 #include "core/daemon/api/answer.hpp"
 #include "core/daemon/api/api.hpp"
@@ -21,20 +22,13 @@ Result<Json> create_network(Deps& deps, const http::Request& request) {
     return made;
 }
 
-bool has_label(const Json& network, const std::string& value) {
-    const Json labels = member<Json>(network, "Labels", Json::object());
-    const std::size_t equals = value.find('=');
-    auto found = labels.find(value.substr(0, equals));
-    return found != labels.end() && (equals == std::string::npos || *found == value.substr(equals + 1));
-}
-
 bool fits(Deps& deps, const Json& network, const std::string& key, const std::string& value) {
     const std::string name = member<std::string>(network, "Name");
     if (key == "name") return name.find(value) != std::string::npos;
     if (key == "id") return member<std::string>(network, "Id").starts_with(value);
     if (key == "driver") return member<std::string>(network, "Driver") == value;
     if (key == "scope") return member<std::string>(network, "Scope") == value;
-    if (key == "label") return has_label(network, value);
+    if (key == "label") return has_label(member<Json>(network, "Labels", Json::object()), value);
     if (key == "dangling") {
         // A list does not tell who is on a network.
         auto whole = deps.networks.inspect(member<std::string>(network, "Id"));

@@ -2,18 +2,12 @@
 
 #include <algorithm>
 
+#include "core/base/labels.hpp"
 #include "core/base/text.hpp"
 #include "core/daemon/api/parameters.hpp"
 
 namespace gantry::daemon {
 namespace {
-
-bool has_label(const Json& labels, const std::string& wanted) {
-    if (!labels.is_object()) return false;
-    const std::size_t equals = wanted.find('=');
-    auto found = labels.find(wanted.substr(0, equals));
-    return found != labels.end() && (equals == std::string::npos || *found == wanted.substr(equals + 1));
-}
 
 Error invalid(const std::string& key, const std::vector<std::string>& values) {
     return fail(Code::invalid, "invalid filter '" + key + "=" + join(values, ",") + "'");

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "core/base/labels.hpp"
 #include "core/base/text.hpp"
 #include "core/daemon/api/answer.hpp"
 #include "core/daemon/api/api.hpp"
@@ -51,9 +52,7 @@ bool fits(const volume::Volume& volume, const std::string& key, const std::strin
     if (key == "driver") return volume.driver == value;
     const bool used = !volume.consumers.empty();
     if (key == "dangling") return used == !parse_filter_flag(value).value_or(true);
-    const std::size_t equals = value.find('=');
-    auto label = volume.labels.find(value.substr(0, equals));
-    return label != volume.labels.end() && (equals == std::string::npos || label->second == value.substr(equals + 1));
+    return has_label(volume.labels, value);
 }
 
 Result<Json> list_volumes(Deps& deps, const http::Request& request) {

@@ -12,7 +12,7 @@
 namespace gantry::storage {
 namespace {
 
-constexpr std::size_t wanted = 16;
+constexpr std::size_t wanted_spares = 16;
 // Longer than the end of a container takes: what is in the trash is in nobody's way.
 constexpr std::chrono::milliseconds calm{20};
 constexpr std::int64_t step = 256;  // entries deleted between two looks at stop_
@@ -39,7 +39,7 @@ std::string Spares::take() {
             name = std::move(ready_.front());
             ready_.pop_front();
         }
-        if (ready_.size() > wanted / 2) return name;
+        if (ready_.size() > wanted_spares / 2) return name;
     }
     wake_.notify_one();
     return name;
@@ -107,7 +107,7 @@ void Spares::run() {
     std::unique_lock lock(mutex_);
     bool failing = false;  // a full disk, say: then prepare tells, and this waits to be asked again
     while (!stop_) {
-        const bool make = ready_.size() < wanted && !failing, clean = dirty_;
+        const bool make = ready_.size() < wanted_spares && !failing, clean = dirty_;
         if (!make && !clean) {
             wake_.wait(lock);
             failing = false;

@@ -22,7 +22,7 @@ namespace gantry::storage {
 namespace {
 
 using Archive = std::unique_ptr<struct archive, int (*)(struct archive*)>;
-using Entry = std::unique_ptr<struct archive_entry, void (*)(struct archive_entry*)>;
+using ArchiveEntry = std::unique_ptr<struct archive_entry, void (*)(struct archive_entry*)>;
 
 // A reader that went away shall be EPIPE for this call, not a signal for the process.
 class NoPipeSignal {
@@ -114,7 +114,7 @@ private:
             GANTRY_TRY(fd, open_at(parent, name, O_RDONLY | O_NONBLOCK | O_NOATIME));
             if (::fstat(fd.get(), &info) != 0) return fail_errno("look up \"" + shown(path + name) + "\"");
         }
-        Entry entry(archive_entry_new(), archive_entry_free);
+        ArchiveEntry entry(archive_entry_new(), archive_entry_free);
         archive_entry_copy_stat(entry.get(), &info);
         archive_entry_set_mtime(entry.get(), info.st_mtim.tv_sec, 0);
         archive_entry_unset_atime(entry.get());
@@ -182,7 +182,7 @@ private:
     }
 
     Result<void> marker(const std::string& path) {
-        Entry entry(archive_entry_new(), archive_entry_free);
+        ArchiveEntry entry(archive_entry_new(), archive_entry_free);
         archive_entry_set_pathname(entry.get(), path.c_str());
         archive_entry_set_filetype(entry.get(), AE_IFREG);
         archive_entry_set_perm(entry.get(), 0600);

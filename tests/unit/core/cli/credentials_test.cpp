@@ -39,7 +39,7 @@ protected:
 TEST_F(Helpers, one_that_hangs_is_given_up) {
     const std::int64_t begin = monotonic_ns();
     // Silent; and one that has closed its output and stays.
-    for (const char* script : {"sleep 60", "exec >&-; sleep 60", "while :; do echo x; sleep 0.05; done"}) {
+    for (const char* script : {"exec sleep 60", "exec >&-; exec sleep 60", "while :; do echo x; sleep 0.05; done"}) {
         auto found = with(script, 300).get("reg:5000");
         ASSERT_FALSE(found);
         EXPECT_EQ(found.error().code, Code::deadline) << found.error().text;
