@@ -20,20 +20,20 @@ constexpr const char* commands[] = {
     "add map inet $ any_ports6 { type inet_proto . inet_service : ipv6_addr . inet_service; }",
     "add map inet $ fixed_ports6 { type ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service; }",
     "add chain inet $ ports",
+    "add chain inet $ segments",
     "add chain inet $ early { type filter hook prerouting priority raw; policy accept; }",
     "add chain inet $ prerouting { type nat hook prerouting priority dstnat; policy accept; }",
     "add chain inet $ output { type nat hook output priority -100; policy accept; }",
     "add chain inet $ input { type filter hook input priority filter; policy accept; }",
-    "add chain inet $ clamp { type filter hook forward priority mangle; policy accept; }",
     "add chain inet $ forward { type filter hook forward priority filter; policy accept; }",
     "add chain inet $ postrouting { type nat hook postrouting priority srcnat; policy accept; }",
     "flush table inet $",
 
     // Bridges have route_localnet, so that the host's own 127.0.0.1:PORT leads to a container. Nobody else may use
     // loopback addresses across an interface: a neighbour would reach ports published on 127.0.0.1, a container would
-    // reach the host's own services.
-    "add rule inet $ early iifname != \"lo\" ip daddr 127.0.0.0/8 drop",
-    "add rule inet $ early iifname @bridges ip saddr 127.0.0.0/8 drop",
+    // reach the host's own services. Of what every packet meets, the cheap comparison comes first.
+    "add rule inet $ early ip daddr 127.0.0.0/8 iifname != \"lo\" drop",
+    "add rule inet $ early ip saddr 127.0.0.0/8 iifname @bridges drop",
 
     // Published ports: only what is sent to the host itself, never what the host forwards for others.
     "add rule inet $ prerouting fib daddr type local jump ports",
@@ -52,8 +52,9 @@ constexpr const char* commands[] = {
     "add rule inet $ input iifname @internal drop",
 
     // Connections of networks with smaller packets than the way beyond, or larger ones: both ends learn what passes.
-    "add rule inet $ clamp iifname @bridges tcp flags syn tcp option maxseg size set rt mtu",
-    "add rule inet $ clamp oifname @bridges tcp flags syn tcp option maxseg size set rt mtu",
+    "add rule inet $ forward tcp flags & (syn | rst) == syn jump segments",
+    "add rule inet $ segments iifname @bridges tcp option maxseg size set rt mtu return",
+    "add rule inet $ segments oifname @bridges tcp option maxseg size set rt mtu",
 
     // Into a network comes only what belongs to a known connection, its own, or what was sent to a published port.
     "add rule inet $ forward ct state established,related accept",
