@@ -219,8 +219,8 @@ static std::string listing(const std::string& root) {
         const struct stat info = test::info_of(path);
         std::string text = path.substr(root.size()) + " " + std::to_string(info.st_mode) + " " +
                            std::to_string(info.st_uid) + ":" + std::to_string(info.st_gid);
-        // The root's own time is that of the last entry made in it.
-        if (path != root) text += " " + std::to_string(info.st_mtim.tv_sec);
+        // The root's own time is that of the last entry made in it, a whiteout's that at which it was made.
+        if (path != root && !S_ISCHR(info.st_mode)) text += " " + std::to_string(info.st_mtim.tv_sec);
         if (S_ISREG(info.st_mode)) text += " " + content_of(path);
         if (S_ISDIR(info.st_mode) && storage::is_opaque(test::open_directory(path).get())) text += " opaque";
         lines.insert(text);
