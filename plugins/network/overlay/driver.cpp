@@ -68,7 +68,7 @@ public:
             GANTRY_CHECK((*overlay)->remove(network));
         } else {
             // What its hosts agreed on cannot be read any more; here it can be removed all the same.
-            GANTRY_CHECK(Overlay::remove_devices(services_.engine, network));
+            GANTRY_CHECK(Overlay::remove_devices(services_, network));
         }
         {
             std::lock_guard lock(mutex_);

@@ -1,8 +1,12 @@
 #include "plugins/network/overlay/overlay.hpp"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "plugins/network/overlay/alone.hpp"
 #include "plugins/network/overlay/documents.hpp"
 #include "plugins/network/overlay/etcd_source.hpp"
+#include "plugins/network/overlay/host_identity.hpp"
 #include "plugins/network/overlay/underlay.hpp"
 
 namespace gantry::overlay {
@@ -10,6 +14,7 @@ namespace {
 
 constexpr int wrapping_bytes = 50;  // IPv4, UDP, VXLAN and the inner Ethernet header
 constexpr int smallest_mtu = 68;
+constexpr const char *from_etcd = "etcd", *from_documents = "documents", *from_nobody = "alone";
 
 Member member_of(const Endpoint& endpoint) {
     Member member;
@@ -23,12 +28,34 @@ Member member_of(const Endpoint& endpoint) {
 
 }  // namespace
 
+std::string Overlay::origin_file(const Services& services, const std::string& id) {
+    return services.root + "/" + id + ".source";
+}
+
+// A network stays with the source that it was made with: documents or etcd that are not named any more do not make it this
+// host's alone, nor do those of other networks join it to anybody.
+Result<std::string> Overlay::find_origin(const Services& services, const Network& network, const NetworkOptions& o) {
+    if (!o.etcd.empty()) return std::string(from_etcd);
+    // Whoever has said nothing of other hosts has none; whoever has, may have mistyped a name.
+    if (o.documents != usual_documents) return std::string(from_documents);
+    auto made_with = read_small_file(origin_file(services, network.id));
+    if (!made_with && made_with.error().code != Code::not_found) return made_with;
+    if (made_with && *made_with == from_etcd)
+        return fail(Code::invalid,
+                    "network \"" + network.name +
+                        "\" was made with etcd, and neither the network nor the driver has option \"etcd\"");
+    if (made_with && (*made_with == from_documents || *made_with == from_nobody)) return made_with;
+    GANTRY_TRY(const bool told, has_documents(o.documents));
+    return std::string(told ? from_documents : from_nobody);
+}
+
 Result<std::unique_ptr<Overlay>> Overlay::open(const Services& services, const Network& network,
                                                NetworkOptions options) {
     std::unique_ptr<Overlay> overlay(new Overlay(services, network, std::move(options)));
     auto warn = [log = services.log](const std::string& text) { log(LogLevel::warn, text); };
     const NetworkOptions& o = overlay->options_;
-    if (!o.etcd.empty()) {
+    GANTRY_TRY(overlay->origin_, find_origin(services, network, o));
+    if (overlay->origin_ == from_etcd) {
         EtcdNetwork shared;
         shared.etcd = {o.etcd, o.ca, o.certificate, o.key};
         shared.network = network.name;
@@ -42,15 +69,11 @@ Result<std::unique_ptr<Overlay>> Overlay::open(const Services& services, const N
         GANTRY_TRY(overlay->source_, EtcdSource::create(std::move(shared)));
         return overlay;
     }
-    // Whoever has said nothing of other hosts has none; whoever has, may have mistyped a name.
-    if (o.documents == usual_documents) {
-        GANTRY_TRY(const bool told, has_documents(o.documents));
-        if (!told) {
-            GANTRY_TRY(overlay->source_, Alone::create({network.id, o.address, o.vni, services.root}));
-            return overlay;
-        }
+    if (overlay->origin_ == from_documents) {
+        GANTRY_TRY(overlay->source_, Documents::create(o.documents, network.name, o.address, warn));
+    } else {
+        GANTRY_TRY(overlay->source_, Alone::create({network.id, o.address, o.vni, services.root}));
     }
-    GANTRY_TRY(overlay->source_, Documents::create(o.documents, network.name, o.address, warn));
     return overlay;
 }
 
@@ -115,6 +138,9 @@ Result<void> Overlay::ensure(const Network& network) {
         mtu_ = mtu;
         watch = !std::exchange(watching_, true);
     }
+    if (::mkdir(services_.root.c_str(), 0700) != 0 && errno != EEXIST)
+        return fail_errno("make \"" + services_.root + "\"");
+    GANTRY_CHECK(replace_file(origin_file(services_, id_), origin_));
     GANTRY_CHECK(data_plane->ensure());
     // Addresses of this host's own, ahead: containers start while the store is away.
     if (auto ranges = source_->ranges(false); !ranges)
@@ -152,12 +178,14 @@ void Overlay::apply(bool whole) {
     services_.peers_changed(id_);
 }
 
-Result<void> Overlay::remove_devices(const std::string& engine, const Network& network) {
+Result<void> Overlay::remove_devices(const Services& services, const Network& network) {
     DataPlane::Spec spec;
     spec.bridge.name = bridge_name(network.id);
-    spec.bridge.mark = mark(engine, network.id);
+    spec.bridge.mark = mark(services.engine, network.id);
     spec.vxlan.name = vxlan_name(network.id);
-    return DataPlane(spec).remove();
+    GANTRY_CHECK(DataPlane(spec).remove());
+    (void)::unlink(origin_file(services, network.id).c_str());
+    return {};
 }
 
 Result<void> Overlay::remove(const Network& network) {
@@ -169,12 +197,13 @@ Result<void> Overlay::remove(const Network& network) {
         data_plane = std::exchange(data_plane_, nullptr);
     }
     // Perhaps an earlier engine's devices.
-    auto removed = data_plane ? data_plane->remove() : remove_devices(services_.engine, network);
+    auto removed = data_plane ? data_plane->remove() : remove_devices(services_, network);
     if (!removed) {
         std::lock_guard lock(mutex_);
         data_plane_ = data_plane;
         return removed;
     }
+    (void)::unlink(origin_file(services_, id_).c_str());
     if (auto left = source_->leave(); !left)
         services_.log(
             LogLevel::warn,

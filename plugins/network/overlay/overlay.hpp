@@ -35,7 +35,7 @@ public:
     // GANTRY_BUSY while containers are attached. A store that is away is in nobody's way.
     Result<void> remove(const Network& network);
     // The same for a network that cannot be opened.
-    static Result<void> remove_devices(const std::string& engine, const Network& network);
+    static Result<void> remove_devices(const Services& services, const Network& network);
     Result<NetworkDriver::State> state(const Network& network);
     int mtu() const { return mtu_; }
 
@@ -50,6 +50,9 @@ public:
 
 private:
     Overlay(Services services, const Network& network, NetworkOptions options);
+    static std::string origin_file(const Services& services, const std::string& id);
+    static Result<std::string> find_origin(const Services& services, const Network& network,
+                                           const NetworkOptions& options);
     void tell();             // the source, of what is attached here; mutex held
     void apply(bool whole);  // on the source's thread
     DataPlane::Spec plan(const Network& network, const Facts& facts, int mtu) const;
@@ -58,6 +61,7 @@ private:
     const std::string id_, name_;
     const NetworkOptions options_;
     const Json given_;
+    std::string origin_;      // the kind of source
     std::mutex apply_mutex_;  // taken before the others: an older view is never put into the kernel after a newer one
     std::mutex mutex_;
     Facts facts_;

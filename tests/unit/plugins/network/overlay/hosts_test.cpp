@@ -124,13 +124,7 @@ TEST_F(OverlayHosts, after_a_restart_keep_what_is_wanted_and_remove_the_rest) {
         return std::move(FakeHost::open(GANTRY_OVERLAY_DRIVER, path_, {{"documents", path_}})).value();
     });
     gone.netns.reset();
-    const Json wanted{
-        {"boot_id", "1"},
-        {"objects",
-         {{"networks", {network_}},
-          {"endpoints",
-           {{{"network", network_["id"]}, {"endpoint", one.request["endpoint"]}, {"ports", Json::array()}}}}}}};
-    Outcome done = inside(a_.netns.get(), [&] { return a_.driver->reconcile(wanted); });
+    Outcome done = restart(a_, network_, {&one});
     ASSERT_EQ(done.status, GANTRY_OK) << done.message;
     EXPECT_EQ(done.result["ready"], Json{network_["id"]});
     EXPECT_EQ(datagram(one, two, "10.99.2.2", 100), 0);

@@ -70,13 +70,7 @@ TEST_F(OverlayStoreFaults, who_is_not_heard_of_is_suspect_and_stays_reachable) {
     EXPECT_EQ(names_on(a_, network_a_), "c" + on_b + " ");
     EXPECT_TRUE(soon([&] { return count("/up/") == 1; })) << "the living host has no new lease";
     open(b_);
-    const Json wanted{
-        {"boot_id", "1"},
-        {"objects",
-         {{"networks", {network_b_}},
-          {"endpoints",
-           {{{"network", network_b_["id"]}, {"endpoint", two.request["endpoint"]}, {"ports", Json::array()}}}}}}};
-    ASSERT_EQ(inside(b_.netns.get(), [&] { return b_.driver->reconcile(wanted); }).status, GANTRY_OK);
+    ASSERT_EQ(restart(b_, network_b_, {&two}).status, GANTRY_OK);
     EXPECT_TRUE(soon([&] { return state_of_peer(a_, network_a_) == "ready"; })) << state_of_peer(a_, network_a_);
     detach_container(a_, one);
     detach_container(b_, two);
@@ -135,8 +129,7 @@ TEST_F(OverlayStoreFaults, the_blocks_of_a_host_that_was_given_up_are_anothers) 
     EXPECT_TRUE(soon([&] { return state_of_peer(b_, network_b_) == "0 peers"; })) << state_of_peer(b_, network_b_);
     // It comes back, and has what nobody took.
     open(a_);
-    const Json wanted{{"boot_id", "1"}, {"objects", {{"networks", {network_a_}}, {"endpoints", Json::array()}}}};
-    ASSERT_EQ(inside(a_.netns.get(), [&] { return a_.driver->reconcile(wanted); }).status, GANTRY_OK);
+    ASSERT_EQ(restart(a_, network_a_, {}).status, GANTRY_OK);
     EXPECT_TRUE(soon([&] {
         Outcome left = a_.call(GANTRY_NETWORK_IPAM, "ranges", {{"network", network_a_}, {"more", false}});
         return left.status == GANTRY_OK && left.result["ranges"].size() == 2u;

@@ -29,13 +29,7 @@ TEST_F(OverlayStore, is_not_needed_for_what_is_known_nor_for_local_starts) {
     ::sleep(2);
     b_.driver.reset();
     open(b_);
-    const Json wanted{
-        {"boot_id", "1"},
-        {"objects",
-         {{"networks", {network_b_}},
-          {"endpoints",
-           {{{"network", network_b_["id"]}, {"endpoint", two.request["endpoint"]}, {"ports", Json::array()}}}}}}};
-    Outcome done = inside(b_.netns.get(), [&] { return b_.driver->reconcile(wanted); });
+    Outcome done = restart(b_, network_b_, {&two});
     ASSERT_EQ(done.status, GANTRY_OK) << done.message;
     EXPECT_EQ(done.result["failed"], Json::array());
     EXPECT_EQ(datagram(one, two, on_b, 100), 0);

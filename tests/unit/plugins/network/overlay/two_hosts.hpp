@@ -136,6 +136,16 @@ inline Container attach_container(HostUnderTest& host, const Json& network, cons
     return container;
 }
 
+// What an engine that was restarted tells its driver: the network, and these containers on it.
+inline Outcome restart(HostUnderTest& host, const Json& network, const std::vector<const Container*>& containers) {
+    Json endpoints = Json::array();
+    for (const Container* one : containers)
+        endpoints.push_back(
+            {{"network", network["id"]}, {"endpoint", one->request["endpoint"]}, {"ports", Json::array()}});
+    const Json wanted{{"boot_id", "1"}, {"objects", {{"networks", {network}}, {"endpoints", endpoints}}}};
+    return inside(host.netns.get(), [&] { return host.driver->reconcile(wanted); });
+}
+
 inline void detach_container(HostUnderTest& host, Container& container) {
     container.request["sandbox"]["gone"] = false;
     EXPECT_EQ(host.call(GANTRY_NETWORK, "detach", container.request, container.netns.get()).status, GANTRY_OK);
