@@ -84,7 +84,8 @@ Overlay::Overlay(Services services, const Network& network, NetworkOptions optio
       options_(std::move(options)),
       given_(network.options) {}
 
-Overlay::~Overlay() { source_.reset(); }
+// Not source_.reset(): that takes the pointer away first, and the source's thread still goes by it until it is joined.
+Overlay::~Overlay() = default;
 
 Result<Facts> Overlay::join(const Network& network, bool fixed) {
     if (network.subnets.size() != 1)
