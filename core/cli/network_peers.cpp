@@ -27,6 +27,8 @@ Result<int> network_peers(Call& call) {
     if (!flag_at(source, "reachable"))
         print_error("warning: " + text_at(source, "source") + ": " + text_at(source, "message") +
                     "; this is what was known before");
+    else if (const std::string message = text_at(source, "message"); !message.empty())
+        print_error("note: " + message);
     ListShape shape{{"Host", "Address", "State", "Endpoints"},
                     {{"Host", "HOST"}, {"Address", "ADDRESS"}, {"State", "STATE"}, {"Endpoints", "ENDPOINTS"}}};
     GANTRY_TRY(std::string text, format_list(rows, shape, format));
