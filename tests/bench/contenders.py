@@ -158,12 +158,16 @@ class Docker(Contender):
 
     def end(self):
         self.call("docker", "rm", "-f", "idle")
-        self.daemon.terminate()
-        try:
-            self.daemon.wait(30)
-        except subprocess.TimeoutExpired:
-            self.daemon.kill()
-        self.log.close()
+        end_daemon(self.daemon, self.log)
+
+
+def end_daemon(daemon, log):
+    daemon.terminate()
+    try:
+        daemon.wait(30)
+    except subprocess.TimeoutExpired:
+        daemon.kill()
+    log.close()
 
 
 def remove_groups(before):

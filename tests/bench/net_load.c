@@ -58,6 +58,8 @@ static int serve(int port) {
     struct sockaddr_in here = target("0.0.0.0", port);
     if (bind(listener, (struct sockaddr*)&here, sizeof here) != 0 || listen(listener, 1024) != 0) return fail("listen");
     watch(epoll, EPOLL_CTL_ADD, listener, EPOLLIN);
+    puts("ready");
+    fflush(stdout);
     for (;;) {
         struct epoll_event events[64];
         int n = epoll_wait(epoll, events, 64, -1);
@@ -201,6 +203,8 @@ static int await(struct sockaddr_in to, const char* name) {
     size_t length = question(name, packet);
     int s = asker(to);
     if (s < 0) return fail("connect");
+    puts("ready");
+    fflush(stdout);
     for (;; usleep(1000)) {
         if (send(s, packet, length, 0) < 0) continue;
         struct pollfd p = {s, POLLIN, 0};

@@ -5,7 +5,7 @@ import os
 import subprocess
 import time
 
-from contenders import IMAGE
+from contenders import IMAGE, end_daemon
 from harness import archives, http_unix
 from harness.hosts import Host, run
 
@@ -23,6 +23,13 @@ class Place:
 
     def popen(self, *command):
         return subprocess.Popen(self.command(*command), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+    def start(self, *command):
+        """popen() of a program that says "ready" when it is."""
+        program = self.popen(*command)
+        if program.stdout.readline() != "ready\n":
+            raise RuntimeError(f"{' '.join(map(str, command))}: ended with {program.wait(10)}")
+        return program
 
     def call(self, *command, timeout=60):
         done = subprocess.run(self.command(*command), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout)
@@ -150,12 +157,7 @@ class Docker(Peer):
 
     def end(self):
         subprocess.run(["docker", "rm", "-f", "server", "client"], env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.daemon.terminate()
-        try:
-            self.daemon.wait(30)
-        except subprocess.TimeoutExpired:
-            self.daemon.kill()
-        self.log.close()
+        end_daemon(self.daemon, self.log)
 
 
 class Podman(Peer):
