@@ -150,6 +150,10 @@ public:
     // what is sent until then is lost; asking for the link brings that forward (Linux 6.8; before, it is waited for).
     // A link that is gone is no error; `deadline` after `patience_ms`.
     Result<void> wait_running(const std::string& name, int patience_ms);
+    // Returns once the link hears who asks for the IPv6 addresses among `addresses` (RFC 4861 7.2.1): a worker of the kernel
+    // joins their solicited-node groups some time after they were given, and a question that comes before is asked again
+    // a second later. `deadline` after `patience_ms`.
+    Result<void> wait_solicited(int index, const std::vector<std::string>& addresses, int patience_ms);
     // Every link of a kind ("bridge").
     Result<std::vector<Link>> list(std::string_view kind);
     // The ports of a bridge.

@@ -140,10 +140,17 @@ Result<void> attach_veth(const Host& driver_host, netlink::Socket& host, const V
     for (const std::string& address : spec.addresses) addresses.add_address(there->index, address);
     for (const std::string& gateway : spec.gateways) addresses.set_default_route(there->index, gateway);
     GANTRY_CHECK(inside.send(std::move(addresses)).context("interface \"" + spec.interface + "\""));
-    // The port first: its bridge has a carrier only when one of its ports runs.
-    for (const std::string& name : {spec.host_end, spec.bridge})
-        if (auto running = host.wait_running(name, running_patience_ms); !running)
+    // The port first: its bridge has a carrier only when one of its ports runs. The kernel tells each end of its carrier by
+    // itself, some time after, and until then drops what is sent from there.
+    auto wait = [&](netlink::Socket& where, const std::string& name) {
+        if (auto running = where.wait_running(name, running_patience_ms); !running)
             driver_host.log(LogLevel::warn, running.error().text + ": the first packets may be lost");
+    };
+    wait(host, spec.host_end);
+    wait(host, spec.bridge);
+    wait(inside, spec.interface);
+    if (auto heard = inside.wait_solicited(there->index, spec.addresses, running_patience_ms); !heard)
+        driver_host.log(LogLevel::warn, heard.error().text + ": the first packets may be lost");
     undo.dismiss();
     return {};
 }

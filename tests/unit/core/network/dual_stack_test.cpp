@@ -29,6 +29,9 @@ TEST_F(DualStack, gives_addresses_and_routes_of_both_families) {
     const std::string shown = run_in(a->netns.get(), {"ip", "address", "show", "eth0"});
     EXPECT_THAT(shown, HasSubstr("inet 10.44.0.2/24"));
     EXPECT_THAT(shown, HasSubstr("inet6 fd00:44::2/64 scope global nodad")) << "usable at once";
+    EXPECT_THAT(run_in(a->netns.get(), {"cat", "/proc/net/igmp6"}),
+                HasSubstr("eth0            ff0200000000000000000001ff000002"))
+        << "who asks for it is heard";
     EXPECT_THAT(run_in(a->netns.get(), {"ip", "-6", "route"}), HasSubstr("default via fd00:44::1 dev eth0"));
     const Json seen = inspect("front");
     EXPECT_EQ(seen.at("EnableIPv6"), true);
