@@ -7,6 +7,7 @@
 
 #include <gantry/driver.hpp>
 
+#include "plugins/network/overlay/etcd_entry.hpp"
 #include "plugins/network/overlay/etcd_source.hpp"
 #include "plugins/network/overlay/host_identity.hpp"
 #include "plugins/network/overlay/underlay.hpp"
@@ -14,16 +15,11 @@
 namespace gantry::overlay {
 namespace {
 
-constexpr int vni_attempts = 64, block_attempts = 32;
+constexpr int vni_attempts = 64, block_attempts = 32, claim_attempts = 4;
 constexpr std::int64_t given_up_after = 24 * 3600;
 
-Json object(const std::string& text) {
-    Json json = Json::parse(text, nullptr, false);
-    return json.is_object() ? json : Json::object();
-}
-
 Result<Facts> read_facts(const std::string& text) {
-    const Json json = object(text);
+    const Json json = object_of(text);
     auto subnet = parse_block(member<std::string>(json, "subnet"));
     auto gateway = parse_address(member<std::string>(json, "gateway"));
     const auto vni = member<std::uint32_t>(json, "vni");
@@ -135,11 +131,11 @@ Result<bool> EtcdSource::take_over(const std::vector<KeyValue>& all, Block& bloc
     const auto now = static_cast<std::int64_t>(std::time(nullptr));
     for (const auto& [name, entry] : by_name) {
         if (!name.starts_with("blk/")) continue;
-        const std::string owner = member<std::string>(object(entry->value), "owner");
+        const std::string owner = owner_of(entry->value);
         auto of_owner = by_name.find("mem/" + owner);
         if (owner == host_ || by_name.contains("up/" + owner)) continue;
         if (of_owner != by_name.end() &&
-            now - member<std::int64_t>(object(of_owner->second->value), "seen") < given_up_after)
+            now - member<std::int64_t>(object_of(of_owner->second->value), "seen") < given_up_after)
             continue;
         auto candidate = parse_block(name.substr(4));
         if (!candidate) continue;
@@ -147,7 +143,7 @@ Result<bool> EtcdSource::take_over(const std::vector<KeyValue>& all, Block& bloc
         take.absent(key("up/" + owner)).unchanged(entry->key, entry->mod_revision);
         if (of_owner != by_name.end()) take.unchanged(of_owner->second->key, of_owner->second->mod_revision);
         const std::string slices = key("sl/" + owner + "/");
-        take.put(entry->key, Json{{"owner", host_}}.dump())
+        take.put(entry->key, entry_of_owner(host_))
             .erase(key("mem/" + owner))
             .erase_range(slices, end_of_prefix(slices));
         GANTRY_TRY(const bool taken, calls_.commit(take));
@@ -176,8 +172,7 @@ Result<Block> EtcdSource::claim_block() {
             auto block = parse_block(entry.key.substr(
                 entry.key.rfind("blk/") == std::string::npos ? entry.key.size() : entry.key.rfind("blk/") + 4));
             std::lock_guard lock(mutex_);
-            if (block && member<std::string>(object(entry.value), "owner") == host_ && !blocks_.contains(block->text()))
-                return *block;
+            if (block && owner_of(entry.value) == host_ && !blocks_.contains(block->text())) return *block;
         }
         bool tried = false;
         for (std::uint64_t base = facts.subnet.base; base <= facts.subnet.last(); base += step) {
@@ -185,7 +180,7 @@ Result<Block> EtcdSource::claim_block() {
             const std::string name = key("blk/" + block.text());
             if (taken.contains(name)) continue;
             Transaction claim;
-            claim.present(key("facts")).absent(name).put(name, Json{{"owner", host_}}.dump());
+            claim.present(key("facts")).absent(name).put(name, entry_of_owner(host_));
             GANTRY_TRY(const bool claimed, calls_.commit(claim));
             if (claimed) return block;
             tried = true;  // somebody was quicker: what is free now
@@ -234,60 +229,82 @@ Result<Ranges> EtcdSource::ranges(bool more) {
 
 Result<void> EtcdSource::claim(std::uint32_t address) {
     std::lock_guard one_call(calls_mutex_);
-    bool in_own_block = false;
-    std::string where;
-    std::int64_t slice_revision = 0;
+    // What etcd has of the address is not taken back while it is not yet among the claims.
     {
         std::lock_guard lock(mutex_);
         if (claims_.contains(address)) return {};
-        for (const std::string& text : blocks_)
-            if (auto block = parse_block(text); block && block->contains(address)) in_own_block = true;
-        for (const Peer& peer : peers_)
-            for (const Member& member : peer.members)
-                if (member.address == address)
-                    return fail(Code::denied, "address " + show(address) + " of network \"" + network_.network +
-                                                  "\" is in use on host \"" + peer.host + "\"");
-        // The host whose block it is in may be giving it to somebody now: what it has told must still be so.
-        for (const auto& [name, entry] : mirror_) {
-            if (!name.starts_with("blk/")) continue;
-            auto block = parse_block(name.substr(4));
-            const std::string owner = gantry::member<std::string>(object(entry.value), "owner");
-            if (!block || !block->contains(address) || owner == host_) continue;
-            where = "sl/" + owner + "/" + std::to_string(address >> 7);
-            if (auto slice = mirror_.find(where); slice != mirror_.end()) slice_revision = slice->second.mod_revision;
-        }
+        claiming_ = address;
     }
-    const std::string name = key("ip/" + show(address)), mine = Json{{"owner", host_}}.dump();
-    Transaction claim;
-    claim.absent(name).put(name, mine);
-    if (!where.empty()) {
-        if (slice_revision == 0)
-            claim.absent(key(where));
-        else
-            claim.unchanged(key(where), slice_revision);
-    }
-    auto claimed = calls_.commit(claim);
-    if (!claimed && claimed.error().code == Code::retry_later && in_own_block) {
-        claimed = true;  // nobody else can have it; it is told when etcd is back
-        want_sync_ = true;
-    }
-    if (!claimed)
-        return std::move(claimed).error().context("claim address " + show(address) + " of network \"" +
-                                                  network_.network + "\"");
-    if (!*claimed) {
-        GANTRY_TRY(auto now, value_of("ip/" + show(address)));
-        const std::string owner = now ? gantry::member<std::string>(object(*now), "owner") : "";
-        if (!now)
-            return fail(Code::retry_later, "address " + show(address) + " of network \"" + network_.network +
-                                               "\" is in a block of another host, which changed at this moment");
-        if (owner != host_)
-            return fail(Code::denied, "address " + show(address) + " of network \"" + network_.network +
-                                          "\" is taken by host \"" + owner + "\"");
-    }
+    auto claimed = claim_in_etcd(address);
     std::lock_guard lock(mutex_);
+    claiming_.reset();
+    if (!claimed) {
+        want_sync_ = true;  // a call that was not answered may have been heard
+        agent_.wake();
+        return claimed;
+    }
     claims_.insert(address);
     remember();
     return {};
+}
+
+Result<EtcdSource::Place> EtcdSource::place_of(std::uint32_t address) {
+    std::lock_guard lock(mutex_);
+    Place place;
+    for (const std::string& text : blocks_)
+        if (auto block = parse_block(text); block && block->contains(address)) place.in_own_block = true;
+    for (const Peer& peer : peers_)
+        for (const Member& member : peer.members)
+            if (member.address == address)
+                return fail(Code::denied, "address " + show(address) + " of network \"" + network_.network +
+                                              "\" is in use on host \"" + peer.host + "\"");
+    for (const auto& [name, entry] : mirror_) {
+        if (!name.starts_with("blk/")) continue;
+        auto block = parse_block(name.substr(4));
+        const std::string owner = owner_of(entry.value);
+        if (!block || !block->contains(address) || owner == host_) continue;
+        place.slice = "sl/" + owner + "/" + std::to_string(address >> slice_bits);
+        if (auto slice = mirror_.find(place.slice); slice != mirror_.end())
+            place.slice_revision = slice->second.mod_revision;
+    }
+    return place;
+}
+
+Result<void> EtcdSource::claim_in_etcd(std::uint32_t address) {
+    const std::string name = key("ip/" + show(address)), mine = entry_of_owner(host_);
+    for (int attempt = 0; attempt < claim_attempts; ++attempt) {
+        GANTRY_TRY(const Place place, place_of(address));
+        Transaction claim;
+        claim.absent(name).put(name, mine);
+        // The host whose block it is in may be giving it to somebody now: what it has told must still be so.
+        if (!place.slice.empty()) {
+            if (place.slice_revision == 0)
+                claim.absent(key(place.slice));
+            else
+                claim.unchanged(key(place.slice), place.slice_revision);
+        }
+        auto claimed = calls_.commit(claim);
+        if (!claimed && claimed.error().code == Code::retry_later && place.in_own_block) {
+            want_sync_ = true;  // nobody else can have it; it is told when etcd is back
+            return {};
+        }
+        if (!claimed)
+            return std::move(claimed).error().context("claim address " + show(address) + " of network \"" +
+                                                      network_.network + "\"");
+        if (*claimed) return {};
+        GANTRY_TRY(auto now, value_of("ip/" + show(address)));
+        if (!now) continue;
+        if (*now != mine)
+            return fail(Code::denied, "address " + show(address) + " of network \"" + network_.network +
+                                          "\" is taken by host \"" + owner_of(*now) + "\"");
+        // Left from an earlier claim, whose end may be under way: written anew, it is this one's.
+        Transaction again;
+        again.has_value(name, mine).put(name, mine);
+        GANTRY_TRY(const bool renewed, calls_.commit(again));
+        if (renewed) return {};
+    }
+    return fail(Code::retry_later, "address " + show(address) + " of network \"" + network_.network +
+                                       "\" is in a block of another host, which changed at this moment");
 }
 
 void EtcdSource::release(std::uint32_t address) {
@@ -317,8 +334,12 @@ Result<void> EtcdSource::leave() {
     const std::string slices = key("sl/" + host_ + "/");
     Transaction out;
     out.erase(key("mem/" + host_)).erase(key("up/" + host_)).erase_range(slices, end_of_prefix(slices));
-    for (const std::string& name : own) out.erase(key(name));
     GANTRY_TRY([[maybe_unused]] const bool done, calls_.commit(out));
+    for (const std::string& name : own) {
+        Transaction give_back;
+        give_back.has_value(key(name), entry_of_owner(host_)).erase(key(name));
+        GANTRY_TRY([[maybe_unused]] const bool was_own, calls_.commit(give_back));
+    }
     GANTRY_TRY(auto facts, value_of("facts"));
     if (!facts) return {};
     // The last one puts out the light.
@@ -327,7 +348,7 @@ Result<void> EtcdSource::leave() {
     last.none_in(members, end_of_prefix(members))
         .has_value(key("facts"), *facts)
         .erase_range(prefix_, end_of_prefix(prefix_));
-    last.erase("/gantry/1/vni/" + std::to_string(member<std::uint32_t>(object(*facts), "vni")));
+    last.erase("/gantry/1/vni/" + std::to_string(member<std::uint32_t>(object_of(*facts), "vni")));
     GANTRY_TRY([[maybe_unused]] const bool was_last, calls_.commit(last));
     return {};
 }
@@ -352,7 +373,7 @@ void EtcdSource::remember() {
 bool EtcdSource::recall() {
     auto text = read_small_file(network_.directory + "/" + network_.id + ".json");
     if (!text) return false;
-    const Json body = object(*text);
+    const Json body = object_of(*text);
     auto facts = read_facts(member<std::string>(body, "facts"));
     // Damaged: as if it had never been; etcd has it all.
     if (!facts || member<std::string>(body, "network") != network_.network) return true;

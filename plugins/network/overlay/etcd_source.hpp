@@ -58,24 +58,43 @@ private:
     Result<void> join_as_member(const Facts& facts);
     Result<Block> claim_block();
     Result<bool> take_over(const std::vector<KeyValue>& all, Block& block);
+    // Where an address that a user chose lies: GANTRY_DENIED if another host is known to use it.
+    struct Place {
+        bool in_own_block = false;
+        std::string slice;  // of the host whose block it is in
+        std::int64_t slice_revision = 0;
+    };
+    Result<Place> place_of(std::uint32_t address);
+    Result<void> claim_in_etcd(std::uint32_t address);
 
     // etcd_source.cpp: the thread.
     void run();
     Result<void> connect(Etcd& etcd);
     Result<void> take(const WatchMessage& message);
     void take_listing(Listing listing);
-    void set_entry(KeyValue entry);       // mutex held
-    void forget(const std::string& key);  // mutex held
-    Result<void> sync(Etcd& etcd);
-    std::map<std::string, std::string> wanted_entries();  // mutex held
-    void build_peers();                                   // mutex held
     void away(const Error& error);
     void stop();
+
+    // etcd_sync.cpp: this host's part.
+    struct Change {
+        std::string name, value;    // value "": it is erased
+        bool alone = false;         // in a transaction of its own: another host may have been there
+        std::int64_t revision = 0;  // then: it is still this one, or 0: not there
+    };
+    Result<void> sync(Etcd& etcd);
+    std::vector<Change> changes();                        // mutex held
+    std::map<std::string, std::string> wanted_entries();  // mutex held
+
+    // etcd_view.cpp: the others'.
+    void set_entry(KeyValue entry);       // mutex held
+    void forget(const std::string& key);  // mutex held
+    void build_peers();                   // mutex held
 
     // Remembered over restarts: facts, blocks, claims, and what was known of others.
     void remember();  // mutex held
     bool recall();
 
+    static constexpr int slice_bits = 7;  // 128 addresses in each
     std::string key(const std::string& rest) const { return prefix_ + rest; }
 
     const EtcdNetwork network_;
@@ -88,8 +107,9 @@ private:
     std::optional<Facts> facts_;
     std::set<std::string> blocks_;    // of this host, as text
     std::set<std::uint32_t> claims_;  // of this host
-    std::vector<Member> members_;     // of this host
-    bool holding_ = false;            // members_ may lack some
+    std::optional<std::uint32_t> claiming_;
+    std::vector<Member> members_;  // of this host
+    bool holding_ = false;         // members_ may lack some
     bool left_ = false;
     std::map<std::string, KeyValue> mirror_;                                    // by key without the prefix
     std::map<std::string, std::vector<Member>> slices_;                         // of the mirror's "sl/"
@@ -106,6 +126,7 @@ private:
     std::function<void(bool whole)> changed_;
     std::int64_t lease_ = 0;
     bool relist_ = false;
+    std::int64_t heard_ = 0, written_ = 0;  // revisions: of the mirror, and of what was written last
 
     std::atomic<bool> settled_{false}, stopping_{false}, want_sync_{true};
     Etcd agent_;
