@@ -2,9 +2,12 @@
 #include "plugins/network/overlay/document.hpp"
 #include "plugins/network/overlay/etcd.hpp"
 
+#include <arpa/inet.h>
+#include <netlink/msg.h>
+
 #include <cstring>
 
-#include "plugins/network/common/netlink.hpp"
+#include "plugins/network/common/netlink_wireguard.hpp"
 #include "tests/fuzz/require.hpp"
 
 namespace {
@@ -30,6 +33,12 @@ void try_etcd(const std::string& text) {
     if (auto listing = read_listing(text); !listing) fuzz::require_told(listing.error().text);
 }
 
+bool is_address(const std::string& text, netlink::Table table) {
+    in6_addr six{};
+    return parse_address(text) ||
+           (table == netlink::Table::forwarding && ::inet_pton(AF_INET6, text.c_str(), &six) == 1);
+}
+
 void try_netlink(const std::uint8_t* data, std::size_t size) {
     // As the kernel aligns what it sends.
     alignas(8) static unsigned char buffer[65536];
@@ -40,8 +49,14 @@ void try_netlink(const std::uint8_t* data, std::size_t size) {
         if (auto whole = netlink::read_neighbours(buffer, size, 1, 3, table, found); !whole)
             fuzz::require_told(whole.error().text);
         for (const netlink::Neighbour& one : found)
-            fuzz::require(one.mac.size() == 17 && parse_address(one.destination), "an entry that is none");
+            fuzz::require(one.mac.size() == 17 && is_address(one.destination, table), "an entry that is none");
     }
+    auto* message = reinterpret_cast<nlmsghdr*>(buffer);
+    if (!nlmsg_ok(message, static_cast<int>(size))) return;
+    netlink::WireguardState state;
+    netlink::read_wireguard(message, state);
+    for (const netlink::WireguardPeer& peer : state.peers)
+        fuzz::require(peer.address.empty() || parse_address(peer.address), "a peer at no address");
 }
 
 }  // namespace

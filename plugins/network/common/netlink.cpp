@@ -162,6 +162,12 @@ void Batch::set_up(int index) {
     append_link(add(RTM_NEWLINK, 0, "set link " + std::to_string(index) + " up"), AF_UNSPEC, index, IFF_UP, IFF_UP);
 }
 
+void Batch::set_mtu(int index, int mtu) {
+    nl_msg* m = add(RTM_NEWLINK, 0, "let link " + std::to_string(index) + " carry " + std::to_string(mtu) + " bytes");
+    append_link(m, AF_UNSPEC, index, 0, 0);
+    put_mtu(m, mtu);
+}
+
 void Batch::set_alias(int index, const std::string& alias) {
     nl_msg* m = add(RTM_NEWLINK, 0, "mark link " + std::to_string(index));
     append_link(m, AF_UNSPEC, index, 0, 0);
@@ -216,10 +222,13 @@ void Batch::remove_link(const std::string& name) {
     nla_put_string(m, IFLA_IFNAME, name.c_str());
 }
 
-Result<Socket> Socket::open() {
+Result<Socket> Socket::open() { return open(NETLINK_ROUTE); }
+Result<Socket> Socket::open_generic() { return open(NETLINK_GENERIC); }
+
+Result<Socket> Socket::open(int protocol) {
     SocketPtr socket(nl_socket_alloc());
     if (!socket) return fail(Code::exhausted, "no memory for a netlink socket");
-    if (int error = nl_connect(socket.get(), NETLINK_ROUTE); error < 0)
+    if (int error = nl_connect(socket.get(), protocol); error < 0)
         return fail(Code::internal, std::string("open a netlink socket: ") + nl_geterror(error));
     return prepared(std::move(socket));
 }

@@ -43,15 +43,17 @@ struct Link {
 struct Vxlan {
     std::string name;
     std::uint32_t id = 0;
-    std::string local;  // the address of this host from which it sends
+    std::string local;  // the address of this host from which it sends, of either family
+    int link = 0;       // the only link it sends and hears through (for an IPv6 link-local address); 0: any
     std::uint16_t port = 4789;
     int mtu = 1450, master = 0;
 };
 
 // An entry of a VXLAN device: of its neighbours (an IPv4 address and the MAC it stands for) or of its forwarding table (a
-// MAC and the host behind which it is).
+// MAC and the address, of either family, of the host behind which it is).
 struct Neighbour {
     std::string mac, destination;
+    int link = 0;  // of the way to a link-local destination; not read
     bool operator==(const Neighbour&) const = default;
 };
 // Which of the two.
@@ -85,6 +87,7 @@ public:
     // ports, and up.
     void start_port(const std::string& name, PortRule rule);
     void set_up(int index);
+    void set_mtu(int index, int mtu);
     void set_alias(int index, const std::string& alias);
     // `prefix`: "172.18.0.2/20", "fd00::2/64" (usable at once, without duplicate address detection). There already is
     // success.
@@ -139,6 +142,8 @@ private:
 class Socket {
 public:
     static Result<Socket> open();
+    // The same for generic netlink, for Wireguard alone.
+    static Result<Socket> open_generic();
     // Works through a bound NETLINK_ROUTE socket that somebody lends; answers to earlier requests are never waiting in it.
     static Result<Socket> over(int lent);
 
@@ -178,7 +183,9 @@ public:
     Result<std::vector<Neighbour>> neighbours(int index, Table table);
 
 private:
+    friend class Wireguard;
     explicit Socket(SocketPtr socket) : socket_(std::move(socket)) {}
+    static Result<Socket> open(int protocol);
     static Socket prepared(SocketPtr socket);
     // `each` is called with every answer until the kernel has no more.
     Result<void> ask(nl_msg* request, const std::string& doing, const std::function<void(nlmsghdr*)>& each);

@@ -29,17 +29,19 @@ std::string mac_text(const nlattr* attribute) {
 // The body of a change to either table; what cannot be put into it is named.
 Result<void> put_entry(nl_msg* m, int index, Table table, const Neighbour& entry) {
     const auto mac = parts::parse_mac(entry.mac);
-    in_addr address{};
+    const auto address = parts::parse_prefix(entry.destination);
     if (!mac) return fail(Code::invalid, "\"" + entry.mac + "\" is not a MAC address");
-    if (::inet_pton(AF_INET, entry.destination.c_str(), &address) != 1)
-        return fail(Code::invalid, "\"" + entry.destination + "\" is not an IPv4 address");
+    if (!address || (table == Table::neighbours && address->family != AF_INET))
+        return fail(Code::invalid, "\"" + entry.destination + "\" is not an " +
+                                       (table == Table::neighbours ? "IPv4" : "IP") + " address");
     ndmsg body{};
     body.ndm_family = table == Table::neighbours ? AF_INET : AF_BRIDGE;
     body.ndm_ifindex = index;
     body.ndm_state = NUD_PERMANENT;
     body.ndm_flags = table == Table::neighbours ? 0 : NTF_SELF;
     nlmsg_append(m, &body, sizeof body, NLMSG_ALIGNTO);
-    nla_put(m, NDA_DST, sizeof address, &address);
+    nla_put(m, NDA_DST, address->size(), &address->bytes);
+    if (entry.link != 0) nla_put_u32(m, NDA_IFINDEX, static_cast<std::uint32_t>(entry.link));
     nla_put(m, NDA_LLADDR, static_cast<int>(mac->size()), mac->data());
     return {};
 }
@@ -47,9 +49,9 @@ Result<void> put_entry(nl_msg* m, int index, Table table, const Neighbour& entry
 }  // namespace
 
 void Batch::add_vxlan(const Vxlan& vxlan) {
-    in_addr local{};
-    if (::inet_pton(AF_INET, vxlan.local.c_str(), &local) != 1) {
-        bad_ = fail(Code::invalid, "\"" + vxlan.local + "\" is not an IPv4 address");
+    const auto local = parts::parse_prefix(vxlan.local);
+    if (!local) {
+        bad_ = fail(Code::invalid, "\"" + vxlan.local + "\" is not an IP address");
         return;
     }
     nl_msg* m = add(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, "make VXLAN device \"" + vxlan.name + "\"");
@@ -63,7 +65,8 @@ void Batch::add_vxlan(const Vxlan& vxlan) {
     nla_put_string(m, IFLA_INFO_KIND, "vxlan");
     nlattr* data = nla_nest_start(m, IFLA_INFO_DATA);
     nla_put_u32(m, IFLA_VXLAN_ID, vxlan.id);
-    nla_put(m, IFLA_VXLAN_LOCAL, sizeof local, &local);
+    nla_put(m, local->family == AF_INET6 ? IFLA_VXLAN_LOCAL6 : IFLA_VXLAN_LOCAL, local->size(), &local->bytes);
+    if (vxlan.link != 0) nla_put_u32(m, IFLA_VXLAN_LINK, static_cast<std::uint32_t>(vxlan.link));
     nla_put_u16(m, IFLA_VXLAN_PORT, htons(vxlan.port));
     nla_put_u8(m, IFLA_VXLAN_LEARNING, 0);
     nla_put_u8(m, IFLA_VXLAN_PROXY, 1);
@@ -116,9 +119,11 @@ Result<bool> read_neighbours(const void* data, std::size_t length, std::uint32_t
         if (body->ndm_ifindex != index || (body->ndm_state & NUD_PERMANENT) == 0) continue;
         if (body->ndm_family != (table == Table::neighbours ? AF_INET : AF_BRIDGE)) continue;
         const nlattr *mac = attributes[NDA_LLADDR], *address = attributes[NDA_DST];
-        if (!mac || !address || nla_len(mac) != 6 || nla_len(address) != 4) continue;
-        char text[INET_ADDRSTRLEN];
-        ::inet_ntop(AF_INET, nla_data(address), text, sizeof text);
+        if (!mac || !address || nla_len(mac) != 6) continue;
+        const bool six = table == Table::forwarding && nla_len(address) == sizeof(in6_addr);
+        if (!six && nla_len(address) != sizeof(in_addr)) continue;
+        char text[INET6_ADDRSTRLEN];
+        ::inet_ntop(six ? AF_INET6 : AF_INET, nla_data(address), text, sizeof text);
         found.push_back({mac_text(mac), text});
     }
     return false;

@@ -16,12 +16,15 @@ using netlink::Table;
 // Changes in batches of a size the socket can bear. The first failure is given; the others go on.
 class Changes {
 public:
-    Changes(netlink::Socket& host, int index) : host_(host), index_(index) {}
+    // `tunnel`: the link through which other hosts are reached, 0 where that is anybody's.
+    Changes(netlink::Socket& host, int index, int tunnel) : host_(host), index_(index), tunnel_(tunnel) {}
     void set(Table table, Neighbour entry) {
+        if (table == Table::forwarding) entry.link = tunnel_;
         batch_.set_neighbour(index_, table, entry);
         count();
     }
     void remove(Table table, Neighbour entry) {
+        if (table == Table::forwarding) entry.link = tunnel_;
         batch_.remove_neighbour(index_, table, entry);
         count();
     }
@@ -41,7 +44,7 @@ private:
         waiting_ = 0;
     }
     netlink::Socket& host_;
-    const int index_;
+    const int index_, tunnel_;
     netlink::Batch batch_;
     std::size_t waiting_ = 0;
     Result<void> result_;
@@ -74,6 +77,9 @@ Places places_of(const std::vector<Peer>& peers, const std::set<std::uint32_t>& 
 
 Result<int> DataPlane::ensure_devices(netlink::Socket& host) {
     GANTRY_TRY(const int bridge, bridge::ensure_bridge(host, spec_.bridge));
+    if (tunnel_) {
+        GANTRY_TRY(tunnel_index_, tunnel_->ensure(host));
+    }
     // All that a device cannot change later stands in its mark.
     const std::string own_mark = spec_.bridge.mark + ":" + std::to_string(spec_.vxlan.id) + ":" + spec_.vxlan.local +
                                  ":" + std::to_string(spec_.vxlan.port) + ":" + std::to_string(spec_.vxlan.mtu);
@@ -89,6 +95,7 @@ Result<int> DataPlane::ensure_devices(netlink::Socket& host) {
         netlink::Batch make;
         netlink::Vxlan vxlan = spec_.vxlan;
         vxlan.master = bridge;
+        vxlan.link = tunnel_index_;
         make.add_vxlan(vxlan);
         auto made = host.send(std::move(make));
         if (!made && made.error().system_errno == EEXIST)
@@ -116,7 +123,12 @@ Result<void> DataPlane::ensure() {
     return {};
 }
 
-Result<void> DataPlane::apply(const Places& wanted, bool whole, bool settled) {
+std::optional<TunnelEnd> DataPlane::tunnel_end() {
+    std::lock_guard lock(mutex_);
+    return tunnel_ ? std::optional(tunnel_->end()) : std::nullopt;
+}
+
+Result<void> DataPlane::apply(const Places& wanted, const std::vector<Peer>& peers, bool whole, bool settled) {
     std::lock_guard lock(mutex_);
     GANTRY_TRY(auto host, netlink::Socket::open());
     int index = 0;
@@ -128,6 +140,7 @@ Result<void> DataPlane::apply(const Places& wanted, bool whole, bool settled) {
     if (compare) {
         GANTRY_TRY(index, ensure_devices(host));
     }
+    if (tunnel_) GANTRY_CHECK(tunnel_->apply(peers, settled));
     std::map<std::string, std::string> neighbours, forwarding;  // as they are: by address, by MAC
     if (compare) {
         GANTRY_TRY(auto entries, host.neighbours(index, Table::neighbours));
@@ -139,7 +152,7 @@ Result<void> DataPlane::apply(const Places& wanted, bool whole, bool settled) {
         forwarding = forwarding_of(known_);
     }
     known_is_true_ = false;
-    Changes changes(host, index);
+    Changes changes(host, index, tunnel_index_);
     const auto wanted_forwarding = forwarding_of(wanted);
     // The way first, then who asks for it.
     for (const auto& [mac, vtep] : wanted_forwarding) {
@@ -179,6 +192,7 @@ Result<void> DataPlane::remove() {
     }
     known_is_true_ = false;
     GANTRY_CHECK(bridge::detach_veth(host, spec_.vxlan.name));
+    GANTRY_CHECK(bridge::detach_veth(host, spec_.tunnel_name));
     return bridge::remove_bridge(host, spec_.bridge);
 }
 
@@ -186,11 +200,17 @@ Result<NetworkDriver::State> DataPlane::state() {
     GANTRY_TRY(auto host, netlink::Socket::open());
     GANTRY_TRY(auto bridge, host.find(spec_.bridge.name));
     GANTRY_TRY(auto vxlan, host.find(spec_.vxlan.name));
+    std::optional<netlink::Link> tunnel;
+    if (spec_.tunnel) {
+        GANTRY_TRY(tunnel, host.find(spec_.tunnel->name));
+    }
     NetworkDriver::State state;
     state.more["interface"] = spec_.bridge.name;
     if (!bridge && !vxlan) return state;
     if (!bridge)
         state.message = "bridge \"" + spec_.bridge.name + "\" is missing";
+    else if (spec_.tunnel && !tunnel)
+        state.message = "WireGuard device \"" + spec_.tunnel->name + "\" is missing";
     else if (!vxlan)
         state.message = "VXLAN device \"" + spec_.vxlan.name + "\" is missing";
     else if (!bridge->up || !vxlan->up)

@@ -3,6 +3,7 @@
 #include <gantry/network.hpp>
 
 #include <net/if.h>
+#include <unistd.h>
 
 #include <memory>
 #include <set>
@@ -11,7 +12,6 @@
 #include "plugins/network/common/bridge/forwarding.hpp"
 #include "plugins/network/common/bridge/reaper.hpp"
 #include "plugins/network/common/bridge/watcher.hpp"
-#include "plugins/network/overlay/encryption.hpp"
 #include "plugins/network/overlay/overlay.hpp"
 
 namespace gantry::overlay {
@@ -268,12 +268,26 @@ private:
     Result<std::shared_ptr<Overlay>> overlay_of(const Network& network) {
         if (auto known = find(network.id)) return known;
         GANTRY_TRY(NetworkOptions options, read_options(options_, network));
-        if (options.encrypted) GANTRY_CHECK(require_encryption(network.name));
+        if (options.encrypted) GANTRY_CHECK(require_wireguard(network.name));
         GANTRY_TRY(auto opened, Overlay::open(services_, network, std::move(options)));
         std::shared_ptr<Overlay> overlay = std::move(opened);
         std::lock_guard lock(mutex_);
         overlays_[network.id] = overlay;
         return overlay;
+    }
+
+    // Never made without encryption instead.
+    static Result<void> require_wireguard(const std::string& network) {
+        const std::string what = "network \"" + network + "\": option \"encrypted\"";
+        const std::string name = "gw-try" + std::to_string(::getpid() % 1000000);
+        GANTRY_TRY(auto kernel, netlink::Socket::open());
+        netlink::Batch make;
+        make.add_link(name, "wireguard");
+        auto made = kernel.send(std::move(make));
+        if (!made && made.error().code == Code::unsupported)
+            return fail(Code::unsupported, what + " needs WireGuard, which this kernel has not");
+        if (!made) return std::move(made).error().context(what + ": WireGuard");
+        return bridge::detach_veth(kernel, name);
     }
 
     static bridge::NetworkRules rules_of(const Network& network) {
@@ -297,7 +311,7 @@ private:
         return {};
     }
 
-    // Bridges and VXLAN devices with the engine's mark that no network has any more, and ports that no endpoint has.
+    // Bridges, VXLAN and WireGuard devices with the engine's mark that no network has any more, and ports that no endpoint has.
     Result<void> remove_orphans(const std::set<std::string>& marks, const std::set<std::string>& host_ends,
                                 Json& removed) {
         GANTRY_TRY(auto kernel, netlink::Socket::open());
@@ -315,13 +329,15 @@ private:
             GANTRY_CHECK(bridge::detach_veth(kernel, link.name));
             removed.push_back(link.name);
         }
-        GANTRY_TRY(auto devices, kernel.list("vxlan"));
-        for (const netlink::Link& link : devices) {
-            if (!link.alias.starts_with(ours)) continue;
-            const std::string network = link.alias.substr(0, link.alias.find(':', ours.size()));
-            if (marks.contains(network)) continue;
-            GANTRY_CHECK(bridge::detach_veth(kernel, link.name));
-            removed.push_back(link.name);
+        for (const char* device : {"vxlan", "wireguard"}) {
+            GANTRY_TRY(auto devices, kernel.list(device));
+            for (const netlink::Link& link : devices) {
+                if (!link.alias.starts_with(ours)) continue;
+                const std::string network = link.alias.substr(0, link.alias.find(':', ours.size()));
+                if (marks.contains(network)) continue;
+                GANTRY_CHECK(bridge::detach_veth(kernel, link.name));
+                removed.push_back(link.name);
+            }
         }
         return {};
     }

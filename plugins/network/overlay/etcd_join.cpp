@@ -29,11 +29,8 @@ Result<Facts> read_facts(const std::string& text) {
     facts.subnet = *subnet;
     facts.gateway = *gateway;
     facts.vni = vni;
+    facts.encrypted = member<bool>(json, "encrypted");
     return facts;
-}
-
-std::string facts_text(const Facts& facts) {
-    return Json{{"subnet", facts.subnet.text()}, {"gateway", show(facts.gateway)}, {"vni", facts.vni}}.dump();
 }
 
 // Blocks are as large as lets some sixteen hosts and more have one.
@@ -68,6 +65,7 @@ Result<Facts> EtcdSource::make_facts(const Block& subnet, std::uint32_t gateway)
     Facts facts;
     facts.subnet = subnet;
     facts.gateway = gateway;
+    facts.encrypted = network_.encrypted;
     for (int attempt = 0; attempt < vni_attempts; ++attempt) {
         facts.vni = network_.vni != 0 ? network_.vni : vni_of(network_.network, attempt);
         const std::string number = "/gantry/1/vni/" + std::to_string(facts.vni), text = facts_text(facts);
@@ -85,10 +83,13 @@ Result<Facts> EtcdSource::make_facts(const Block& subnet, std::uint32_t gateway)
 }
 
 Result<void> EtcdSource::join_as_member(const Facts& facts) {
+    std::optional<TunnelEnd> tunnel;
+    {
+        std::lock_guard lock(mutex_);
+        tunnel = tunnel_;
+    }
     Transaction enter;
-    enter.present(key("facts"))
-        .put(key("mem/" + host_),
-             Json{{"vtep", facts.vtep}, {"seen", static_cast<std::int64_t>(std::time(nullptr))}}.dump());
+    enter.present(key("facts")).put(key("mem/" + host_), member_text(facts.vtep, std::time(nullptr), tunnel));
     GANTRY_TRY(const bool entered, calls_.commit(enter));
     if (!entered)
         return fail(Code::retry_later, "network \"" + network_.network + "\" is just being removed by its last host");
@@ -98,6 +99,11 @@ Result<void> EtcdSource::join_as_member(const Facts& facts) {
 Result<Facts> EtcdSource::join(const Block& subnet, std::uint32_t gateway, bool fixed) {
     std::lock_guard one_call(calls_mutex_);
     auto fits = [&](const Facts& facts) -> Result<Facts> {
+        if (facts.encrypted != network_.encrypted)
+            return fail(Code::conflict, "network \"" + network_.network + "\" is " +
+                                            (facts.encrypted ? "encrypted" : "not encrypted") +
+                                            " on its other hosts: it needs option \"encrypted\" " +
+                                            (facts.encrypted ? "here too" : "on all of them or none"));
         if (fixed && (facts.subnet != subnet || facts.gateway != gateway))
             return fail(Code::conflict, "network \"" + network_.network + "\" has subnet " + facts.subnet.text() +
                                             " and gateway " + show(facts.gateway) + " on its other hosts, not " +

@@ -71,6 +71,15 @@ void EtcdSource::publish(std::vector<Member> members, bool complete) {
     agent_.wake();
 }
 
+void EtcdSource::offer(const TunnelEnd& end) {
+    {
+        std::lock_guard lock(mutex_);
+        tunnel_ = end;
+    }
+    want_sync_ = true;
+    agent_.wake();
+}
+
 void EtcdSource::run() {
     // Signals are the engine's, not this thread's.
     sigset_t all;

@@ -1,7 +1,9 @@
 // The source of a network whose hosts share an etcd. Below /gantry/1/net/NAME/ are
 //
-//   facts            {"subnet", "gateway", "vni"}           made once, by compare-and-swap; /gantry/1/vni/N names its network
-//   mem/HOST         {"vtep", "seen": seconds}              a host that takes part, until it leaves or is given up after 24 h
+//   facts            {"subnet", "gateway", "vni"}           made once, by compare-and-swap; /gantry/1/vni/N names its network;
+//                                                           of an encrypted network also "encrypted": true
+//   mem/HOST         {"vtep", "seen": seconds}              a host that takes part, until it leaves or is given up after 24 h;
+//                                                           of an encrypted network also "wireguard": {"key", "port"}
 //   up/HOST          {"boot"}                               with a lease of 30 s: it is heard of
 //   blk/BLOCK        {"owner": HOST}                        addresses that the host gives by itself
 //   ip/ADDRESS       {"owner": HOST}                        an address that a user chose
@@ -28,7 +30,8 @@ struct EtcdNetwork {
     std::string network, id;  // its name, which all hosts share, and what this host's engine calls it
     std::string vtep;         // "": the address from which this host reaches etcd
     std::uint32_t vni = 0;    // 0: a free one
-    std::string directory;    // where this host's part is remembered
+    bool encrypted = false;
+    std::string directory;  // where this host's part is remembered
     std::function<void(bool bad, const std::string&)> log;
 };
 
@@ -45,6 +48,7 @@ public:
     Result<void> claim(std::uint32_t address) override;
     void release(std::uint32_t address) override;
     void publish(std::vector<Member> members, bool complete) override;
+    void offer(const TunnelEnd& end) override;
     Result<void> leave() override;
     Json status() override;
 
@@ -108,8 +112,9 @@ private:
     std::set<std::string> blocks_;    // of this host, as text
     std::set<std::uint32_t> claims_;  // of this host
     std::optional<std::uint32_t> claiming_;
-    std::vector<Member> members_;  // of this host
-    bool holding_ = false;         // members_ may lack some
+    std::optional<TunnelEnd> tunnel_;  // of this host
+    std::vector<Member> members_;      // of this host
+    bool holding_ = false;             // members_ may lack some
     bool left_ = false;
     std::map<std::string, KeyValue> mirror_;                                    // by key without the prefix
     std::map<std::string, std::vector<Member>> slices_;                         // of the mirror's "sl/"

@@ -16,15 +16,14 @@ constexpr std::int64_t seen_every = 3600;             // seconds
 std::map<std::string, std::string> EtcdSource::wanted_entries() {
     std::map<std::string, std::string> wanted;
     if (!facts_) return wanted;
-    wanted["facts"] =
-        Json{{"subnet", facts_->subnet.text()}, {"gateway", show(facts_->gateway)}, {"vni", facts_->vni}}.dump();
+    wanted["facts"] = facts_text(*facts_);
     std::int64_t now = static_cast<std::int64_t>(std::time(nullptr)), seen = now;
     // Not at every opportunity: each change is told to every host.
     if (auto old = mirror_.find("mem/" + host_); old != mirror_.end()) {
         const auto before = member<std::int64_t>(object_of(old->second.value), "seen");
         if (before <= now && now - before < seen_every) seen = before;
     }
-    wanted["mem/" + host_] = Json{{"vtep", facts_->vtep}, {"seen", seen}}.dump();
+    wanted["mem/" + host_] = member_text(facts_->vtep, seen, tunnel_);
     wanted["up/" + host_] = Json{{"boot", boot_}}.dump();
     for (std::uint32_t address : claims_) wanted["ip/" + show(address)] = entry_of_owner(host_);
     std::map<std::uint32_t, Json> slices;

@@ -78,7 +78,9 @@ void EtcdSource::build_peers() {
         if (!name.starts_with("mem/")) continue;
         Peer peer;
         peer.host = name.substr(4);
-        peer.vtep = gantry::member<std::string>(object_of(entry.value), "vtep");
+        const Json told = object_of(entry.value);
+        peer.vtep = gantry::member<std::string>(told, "vtep");
+        peer.tunnel = tunnel_of(told);
         peer.suspect = !mirror_.contains("up/" + peer.host);
         if (peer.host != host_ && valid_host_name(peer.host) && parse_address(peer.vtep))
             peers[peer.host] = std::move(peer);

@@ -77,6 +77,12 @@ Json object_options() {
         {"address", {{"type", "string"}, {"default", ""}, {"help", "this host's address for other hosts"}}},
         {"encrypted",
          {{"type", "boolean"}, {"default", false}, {"help", "what goes from host to host goes through WireGuard"}}},
+        {"wireguard_port",
+         {{"type", "integer"},
+          {"default", 0},
+          {"minimum", 0},
+          {"maximum", 65535},
+          {"help", "UDP port of WireGuard on this host; 0: one that is free"}}},
         {"port",
          {{"type", "integer"}, {"default", 4789}, {"minimum", 1}, {"maximum", 65535}, {"help", "UDP port of VXLAN"}}},
         {option_vni,
@@ -90,7 +96,8 @@ Json object_options() {
           {"default", 0},
           {"minimum", 0},
           {"maximum", 65535},
-          {"help", "largest packet in bytes; 0: what the network between the hosts carries, less 50"}}},
+          {"help",
+           "largest packet in bytes; 0: what the network between the hosts carries, less 50 (130 if encrypted)"}}},
     };
 }
 
@@ -112,6 +119,9 @@ Result<NetworkOptions> read_options(const DriverOptions& driver, const Network& 
     options.certificate = driver.certificate;
     options.key = driver.key;
     options.encrypted = member<bool>(network.options, "encrypted");
+    options.wireguard_port = member<std::uint16_t>(network.options, "wireguard_port");
+    if (options.wireguard_port != 0 && !options.encrypted)
+        return fail(Code::invalid, "option \"wireguard_port\" is of encrypted networks: set \"encrypted\" too");
     options.vni = member<std::uint32_t>(network.options, option_vni);
     options.port = member<std::uint16_t>(network.options, "port", 4789);
     options.mtu = member<int>(network.options, option_mtu);
@@ -124,6 +134,7 @@ Result<NetworkOptions> read_options(const DriverOptions& driver, const Network& 
 
 std::string bridge_name(std::string_view network_id) { return "gb-" + std::string(network_id.substr(0, id_digits)); }
 std::string vxlan_name(std::string_view network_id) { return "gx-" + std::string(network_id.substr(0, id_digits)); }
+std::string tunnel_name(std::string_view network_id) { return "gw-" + std::string(network_id.substr(0, id_digits)); }
 std::string host_end(std::string_view endpoint_id) { return "gv-" + std::string(endpoint_id.substr(0, id_digits)); }
 
 std::string mark(std::string_view engine, std::string_view network_id) {

@@ -27,6 +27,7 @@ struct NetworkOptions {
     std::uint16_t port = 4789;
     int mtu = 0;  // 0: what the network below carries, less the wrapping
     bool encrypted = false;
+    std::uint16_t wireguard_port = 0;  // of an encrypted network; 0: a free one
 };
 
 Json driver_options();
@@ -37,8 +38,9 @@ Result<NetworkOptions> read_options(const DriverOptions& driver, const Network& 
 // Names of links, from the engine's random ids: engines beside each other never clash.
 std::string bridge_name(std::string_view network_id);
 std::string vxlan_name(std::string_view network_id);
+std::string tunnel_name(std::string_view network_id);
 std::string host_end(std::string_view endpoint_id);
-// The mark on each bridge and VXLAN device (the link's alias), so that a restarted engine knows its own.
+// The mark on each bridge, VXLAN and WireGuard device (the link's alias), so that a restarted engine knows its own.
 std::string mark(std::string_view engine, std::string_view network_id);
 
 }  // namespace gantry::overlay

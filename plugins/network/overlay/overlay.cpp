@@ -12,7 +12,8 @@
 namespace gantry::overlay {
 namespace {
 
-constexpr int wrapping_bytes = 50;  // IPv4, UDP, VXLAN and the inner Ethernet header
+constexpr int vxlan_bytes = 50, vxlan_over_ipv6_bytes = 70;  // IP, UDP, VXLAN and the inner Ethernet header
+constexpr int ipv6_smallest_mtu = 1280;
 constexpr int smallest_mtu = 68;
 constexpr const char *from_etcd = "etcd", *from_documents = "documents", *from_nobody = "alone";
 
@@ -55,6 +56,9 @@ Result<std::unique_ptr<Overlay>> Overlay::open(const Services& services, const N
     auto warn = [log = services.log](const std::string& text) { log(LogLevel::warn, text); };
     const NetworkOptions& o = overlay->options_;
     GANTRY_TRY(overlay->origin_, find_origin(services, network, o));
+    if (o.encrypted && overlay->origin_ == from_documents)
+        return fail(Code::unsupported,
+                    "network \"" + network.name + "\": option \"encrypted\" needs etcd: documents carry no keys");
     if (overlay->origin_ == from_etcd) {
         EtcdNetwork shared;
         shared.etcd = {o.etcd, o.ca, o.certificate, o.key};
@@ -62,6 +66,7 @@ Result<std::unique_ptr<Overlay>> Overlay::open(const Services& services, const N
         shared.id = network.id;
         shared.vtep = o.address;
         shared.vni = o.vni;
+        shared.encrypted = o.encrypted;
         shared.directory = services.root;
         shared.log = [log = services.log](bool bad, const std::string& text) {
             log(bad ? LogLevel::warn : LogLevel::info, text);
@@ -103,7 +108,11 @@ Result<Facts> Overlay::join(const Network& network, bool fixed) {
     return facts;
 }
 
-DataPlane::Spec Overlay::plan(const Network& network, const Facts& facts, int mtu) const {
+int Overlay::wrapping_bytes() const {
+    return options_.encrypted ? tunnel_wrapping_bytes + vxlan_over_ipv6_bytes : vxlan_bytes;
+}
+
+Result<DataPlane::Spec> Overlay::plan(const Network& network, const Facts& facts, int mtu) const {
     DataPlane::Spec spec;
     spec.bridge.name = bridge_name(network.id);
     spec.bridge.mark = mark(services_.engine, network.id);
@@ -116,6 +125,19 @@ DataPlane::Spec Overlay::plan(const Network& network, const Facts& facts, int mt
     spec.vxlan.local = facts.vtep;
     spec.vxlan.port = options_.port;
     spec.vxlan.mtu = mtu;
+    spec.tunnel_name = tunnel_name(network.id);
+    if (!options_.encrypted) return spec;
+    Tunnel::Spec tunnel;
+    tunnel.name = spec.tunnel_name;
+    tunnel.mark = spec.bridge.mark;
+    tunnel.directory = services_.root;
+    tunnel.network = id_;
+    tunnel.port = options_.wireguard_port;
+    tunnel.mtu = std::max(mtu + vxlan_over_ipv6_bytes, ipv6_smallest_mtu);
+    GANTRY_TRY(tunnel.keys, tunnel_keys(services_.root, id_));
+    GANTRY_TRY(const auto public_key, public_key_of(tunnel.keys.secret));
+    spec.vxlan.local = tunnel_address(public_key);
+    spec.tunnel = std::move(tunnel);
     return spec;
 }
 
@@ -123,13 +145,16 @@ Result<void> Overlay::ensure(const Network& network) {
     GANTRY_TRY(const Facts facts, join(network, true));
     int mtu = options_.mtu;
     GANTRY_TRY(const int below, mtu_of_address(facts.vtep));
-    if (mtu == 0) mtu = below - wrapping_bytes;
-    if (mtu < smallest_mtu || mtu > below - wrapping_bytes)
+    if (mtu == 0) mtu = below - wrapping_bytes();
+    if (mtu < smallest_mtu || mtu > below - wrapping_bytes())
         return fail(Code::invalid, "network \"" + name_ + "\": packets of " + std::to_string(mtu) +
-                                       " bytes, wrapped in " + std::to_string(wrapping_bytes) +
+                                       " bytes, wrapped in " + std::to_string(wrapping_bytes()) +
                                        ", do not fit the interface with " + facts.vtep + ", which carries " +
                                        std::to_string(below));
-    auto data_plane = std::make_shared<DataPlane>(plan(network, facts, mtu));
+    if (::mkdir(services_.root.c_str(), 0700) != 0 && errno != EEXIST)
+        return fail_errno("make \"" + services_.root + "\"");
+    GANTRY_TRY(DataPlane::Spec spec, plan(network, facts, mtu));
+    auto data_plane = std::make_shared<DataPlane>(std::move(spec));
     bool watch = false;
     {
         std::lock_guard lock(mutex_);
@@ -139,10 +164,9 @@ Result<void> Overlay::ensure(const Network& network) {
         mtu_ = mtu;
         watch = !std::exchange(watching_, true);
     }
-    if (::mkdir(services_.root.c_str(), 0700) != 0 && errno != EEXIST)
-        return fail_errno("make \"" + services_.root + "\"");
     GANTRY_CHECK(replace_file(origin_file(services_, id_), origin_));
-    GANTRY_CHECK(data_plane->ensure());
+    GANTRY_CHECK(data_plane->ensure().context("network \"" + name_ + "\""));
+    if (auto end = data_plane->tunnel_end()) source_->offer(*end);
     // Addresses of this host's own, ahead: containers start while the store is away.
     if (auto ranges = source_->ranges(false); !ranges)
         services_.log(LogLevel::warn, "network \"" + name_ + "\": " + ranges.error().text);
@@ -166,7 +190,8 @@ void Overlay::apply(bool whole) {
         own.insert(facts_.gateway);
     }
     if (!data_plane) return;
-    auto applied = data_plane->apply(places_of(peers, own), whole, settled);
+    const Places places = places_of(options_.encrypted ? behind_tunnel(peers) : peers, own);
+    auto applied = data_plane->apply(places, peers, whole, settled);
     in_order.unlock();
     const std::string problem = applied ? "" : applied.error().text;
     bool news = false;
@@ -184,7 +209,9 @@ Result<void> Overlay::remove_devices(const Services& services, const Network& ne
     spec.bridge.name = bridge_name(network.id);
     spec.bridge.mark = mark(services.engine, network.id);
     spec.vxlan.name = vxlan_name(network.id);
+    spec.tunnel_name = tunnel_name(network.id);
     GANTRY_CHECK(DataPlane(spec).remove());
+    drop_tunnel_keys(services.root, network.id);
     (void)::unlink(origin_file(services, network.id).c_str());
     return {};
 }
@@ -205,6 +232,7 @@ Result<void> Overlay::remove(const Network& network) {
         return removed;
     }
     (void)::unlink(origin_file(services_, id_).c_str());
+    drop_tunnel_keys(services_.root, id_);
     if (auto left = source_->leave(); !left)
         services_.log(
             LogLevel::warn,
@@ -220,7 +248,10 @@ Result<NetworkDriver::State> Overlay::state(const Network& network) {
         data_plane = data_plane_;
         problem = problem_;
     }
-    if (!data_plane) data_plane = std::make_shared<DataPlane>(plan(network, Facts(), 0));
+    if (!data_plane) {
+        GANTRY_TRY(DataPlane::Spec spec, plan(network, Facts(), 0));
+        data_plane = std::make_shared<DataPlane>(std::move(spec));
+    }
     GANTRY_TRY(auto state, data_plane->state());
     if (state.state == "ready" && !problem.empty()) {
         state.state = "partial";
@@ -284,7 +315,11 @@ Json Overlay::peers() {
                         {"ranges", ranges}});
     }
     std::lock_guard lock(mutex_);
-    return {{"peers", list}, {"host", facts_.host}, {"address", facts_.vtep}, {"source", source_->status()}};
+    return {{"peers", list},
+            {"encrypted", options_.encrypted},
+            {"host", facts_.host},
+            {"address", facts_.vtep},
+            {"source", source_->status()}};
 }
 
 }  // namespace gantry::overlay

@@ -55,7 +55,8 @@ private:
                                            const NetworkOptions& options);
     void tell();             // the source, of what is attached here; mutex held
     void apply(bool whole);  // on the source's thread
-    DataPlane::Spec plan(const Network& network, const Facts& facts, int mtu) const;
+    Result<DataPlane::Spec> plan(const Network& network, const Facts& facts, int mtu) const;
+    int wrapping_bytes() const;
 
     const Services services_;
     const std::string id_, name_;

@@ -3,6 +3,7 @@
 #pragma once
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,10 +22,18 @@ struct Member {
     bool operator==(const Member&) const = default;
 };
 
+// Where a host's end of an encrypted way is.
+struct TunnelEnd {
+    std::string key;         // its public key, base64; another host's may be anything
+    std::uint16_t port = 0;  // UDP, at its vtep
+    bool operator==(const TunnelEnd&) const = default;
+};
+
 // Another host of the network.
 struct Peer {
     std::string host, vtep;
-    bool suspect = false;  // not heard of for a while; all that is known of it stays
+    std::optional<TunnelEnd> tunnel = std::nullopt;  // of an encrypted network
+    bool suspect = false;                            // not heard of for a while; all that is known of it stays
     std::vector<Member> members;
     std::vector<Block> blocks;  // of addresses that it gives by itself: they are reached there before they are listed
 };
@@ -35,6 +44,7 @@ struct Facts {
     std::uint32_t gateway = 0;
     std::uint32_t vni = 0;
     std::string host, vtep;  // this one's
+    bool encrypted = false;
     bool operator==(const Facts&) const = default;
 };
 
@@ -65,6 +75,8 @@ public:
     // What this host has; does not wait. Until one is `complete` an object that continues an earlier one's work (the
     // engine was restarted) tells nobody: what it does not know of yet must not be taken for gone.
     virtual void publish(std::vector<Member> members, bool complete) = 0;
+    // Of an encrypted network: where this host's end of the ways is. Does not wait. Without a body: there is nobody to tell.
+    virtual void offer(const TunnelEnd&) {}
     // This host is no longer part of the network.
     virtual Result<void> leave() = 0;
     // For people: {"source": "..", "reachable": bool, "message": ".."}.
