@@ -265,11 +265,13 @@ Result<std::shared_ptr<const Tree>> Session::remote(const Json& where, const Con
 }
 
 Result<std::optional<std::string>> Session::secret(const std::string& id) {
-    if (!offer_.secrets.contains(id)) return std::optional<std::string>();
+    if (!offer_.any_secret && !offer_.secrets.contains(id)) return std::optional<std::string>();
     Request request(*this, {{"type", "secret"}, {"secret", id}});
     auto frame = request.next();
     if (!frame) return std::move(frame).error().context("secret " + quote_json(id));
     if (frame->type() != "value") return fail(Code::invalid, "the client answered a secret with something else");
+    if (auto absent = frame->header.find("absent"); absent != frame->header.end() && *absent == true)
+        return std::optional<std::string>();
     if (frame->body.size() > secret_bytes)
         return fail(Code::exhausted, "secret " + quote_json(id) + " is larger than 500 KiB");
     return std::optional<std::string>(std::move(frame->body));

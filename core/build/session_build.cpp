@@ -29,6 +29,7 @@ struct Wanted {
     bool has_text = false;
     std::map<std::string, Json> contexts;
     Texts secrets, agents;
+    bool any_secret = false;
 };
 
 Result<void> read_outputs(const Json& frame, BuildRequest& request) {
@@ -88,6 +89,7 @@ Result<Wanted> read_build(const Json& frame, const BuildService& service) {
     GANTRY_CHECK(read(frame, "cache_from", cache_from));
     GANTRY_CHECK(read(frame, "cache_to", cache_to));
     GANTRY_CHECK(read(frame, "secrets", wanted.secrets));
+    GANTRY_CHECK(read(frame, "any_secret", wanted.any_secret));
     GANTRY_CHECK(read(frame, "ssh", wanted.agents));
     GANTRY_CHECK(read(frame, "network", network));
     GANTRY_CHECK(read(frame, "add_hosts", build.request.steps.hosts));
@@ -185,7 +187,8 @@ void serve_session(UniqueFd socket, std::string early, const SessionEngine& engi
         GANTRY_TRY(Wanted wanted, read_build(frame, engine.service));
         session.start({wanted.contexts,
                        {wanted.secrets.begin(), wanted.secrets.end()},
-                       {wanted.agents.begin(), wanted.agents.end()}});
+                       {wanted.agents.begin(), wanted.agents.end()},
+                       wanted.any_secret});
         if (!wanted.has_text) GANTRY_CHECK(read_remote(wanted, session, cancel));
         BuildWatch watch{session,
                          [&](const Graph& graph) {

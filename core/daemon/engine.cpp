@@ -146,6 +146,13 @@ Result<void> Engine::open(TraceStart trace) {
                                                   std::move(for_builds)));
     deps_->build_cache_usage = [this] { return builds_->usage(); };
     GANTRY_TRY(deps_->id, engine_id(*store_));
+    buildkit_ =
+        std::make_unique<BuildkitHelper>(paths_.program("gantry-buildkit"), deps_->spawn, [this](UniqueFd socket) {
+            auto shared = std::make_shared<UniqueFd>(std::move(socket));
+            server_->post(
+                [this, shared] { serve_build(*deps_, *builds_, registry_pull(*deps_), std::move(*shared), {}); });
+        });
+    deps_->buildkit = buildkit_->there();
     register_system(router_, *deps_);
     register_images(router_, *deps_);
     register_image_save(router_, *deps_);
@@ -169,7 +176,7 @@ Result<void> Engine::open(TraceStart trace) {
     register_image_attestations(router_, *deps_);
     register_plugins(router_);
     register_swarm(router_);
-    register_missing(router_);
+    register_buildkit(router_, *buildkit_);
     http::ServerSettings server;
     server.socket_path = paths_.socket;
     server.socket_group = config.socket_group;
@@ -282,6 +289,7 @@ void Engine::run() {
 
 void Engine::stop() {
     builds_->close();
+    buildkit_->close();
     registries_->stop();
     server_->stop();
 }

@@ -8,6 +8,7 @@
 #include "core/build/service.hpp"
 #include "core/config/live.hpp"
 #include "core/container/service.hpp"
+#include "core/daemon/buildkit_helper.hpp"
 #include "core/daemon/deps.hpp"
 #include "core/daemon/events.hpp"
 #include "core/daemon/http/http.hpp"
@@ -61,6 +62,7 @@ private:
     std::unique_ptr<container::ContainerService> containers_;
     std::unique_ptr<build::BuildService> builds_;
     std::unique_ptr<Deps> deps_;
+    std::unique_ptr<BuildkitHelper> buildkit_;
     http::Router router_;
     std::unique_ptr<http::Server> server_;
     std::unique_ptr<TcpGate> gate_;  // null: no TCP

@@ -21,12 +21,14 @@ LEAVES = {
     "monitor": {"base", "driver"},
     "driverhost": {"base", "driver"},
     "resolver": {"base"},
+    "buildkit": {"base", "build"},
     "cli": {"archive", "base", "build"},
 }
 # core/container's side of the conversation with the monitors may use the formats of core/monitor (frames, log files), no more;
-# the client knows what a .dockerignore says, and nothing else of builds.
+# the client knows what a .dockerignore says, and nothing else of builds; gantry-buildkit the frames of a build session, too.
 WIRE_ONLY = {("container", "monitor"): re.compile(r"core/monitor/(protocol|frames?|wire|messages?|log_format)[a-z_]*\.hpp"),
-             ("cli", "build"): re.compile(r"core/build/dockerignore\.hpp")}
+             ("cli", "build"): re.compile(r"core/build/dockerignore\.hpp"),
+             ("buildkit", "build"): re.compile(r"core/build/(dockerignore|frames)\.hpp")}
 
 
 def main():

@@ -21,7 +21,5 @@ void register_engine(http::Router& router, Deps& deps);   // /gantry/shutdown
 void register_image_attestations(http::Router& router, Deps& deps);
 void register_plugins(http::Router& router);  // managed plugins: none
 void register_swarm(http::Router& router);    // 503, as an engine outside of a swarm
-// Operations of the API that this engine knows but does not have: 501.
-void register_missing(http::Router& router);
 
 }  // namespace gantry::daemon

@@ -18,11 +18,7 @@ void session(Deps& deps, build::BuildService& builds, const build::PullImage& pu
         return reply->error(fail(Code::invalid, "a build session is asked for with \"Upgrade: gantry-build/1\""));
     auto connection = reply->hijack("application/vnd.gantry.build.v1");
     if (!connection) return;
-    build::SessionEngine engine{
-        builds, deps.images, pull, [&deps](const build::Built& built) {
-            deps.events.publish("image", "build", built.id, {{"name", built.tags.empty() ? built.id : built.tags[0]}});
-        }};
-    build::serve_session(std::move(connection->socket), std::move(connection->early), engine);
+    serve_build(deps, builds, pull, std::move(connection->socket), std::move(connection->early));
 }
 
 Result<build::BuildService::PruneFilters> read_prune(const http::Request& request) {
@@ -70,6 +66,15 @@ Result<Json> prune(build::BuildService& builds, const http::Request& request) {
 }
 
 }  // namespace
+
+void serve_build(Deps& deps, build::BuildService& builds, const build::PullImage& pull, UniqueFd socket,
+                 std::string early) {
+    build::SessionEngine engine{
+        builds, deps.images, pull, [&deps](const build::Built& built) {
+            deps.events.publish("image", "build", built.id, {{"name", built.tags.empty() ? built.id : built.tags[0]}});
+        }};
+    build::serve_session(std::move(socket), std::move(early), engine);
+}
 
 void register_build(http::Router& router, Deps& deps, build::BuildService& builds, build::PullImage pull) {
     const auto named = std::make_shared<NamedBuilds>();

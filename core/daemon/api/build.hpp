@@ -1,6 +1,7 @@
 // Routes of builds: the session of `gantry build`, Docker's classic build, and the build cache.
 #pragma once
 #include "core/build/dockerfile_build.hpp"
+#include "core/daemon/buildkit_helper.hpp"
 #include "core/daemon/deps.hpp"
 #include "core/daemon/http/http.hpp"
 
@@ -8,6 +9,13 @@ namespace gantry::daemon {
 
 // `pull` gets images that are not there; none: such images cannot be built on.
 void register_build(http::Router& router, Deps& deps, build::BuildService& builds, build::PullImage pull);
+
+// A build session (core/build/PROTOCOL.md) over the socket, until it has ended. Blocks.
+void serve_build(Deps& deps, build::BuildService& builds, const build::PullImage& pull, UniqueFd socket,
+                 std::string early);
+
+// /grpc and /session: clients of BuildKit, whose connections `helper` takes.
+void register_buildkit(http::Router& router, BuildkitHelper& helper);
 
 // Pulls by deps.registries.
 build::PullImage registry_pull(Deps& deps);

@@ -146,6 +146,11 @@ Result<Hijacked> Exchange::hijack(std::string_view content_type) {
     return connection_->give_away(make_hijack_head(about_.upgrade, content_type));
 }
 
+Result<Hijacked> Exchange::upgrade(std::string_view protocol) {
+    if (!claim()) return fail(Code::internal, "the request was answered before");
+    return connection_->give_away(make_hijack_head(protocol, {}));
+}
+
 Result<Hijacked> Exchange::take_over() {
     if (!claim()) return fail(Code::internal, "the request was answered before");
     return connection_->give_away({});

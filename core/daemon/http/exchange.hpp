@@ -31,6 +31,7 @@ public:
     std::shared_ptr<Stream> stream(int status, std::string_view content_type,
                                    const std::map<std::string, std::string>& headers) override;
     Result<Hijacked> hijack(std::string_view content_type) override;
+    Result<Hijacked> upgrade(std::string_view protocol) override;
     Result<Hijacked> take_over() override;
     void on_client_gone(std::function<void()> gone) override;
 

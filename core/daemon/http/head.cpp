@@ -66,7 +66,7 @@ std::string make_head(const Head& head) {
 
 std::string make_hijack_head(std::string_view upgrade, std::string_view content_type) {
     std::string text = begin_head(upgrade.empty() ? 200 : 101);
-    add(text, "Content-Type", content_type);
+    if (!content_type.empty()) add(text, "Content-Type", content_type);
     if (!upgrade.empty()) text.append("Connection: Upgrade\r\nUpgrade: ").append(upgrade).append("\r\n");
     text += "\r\n";
     return text;

@@ -75,6 +75,8 @@ public:
                                            const std::map<std::string, std::string>& headers = {}) = 0;
     // Docker's upgrade: 101 UPGRADED where the client asked (Upgrade: tcp, or gantry-build/1), 200 otherwise, then the raw connection.
     virtual Result<Hijacked> hijack(std::string_view content_type) = 0;
+    // 101 to another protocol, which the handler has seen that the client asks for; then the raw connection.
+    virtual Result<Hijacked> upgrade(std::string_view protocol) = 0;
     // The connection as it is, nothing sent: for a protocol whose own library answers.
     virtual Result<Hijacked> take_over() = 0;
     // Called once, on a reactor thread, if the client closes before the answer: for long waits. Must not block.

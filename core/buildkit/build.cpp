@@ -1,0 +1,410 @@
+#include "core/buildkit/build.hpp"
+
+#include <chrono>
+
+#include "core/base/clock.hpp"
+#include "core/base/ids.hpp"
+#include "core/base/text.hpp"
+#include "core/build/dockerignore.hpp"
+#include "core/buildkit/text_member.hpp"
+
+namespace gantry::buildkit {
+namespace {
+
+// A call of gRPC does not tell that its client has left; it can only be asked.
+constexpr auto look_every = std::chrono::milliseconds(100);
+constexpr int session_wait_ms = 10'000;
+constexpr std::size_t most_asked = 64, most_past = 16;
+
+Error left() { return fail(Code::cancelled, "context canceled"); }
+
+int line_of(const Json& object, const char* key) {
+    auto found = object.find(key);
+    return found != object.end() && found->is_number_integer() ? found->get<int>() : 0;
+}
+
+std::vector<std::string> texts_of(const Json& object, const char* key) {
+    std::vector<std::string> list;
+    auto found = object.find(key);
+    if (found == object.end() || !found->is_array()) return list;
+    for (const Json& item : *found)
+        if (item.is_string()) list.push_back(item);
+    return list;
+}
+
+std::map<std::string, std::string> exporter_answer(const Json& result) {
+    std::map<std::string, std::string> answer;
+    auto metadata = result.find("metadata");
+    if (metadata != result.end() && metadata->is_object())
+        for (const auto& [key, value] : metadata->items())
+            if (value.is_string()) answer[key] = value;
+    std::vector<std::string> names = texts_of(result, "tags");
+    for (std::string& name : names) name = full_name(name);
+    if (!names.empty()) answer["image.name"] = join(names, ",");
+    // Clients print this as the image's id where there is no other.
+    const std::string id = text_of(result, "id");
+    if (!id.empty() && !answer.contains("containerimage.digest")) answer["containerimage.digest"] = id;
+    return answer;
+}
+
+// Calls `then` as soon as `cancelled` says so.
+class Lookout {
+public:
+    Lookout(const std::function<bool()>& cancelled, std::function<void()> then) {
+        thread_ = std::thread([this, &cancelled, then = std::move(then)] {
+            std::unique_lock lock(mutex_);
+            while (!changed_.wait_for(lock, look_every, [&] { return over_; })) {
+                if (!cancelled()) continue;
+                seen_ = true;
+                then();
+                return;
+            }
+        });
+    }
+    ~Lookout() {
+        {
+            std::lock_guard lock(mutex_);
+            over_ = true;
+        }
+        changed_.notify_all();
+        thread_.join();
+    }
+    bool seen() {
+        std::lock_guard lock(mutex_);
+        return seen_;
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    bool over_ = false, seen_ = false;
+    std::thread thread_;
+};
+
+}  // namespace
+
+Progress Build::new_progress() { return Progress(new_id()); }
+
+Result<std::string> Build::ask(Asked asked) {
+    std::lock_guard lock(mutex_);
+    if (ended_) return fail(Code::not_found, "the build has ended");
+    if (asked_.size() >= most_asked) return fail(Code::exhausted, "the build asks for too many results");
+    const std::string name = std::to_string(asked_.size() + 1);
+    asked_[name] = std::move(asked);
+    return name;
+}
+
+Result<void> Build::give_back(const std::string& name) {
+    std::lock_guard lock(mutex_);
+    if (!name.empty() && !asked_.contains(name))
+        return fail(Code::not_found, "there is no result " + quote_json(name.substr(0, 100)) + " of the build");
+    returned_ = name;
+    changed_.notify_all();
+    return {};
+}
+
+void Build::give_up(Failure failure) {
+    std::lock_guard lock(mutex_);
+    given_up_ = std::move(failure);
+    changed_.notify_all();
+}
+
+Result<Asked> Build::wait_for_result(const std::function<bool()>& cancelled, Failure* failure) {
+    std::unique_lock lock(mutex_);
+    while (!changed_.wait_for(lock, look_every, [&] { return returned_ || given_up_; }))
+        if (cancelled()) return left();
+    if (given_up_) {
+        *failure = *given_up_;
+        return fail(Code::invalid, given_up_->message);
+    }
+    // A build function that ends without a result wanted to know something, no more.
+    return returned_->empty() ? Asked{} : asked_[*returned_];
+}
+
+Result<std::map<std::string, std::string>> Build::run(std::optional<Asked> asked, Sessions& sessions,
+                                                      const OpenBuild& open, const std::function<bool()>& cancelled,
+                                                      Failure* failure) {
+    auto done = [&]() -> Result<std::map<std::string, std::string>> {
+        if (!asked) {
+            GANTRY_TRY(asked, wait_for_result(cancelled, failure));
+            std::lock_guard lock(mutex_);
+            if (returned_ && returned_->empty()) return std::map<std::string, std::string>();
+        }
+        if (wish_.exporters.empty())
+            return fail(Code::unsupported,
+                        "a build without an output is not supported over BuildKit: it makes an image");
+        GANTRY_TRY(auto session, sessions.find(session_, session_wait_ms));
+        FileSync files(session);
+        GANTRY_TRY(UniqueFd socket, open());
+        build::FrameSocket engine(std::move(socket), {});
+        auto over = [&] { return cancelled() || session->gone(); };
+        const std::function<bool()> asked_over = over;
+        Lookout lookout(asked_over, [&] {
+            stop_watching();
+            files.cancel();
+            engine.shut_down();
+        });
+        auto built = [&]() -> Result<std::map<std::string, std::string>> {
+            GANTRY_TRY(BuildWish wish, prepare(*asked, *session, files));
+            return converse(std::move(wish), *session, files, engine, failure);
+        }();
+        engine.shut_down();
+        if (!built && lookout.seen()) return left();
+        return built;
+    }();
+    if (!done) {
+        failure->message = done.error().text;
+        failure->cancelled = done.error().code == Code::cancelled;
+        std::lock_guard lock(mutex_);
+        failure->file_name = file_name_;
+        failure->source = source_;
+    }
+    end(done ? "" : failure->cancelled ? "context canceled" : failure->message);
+    return done;
+}
+
+// What the engine needs to know of the client's files ahead: the Dockerfile, and what a .dockerignore says.
+Result<BuildWish> Build::prepare(const Asked& asked, ClientSession& session, FileSync& files) {
+    SolveWish wish = wish_;
+    for (const Typed& cache : asked.cache_from) wish.cache_from.push_back(cache);
+    const std::string key = "buildkit\n" + (session.shared_key().empty() ? session.id() : session.shared_key());
+    GANTRY_TRY(BuildWish build, read_wish(asked.attributes, wish, key));
+    if (!build.file_here) return build;
+    {
+        std::lock_guard lock(mutex_);
+        file_name_ = build.file_name;
+    }
+    const std::string own_ignore = build.file_name + ".dockerignore";
+    auto step = [&](const std::string& name, const std::function<Result<std::string>()>& work) -> Result<void> {
+        {
+            std::lock_guard lock(mutex_);
+            tell(progress_.begin(name, wall_clock_ns()));
+        }
+        auto worked = work();
+        std::lock_guard lock(mutex_);
+        if (worked) tell(progress_.note(*worked, wall_clock_ns()));
+        tell(progress_.end(worked ? "" : worked.error().text, wall_clock_ns()));
+        if (!worked) return std::move(worked).error();
+        return {};
+    };
+    std::optional<std::string> ignore;
+    GANTRY_CHECK(step("[internal] load build definition from " + build.file_name, [&]() -> Result<std::string> {
+        GANTRY_TRY(auto texts, files.read("dockerfile", {build.file_name, own_ignore}));
+        if (!texts.contains(build.file_name))
+            return fail(Code::not_found,
+                        "failed to read dockerfile: open " + build.file_name + ": no such file or directory");
+        build.frame["dockerfile"] = texts[build.file_name];
+        if (texts.contains(own_ignore)) ignore = texts[own_ignore];
+        std::lock_guard lock(mutex_);
+        source_ = texts[build.file_name];
+        return "transferring dockerfile: " + std::to_string(source_.size()) + "B";
+    }));
+    if (!ignore && build.locals.contains("context"))
+        GANTRY_CHECK(step("[internal] load .dockerignore", [&]() -> Result<std::string> {
+            GANTRY_TRY(auto texts, files.read(build.locals.at("context"), {".dockerignore"}));
+            ignore = texts[".dockerignore"];
+            return "transferring context: " + std::to_string(ignore->size()) + "B";
+        }));
+    if (ignore) build.frame["ignore_lines"] = build::read_dockerignore(*ignore);
+    return build;
+}
+
+Result<std::map<std::string, std::string>> Build::converse(BuildWish wish, ClientSession& session, FileSync& files,
+                                                           build::FrameSocket& engine, Failure* failure) {
+    GANTRY_CHECK(engine.send(wish.frame));
+    // Each request of the engine's has a thread: they wait for the client, and the engine has few at a time.
+    std::map<std::uint64_t, std::thread> answers;
+    auto join = [&] {
+        for (auto& [number, answer] : answers) answer.join();
+        answers.clear();
+    };
+    std::mutex over_mutex;
+    std::vector<std::uint64_t> over;
+    std::uint64_t number = 0;
+    auto ended = [&]() -> Result<std::map<std::string, std::string>> {
+        for (;;) {
+            auto frame = engine.receive();
+            if (!frame) return fail(frame.error().code, "the engine has ended the build");
+            const std::string type = frame->type();
+            if (type == "done") {
+                const Json result = frame->header.value("result", Json::object());
+                std::lock_guard lock(mutex_);
+                tell(progress_.begin("exporting to image", wall_clock_ns()));
+                tell(progress_.note("writing image " + text_of(result, "id"), wall_clock_ns()));
+                for (const std::string& tag : texts_of(result, "tags"))
+                    tell(progress_.note("naming to " + full_name(tag), wall_clock_ns()));
+                tell(progress_.end("", wall_clock_ns()));
+                return exporter_answer(result);
+            }
+            if (type == "error") {
+                failure->first = line_of(frame->header, "first");
+                failure->last = line_of(frame->header, "last");
+                return fail(Code::invalid, text_of(frame->header, "message"));
+            }
+            if (frame->header.contains("id")) {
+                {
+                    std::lock_guard lock(over_mutex);
+                    for (std::uint64_t one : over) {
+                        answers[one].join();
+                        answers.erase(one);
+                    }
+                    over.clear();
+                }
+                ++number;
+                answers[number] = std::thread([&, number, request = std::move(*frame)] {
+                    answer(request, wish, session, files, engine);
+                    std::lock_guard lock(over_mutex);
+                    over.push_back(number);
+                });
+                continue;
+            }
+            std::unique_lock lock(mutex_);
+            // Who watches slowly slows the build down, as at the engine's own client.
+            changed_.wait(lock, [&] { return waiting_ < most_waiting || !watched_ || watcher_gone_; });
+            tell(progress_.take(frame->header, frame->body, wall_clock_ns()));
+        }
+    }();
+    engine.shut_down();
+    files.cancel();
+    join();
+    return ended;
+}
+
+void Build::answer(const build::Frame& request, const BuildWish& wish, ClientSession& session, FileSync& files,
+                   build::FrameSocket& engine) {
+    auto answered = try_answer(request, wish, session, files, engine);
+    if (answered) return;
+    (void)engine.send({{"type", "failed"}, {"id", request.header["id"]}, {"message", answered.error().text}});
+}
+
+Result<void> Build::try_answer(const build::Frame& request, const BuildWish& wish, ClientSession& session,
+                               FileSync& files, build::FrameSocket& engine) {
+    const std::string type = request.type();
+    const Json& id = request.header["id"];
+    if (type == "walk" || type == "fetch") {
+        const std::string context = text_of(request.header, "context");
+        auto directory = wish.locals.find(context);
+        if (directory == wish.locals.end())
+            return fail(Code::not_found, "there is no directory " + quote_json(context));
+        const auto paths = texts_of(request.header, "paths");
+        auto send_file = [&](const std::string& path, std::string_view bytes, bool end) -> Result<void> {
+            Json header{{"type", "data"}, {"id", id}, {"path", path}};
+            for (; bytes.size() > build::most_body; bytes.remove_prefix(build::most_body))
+                GANTRY_CHECK(engine.send(header, bytes.substr(0, build::most_body)));
+            if (end) header["eof"] = true;
+            return engine.send(header, bytes);
+        };
+        auto send_entries = [&](Json entries) {
+            return engine.send({{"type", "entries"}, {"id", id}, {"entries", std::move(entries)}});
+        };
+        if (type == "fetch")
+            GANTRY_CHECK(files.fetch(directory->second, paths, send_file));
+        else
+            GANTRY_CHECK(files.walk(directory->second, paths, texts_of(request.header, "exclude"), send_entries));
+        return engine.send({{"type", "end"}, {"id", id}});
+    }
+    if (type == "secret") {
+        GANTRY_TRY(auto value, session.secret(text_of(request.header, "secret")));
+        if (!value) return engine.send({{"type", "value"}, {"id", id}, {"absent", true}});
+        if (value->size() > build::most_body) return fail(Code::exhausted, "the secret is larger than 500 KiB");
+        return engine.send({{"type", "value"}, {"id", id}}, *value);
+    }
+    if (type == "auth") {
+        GANTRY_TRY(Login login, session.login(text_of(request.header, "registry")));
+        return engine.send({{"type", "auth"},
+                            {"id", id},
+                            {"username", login.username},
+                            {"password", login.password},
+                            {"identitytoken", login.identity_token}});
+    }
+    return fail(Code::unsupported, "a client of BuildKit cannot answer " + quote_json(type.substr(0, 50)));
+}
+
+// The caller holds the mutex. Where nobody takes the events, logs are let go of beyond a bound.
+void Build::tell(std::vector<Event> events) {
+    for (Event& event : events) {
+        if (auto* log = std::get_if<LogEvent>(&event)) {
+            if (waiting_ + log->bytes.size() > most_waiting) continue;
+            waiting_ += log->bytes.size();
+        }
+        events_.push_back(std::move(event));
+    }
+    changed_.notify_all();
+}
+
+void Build::end(const std::string& error) {
+    std::lock_guard lock(mutex_);
+    tell(progress_.finish(error, wall_clock_ns()));
+    ended_ = true;
+    changed_.notify_all();
+}
+
+bool Build::watch() {
+    std::lock_guard lock(mutex_);
+    return !std::exchange(watched_, true);
+}
+
+void Build::stop_watching() {
+    std::lock_guard lock(mutex_);
+    watcher_gone_ = true;
+    changed_.notify_all();
+}
+
+Result<std::vector<Event>> Build::next(const std::function<bool()>& cancelled) {
+    std::unique_lock lock(mutex_);
+    while (!changed_.wait_for(lock, look_every, [&] { return !events_.empty() || ended_; }))
+        if (cancelled()) return left();
+    std::vector<Event> some(std::make_move_iterator(events_.begin()), std::make_move_iterator(events_.end()));
+    events_.clear();
+    waiting_ = 0;
+    changed_.notify_all();
+    return some;
+}
+
+std::pair<std::string, std::string> Build::source() const {
+    std::lock_guard lock(mutex_);
+    return {file_name_, source_};
+}
+
+Result<std::shared_ptr<Build>> Builds::add(const std::string& name, SolveWish wish, std::string session) {
+    std::lock_guard lock(mutex_);
+    if (builds_.size() >= most)
+        return fail(Code::exhausted,
+                    "there are " + std::to_string(most) + " builds of clients under way, which is all");
+    if (builds_.contains(name))
+        return fail(Code::conflict, "build " + quote_json(name.substr(0, 200)) + " is there already");
+    auto build = std::make_shared<Build>(std::move(wish), std::move(session));
+    builds_[name] = build;
+    changed_.notify_all();
+    return build;
+}
+
+Result<std::shared_ptr<Build>> Builds::find(const std::string& name, int wait_ms,
+                                            const std::function<bool()>& cancelled) {
+    const std::int64_t end = monotonic_ns() + std::int64_t{wait_ms} * 1'000'000;
+    std::unique_lock lock(mutex_);
+    for (;;) {
+        if (auto found = builds_.find(name); found != builds_.end()) return found->second;
+        for (const auto& [known, build] : past_)
+            if (known == name) return build;
+        if (cancelled()) return left();
+        if (monotonic_ns() > end) return fail(Code::not_found, "there is no build " + quote_json(name.substr(0, 200)));
+        changed_.wait_for(lock, look_every);
+    }
+}
+
+void Builds::ended(const std::string& name) {
+    std::lock_guard lock(mutex_);
+    auto found = builds_.find(name);
+    if (found == builds_.end()) return;
+    past_.emplace_back(name, std::move(found->second));
+    builds_.erase(found);
+    if (past_.size() > most_past) past_.pop_front();
+}
+
+std::size_t Builds::running() {
+    std::lock_guard lock(mutex_);
+    return builds_.size();
+}
+
+}  // namespace gantry::buildkit
