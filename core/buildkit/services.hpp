@@ -30,6 +30,10 @@ public:
                         grpc::ServerWriter<moby::buildkit::v1::StatusResponse>* writer) override;
     grpc::Status ListWorkers(grpc::ServerContext* context, const moby::buildkit::v1::ListWorkersRequest* request,
                              moby::buildkit::v1::ListWorkersResponse* response) override;
+    grpc::Status DiskUsage(grpc::ServerContext* context, const moby::buildkit::v1::DiskUsageRequest* request,
+                           moby::buildkit::v1::DiskUsageResponse* response) override;
+    grpc::Status Prune(grpc::ServerContext* context, const moby::buildkit::v1::PruneRequest* request,
+                       grpc::ServerWriter<moby::buildkit::v1::UsageRecord>* writer) override;
     grpc::Status Info(grpc::ServerContext* context, const moby::buildkit::v1::InfoRequest* request,
                       moby::buildkit::v1::InfoResponse* response) override;
 

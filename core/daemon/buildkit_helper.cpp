@@ -50,8 +50,8 @@ struct BuildkitHelper::Helper {
     }
 };
 
-BuildkitHelper::BuildkitHelper(std::string program, image::Spawner spawn, std::function<void(UniqueFd)> build)
-    : program_(std::move(program)), spawn_(std::move(spawn)), build_(std::move(build)) {}
+BuildkitHelper::BuildkitHelper(std::string program, image::Spawner spawn, Ask ask)
+    : program_(std::move(program)), spawn_(std::move(spawn)), ask_(std::move(ask)) {}
 
 BuildkitHelper::~BuildkitHelper() { close(); }
 
@@ -103,8 +103,8 @@ void BuildkitHelper::read(Helper& helper) {
         auto message = receive_message(helper.line.get());
         if (!message || !message->body.is_object()) break;
         const std::string type = text_of(message->body, "type");
-        if (type == "build" && message->fds.size() == 1) {
-            build_(std::move(message->fds[0]));
+        if ((type == "build" || type == "usage" || type == "prune") && message->fds.size() == 1) {
+            ask_(std::move(message->body), std::move(message->fds[0]));
             continue;
         }
         auto number = message->body.find("number");

@@ -20,8 +20,10 @@ namespace gantry::daemon {
 
 class BuildkitHelper {
 public:
-    // `program`: gantry-buildkit. `build`: has the engine speak the build session on a socket; returns at once.
-    BuildkitHelper(std::string program, image::Spawner spawn, std::function<void(UniqueFd)> build);
+    // What the helper asks: {"type":"build"|"usage"|"prune", ...} and the socket for the answer. Returns at once.
+    using Ask = std::function<void(Json question, UniqueFd socket)>;
+    // `program`: gantry-buildkit.
+    BuildkitHelper(std::string program, image::Spawner spawn, Ask ask);
     // close().
     ~BuildkitHelper();
     // The program is installed.
@@ -40,7 +42,7 @@ private:
 
     const std::string program_;
     const image::Spawner spawn_;
-    const std::function<void(UniqueFd)> build_;
+    const Ask ask_;
     std::mutex mutex_;  // the three below
     std::shared_ptr<Helper> helper_;
     std::uint64_t next_number_ = 1;

@@ -146,11 +146,12 @@ Result<void> Engine::open(TraceStart trace) {
                                                   std::move(for_builds)));
     deps_->build_cache_usage = [this] { return builds_->usage(); };
     GANTRY_TRY(deps_->id, engine_id(*store_));
-    buildkit_ =
-        std::make_unique<BuildkitHelper>(paths_.program("gantry-buildkit"), deps_->spawn, [this](UniqueFd socket) {
+    buildkit_ = std::make_unique<BuildkitHelper>(
+        paths_.program("gantry-buildkit"), deps_->spawn, [this](Json question, UniqueFd socket) {
             auto shared = std::make_shared<UniqueFd>(std::move(socket));
-            server_->post(
-                [this, shared] { serve_build(*deps_, *builds_, registry_pull(*deps_), std::move(*shared), {}); });
+            server_->post([this, question = std::move(question), shared] {
+                serve_buildkit(*deps_, *builds_, registry_pull(*deps_), question, std::move(*shared));
+            });
         });
     deps_->buildkit = buildkit_->there();
     register_system(router_, *deps_);

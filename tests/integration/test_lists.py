@@ -1,5 +1,4 @@
 """Lists and what is found in them: order, names that fit several, and options that there are not."""
-import json
 import socket
 import time
 
@@ -7,7 +6,6 @@ import pytest
 
 from conftest import IMAGE
 from harness import archives
-from harness.http_unix import raw
 
 
 def networks(engine, body):
@@ -69,14 +67,6 @@ def test_attestations_are_not_kept(engine):
     answer = engine.api("GET", f"/images/{IMAGE}/attestations")
     assert (answer.status, answer.message) == (501, "attestations are not supported: this image store does not keep them")
     assert engine.api("GET", "/images/test/none/attestations").status == 404
-
-
-@pytest.mark.parametrize("url,words", [("/session", "a BuildKit session is not supported"), ("/grpc", "BuildKit is not supported")])
-def test_buildkit_is_told_to_be_away(engine, url, words):
-    """With the upgrade that its client asks for, too: an answer, and no connection that is taken over."""
-    told = raw(engine.socket, f"POST {url} HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade, close\r\nUpgrade: h2c\r\nContent-Length: 0\r\n\r\n".encode())
-    head, body = told.split(b"\r\n\r\n", 1)
-    assert head.startswith(b"HTTP/1.1 501 ") and json.loads(body)["message"].startswith(words), told
 
 
 def test_who_asks_and_leaves_keeps_nobody_waiting(engine):

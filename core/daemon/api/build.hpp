@@ -14,6 +14,10 @@ void register_build(http::Router& router, Deps& deps, build::BuildService& build
 void serve_build(Deps& deps, build::BuildService& builds, const build::PullImage& pull, UniqueFd socket,
                  std::string early);
 
+// What gantry-buildkit asks for: a build session, or something of the cache. Blocks.
+void serve_buildkit(Deps& deps, build::BuildService& builds, const build::PullImage& pull, const Json& question,
+                    UniqueFd socket);
+
 // /grpc and /session: clients of BuildKit, whose connections `helper` takes.
 void register_buildkit(http::Router& router, BuildkitHelper& helper);
 

@@ -5,7 +5,7 @@ from conftest import IMAGE
 from harness import archives
 from harness.registries import auth_header
 
-from .world import UPGRADE, WEBSOCKET, filters, tar
+from .world import H2C, UPGRADE, WEBSOCKET, filters, tar
 
 ABSENT = "no-such-thing"
 BAD_FILTER = filters("{")
@@ -149,6 +149,8 @@ IMAGES = {
 }
 
 OTHERS = {
+    "POST /session": {101: lambda w: w.first("POST", "/session", headers={**H2C, "X-Docker-Expose-Session-Uuid": w.name()}),
+                      400: lambda w: w.first("POST", "/session", headers=H2C)},
     "POST /auth": {200: lambda w: w.post("/auth", {"serveraddress": w.registry.host, "username": "user", "password": "right"}),
                    401: lambda w: w.post("/auth", {"serveraddress": w.registry.host, "username": "user", "password": "wrong"})},
     "GET /info": {200: lambda w: w.get("/info")},
@@ -211,7 +213,6 @@ IMPOSSIBLE = {
 }
 # Operations that answer 501 with a reason.
 UNSUPPORTED = {
-    "POST /session": lambda w: w.post("/session"),
     "GET /plugins/privileges": lambda w: w.get("/plugins/privileges?remote=x"),
     "POST /plugins/pull": lambda w: w.post("/plugins/pull?remote=x", []),
     "POST /plugins/create": lambda w: w.post("/plugins/create?name=x", b""),

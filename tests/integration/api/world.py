@@ -9,6 +9,7 @@ from harness import archives, http_unix
 from harness.registries import RegistryImage, Stub
 
 UPGRADE = {"Connection": "Upgrade", "Upgrade": "tcp"}
+H2C = {"Connection": "Upgrade", "Upgrade": "h2c"}
 WEBSOCKET = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
              "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
 
