@@ -34,7 +34,7 @@ Result<void> confine() {
     limit(RLIMIT_DATA, rlim_t{4} << 30);
 #endif
     if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail_errno("set no_new_privs");
-    for (int capability = 0; ::prctl(PR_CAPBSET_READ, capability, 0, 0, 0) == 1; ++capability)
+    for (int capability = 0; ::prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; ++capability)
         if (::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0) return fail_errno("give up capabilities");
     if (::setgroups(0, nullptr) != 0 || ::setresgid(nobody, nobody, nobody) != 0 ||
         ::setresuid(nobody, nobody, nobody) != 0)

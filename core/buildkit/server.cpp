@@ -31,18 +31,19 @@ Result<void> take(Message& message, grpc::Server& server, Shared& shared) {
 }  // namespace
 
 Result<void> serve(EngineLine& line, const ServerSettings& settings) {
-    Shared shared{{}, {}, line, settings.version, settings.architecture, {}};
-    ControlService control(shared);
-    BridgeService bridge(shared);
+    // Never destroyed: an end would wait for clients that keep a connection open, and calls may use these while the process ends.
+    Shared& shared = *new Shared{{}, {}, line, settings.version, settings.architecture, {}};
+    auto* control = new ControlService(shared);
+    auto* bridge = new BridgeService(shared);
     grpc::EnableDefaultHealthCheckService(true);
     grpc::ServerBuilder builder;
     grpc::ResourceQuota quota("gantry-buildkit");
     quota.SetMaxThreads(most_threads);
     builder.SetResourceQuota(quota);
     builder.SetMaxReceiveMessageSize(most_message);
-    builder.RegisterService(&control);
-    builder.RegisterService(&bridge);
-    std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+    builder.RegisterService(control);
+    builder.RegisterService(bridge);
+    grpc::Server* server = builder.BuildAndStart().release();
     if (!server) return fail(Code::internal, "gRPC does not start");
     shared.last_call_ns = monotonic_ns();
     auto quiet_ms = [&] { return static_cast<int>((monotonic_ns() - shared.last_call_ns) / 1'000'000); };

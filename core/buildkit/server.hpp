@@ -11,7 +11,7 @@ struct ServerSettings {
     int idle_ms = 3'000;                // without a call, a build or a session
 };
 
-// Blocks.
+// Blocks. Threads may go on when it returns: the process is to end then.
 Result<void> serve(EngineLine& line, const ServerSettings& settings);
 
 }  // namespace gantry::buildkit

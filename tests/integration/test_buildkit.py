@@ -7,7 +7,6 @@ import struct
 
 import pytest
 
-from harness import census
 from harness.waiting import eventually
 
 H2C = "Connection: Upgrade\r\nUpgrade: h2c\r\n"
@@ -56,15 +55,15 @@ def frame(s):
 
 
 def helpers(engine):
-    return [pid for pid in census._pids() if census.program(pid) == "gantry-buildkit" and opened_by(engine, pid)]
-
-
-def opened_by(engine, pid):
-    """Whether it writes to this engine's log, as all that it starts."""
-    try:
-        return os.readlink(f"/proc/{pid}/fd/2") == engine.log_file
-    except OSError:
-        return False
+    """The processes of gantry-buildkit that this engine has: they write to its log."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.path.basename(os.readlink(f"/proc/{pid}/exe")) == "gantry-buildkit" and os.readlink(f"/proc/{pid}/fd/2") == engine.log_file:
+                found.append(int(pid))
+        except OSError:
+            pass
+    return found
 
 
 def end_of(s):
@@ -74,6 +73,15 @@ def end_of(s):
             pass
     except ConnectionResetError:
         pass
+
+
+def speak(engine):
+    """A connection for gRPC over which both sides have spoken."""
+    s, head = ask(engine, "/grpc", H2C)
+    assert head.startswith("HTTP/1.1 101 ") and "Upgrade: h2c\r\n" in head, head
+    s.sendall(PREFACE)
+    assert frame(s)[0] == SETTINGS
+    return s
 
 
 @pytest.mark.parametrize("headers", ["", "Connection: Upgrade\r\nUpgrade: tcp\r\n", "Connection: Upgrade\r\nUpgrade: websocket\r\n"],
@@ -93,10 +101,7 @@ def test_a_session_has_an_id(engine, name):
 
 
 def test_a_helper_without_rights_has_the_connections(engine):
-    s, head = ask(engine, "/grpc", H2C)
-    assert head.startswith("HTTP/1.1 101 ") and "Upgrade: h2c\r\n" in head, head
-    s.sendall(PREFACE)
-    assert frame(s)[0] == SETTINGS
+    s = speak(engine)
     pid, = helpers(engine)
     with open(f"/proc/{pid}/status") as f:
         told = dict(line.split(":\t", 1) for line in f.read().splitlines() if ":\t" in line)
@@ -111,24 +116,28 @@ def test_a_helper_without_rights_has_the_connections(engine):
 
 
 def test_a_helper_that_is_killed_is_replaced(engine):
-    s, _ = ask(engine, "/grpc", H2C)
-    s.sendall(PREFACE)
-    assert frame(s)[0] == SETTINGS
+    s = speak(engine)
     pid, = helpers(engine)
     os.kill(pid, signal.SIGKILL)
     end_of(s)
     s.close()
-    s, head = ask(engine, "/grpc", H2C)
-    s.sendall(PREFACE)
-    assert head.startswith("HTTP/1.1 101 ") and frame(s)[0] == SETTINGS and helpers(engine) != [pid]
+    s = speak(engine)
+    assert helpers(engine) and helpers(engine) != [pid]
     s.close()
     eventually(lambda: not helpers(engine), timeout=20)
 
 
+def test_a_client_that_stays_and_says_nothing_keeps_no_helper(engine):
+    s = speak(engine)
+    eventually(lambda: not helpers(engine), timeout=20)
+    end_of(s)
+    s.close()
+    speak(engine).close()
+    eventually(lambda: not helpers(engine), timeout=20)
+
+
 def test_what_is_no_http2_ends_its_connection_alone(engine):
-    good, _ = ask(engine, "/grpc", H2C)
-    good.sendall(PREFACE)
-    assert frame(good)[0] == SETTINGS
+    good = speak(engine)
     for data in (b"GET / HTTP/1.1\r\n\r\n", b"\0" * 5000, PREFACE + b"\xff\xff\xff\0\0\0\0\0\1" + b"x" * 20000):
         bad, _ = ask(engine, "/grpc", H2C)
         bad.sendall(data)
@@ -163,15 +172,14 @@ def test_a_session_is_served_and_forgotten(engine):
 
 def test_the_helper_ends_with_its_engine(fresh):
     engine = fresh(image=False)
-    s, _ = ask(engine, "/grpc", H2C)
+    s = speak(engine)
     pid, = helpers(engine)
     engine.kill()
     end_of(s)
     s.close()
     eventually(lambda: not os.path.exists(f"/proc/{pid}"), timeout=10)
     engine.start()
-    s, head = ask(engine, "/grpc", H2C)
-    assert head.startswith("HTTP/1.1 101 ")
+    s = speak(engine)
     pid, = helpers(engine)
     engine.kill(signal.SIGTERM)
     s.close()
