@@ -237,18 +237,6 @@ Result<std::vector<std::string>> image_names(const std::vector<Typed>& exporters
     return names;
 }
 
-std::string full_name(const std::string& name) {
-    const std::size_t slash = name.find('/');
-    const std::string first = name.substr(0, slash);
-    std::string full = name;
-    if (slash == std::string::npos)
-        full = "docker.io/library/" + name;
-    else if (first.find_first_of(".:") == std::string::npos && first != "localhost")
-        full = "docker.io/" + name;
-    if (full.find(':', full.rfind('/')) == std::string::npos) full += ":latest";
-    return full;
-}
-
 Result<BuildWish> read_wish(const Attributes& attributes, const SolveWish& solve, const std::string& key) {
     BuildWish wish;
     wish.file_name = "Dockerfile";

@@ -36,7 +36,4 @@ Result<BuildWish> read_wish(const std::map<std::string, std::string>& attributes
 // What an exporter of this type makes here, checked ahead of the build: an image of the engine, and its names.
 Result<std::vector<std::string>> image_names(const std::vector<Typed>& exporters);
 
-// A name of an image as clients of BuildKit print it: with its registry and its tag.
-std::string full_name(const std::string& name);
-
 }  // namespace gantry::buildkit

@@ -6,6 +6,7 @@
 #include "core/base/ids.hpp"
 #include "core/base/text.hpp"
 #include "core/build/dockerignore.hpp"
+#include "core/buildkit/image_name.hpp"
 #include "core/buildkit/text_member.hpp"
 
 namespace gantry::buildkit {
@@ -14,7 +15,7 @@ namespace {
 // A call of gRPC does not tell that its client has left; it can only be asked.
 constexpr auto look_every = std::chrono::milliseconds(100);
 constexpr int session_wait_ms = 10'000;
-constexpr std::size_t most_asked = 64, most_past = 16;
+constexpr std::size_t most_asked = 64, most_past = 16, most_waiting_events = 20'000;
 
 Error left() { return fail(Code::cancelled, "context canceled"); }
 
@@ -320,9 +321,10 @@ Result<void> Build::try_answer(const build::Frame& request, const BuildWish& wis
     return fail(Code::unsupported, "a client of BuildKit cannot answer " + quote_json(type.substr(0, 50)));
 }
 
-// The caller holds the mutex. Where nobody takes the events, logs are let go of beyond a bound.
+// The caller holds the mutex. Where nobody takes the events, logs and progress are let go of beyond a bound.
 void Build::tell(std::vector<Event> events) {
     for (Event& event : events) {
+        if (std::holds_alternative<StatusEvent>(event) && events_.size() > most_waiting_events) continue;
         if (auto* log = std::get_if<LogEvent>(&event)) {
             if (waiting_ + log->bytes.size() > most_waiting) continue;
             waiting_ += log->bytes.size();

@@ -5,6 +5,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include "core/base/text.hpp"
+#include "core/buildkit/image_name.hpp"
 #include "filesync.grpc.pb.h"
 #include "health.grpc.pb.h"
 #include "secrets.grpc.pb.h"
@@ -79,8 +80,7 @@ Result<Login> ClientSession::login(const std::string& registry) {
     grpc::ClientContext context;
     limit(context);
     moby::filesync::v1::CredentialsRequest request;
-    // Clients keep those of Docker's own registry under the name of its server.
-    request.set_host(registry == "docker.io" ? "registry-1.docker.io" : registry);
+    request.set_host(login_host(registry));
     moby::filesync::v1::CredentialsResponse answer;
     auto stub = moby::filesync::v1::Auth::NewStub(channel_);
     const grpc::Status status = stub->Credentials(&context, request, &answer);

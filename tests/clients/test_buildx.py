@@ -102,7 +102,7 @@ def test_what_a_build_gives(docker, context, tmp_path):
     image = docker("image", "inspect", "-f", "{{.Id}}", "day/target")
     assert (tmp_path / "id").read_text() == image
     meta = json.loads((tmp_path / "meta").read_text())
-    assert meta["containerimage.config.digest"] == image and meta["image.name"] == "docker.io/day/target:latest"
+    assert meta["containerimage.config.digest"] == image and meta["image.name"].endswith("/day/target:latest")
     assert docker("run", "--rm", "day/target", "cat", "/stage") == "first"
     quiet = docker("build", "-q", top)
     assert re.fullmatch(r"sha256:[0-9a-f]{64}", quiet) and docker("run", "--rm", quiet, "cat", "/stage") == "second"

@@ -8,6 +8,7 @@ ALLOWED = ("core/config/",)
 # The default registry of short names has to be known in one place of the engine and in one of the client, and their tests.
 REFERENCES = ("core/image/references.cpp", "core/image/registry/names.cpp", "tests/unit/core/image/registry/names_test.cpp",
               "tests/unit/core/image/references_test.cpp", "core/cli/registry_host.cpp",
+              "core/buildkit/image_name.cpp", "tests/unit/core/buildkit/image_name_test.cpp",
               "tests/unit/core/cli/registry_host_test.cpp")
 # Words of the Engine API that happen to be names of drivers: network modes and the networks that every engine
 # has; "host" is a word of Dockerfiles' too. "local", "none" and "copy" are words of their own too (scope, log driver, what a volume begins with),

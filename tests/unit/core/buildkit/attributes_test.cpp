@@ -23,21 +23,20 @@ std::string refusal(const Attributes& attributes, const SolveWish& solve = image
 }
 
 TEST(Attributes, SayWhatTheClientsOptionsAsk) {
-    const Json frame =
-        read({{"filename", "Dockerfile.dev"},
-              {"target", "web"},
-              {"build-arg:WHO", "me"},
-              {"build-arg:EMPTY", ""},
-              {"label:part", "a=b"},
-              {"shm-size", "1048576"},
-              {"cgroup-parent", "/builds"},
-              {"force-network-mode", "none"},
-              {"image-resolve-mode", "pull"},
-              {"platform", "linux/arm64"},
-              {"add-hosts", "one=10.0.0.1,two=::1"},
-              {"ulimit", "nofile=10:20,nproc=5"}},
-             {{{"moby", {{"name", "docker.io/library/a:1,docker.io/library/b:2"}}}}, {}, {}, {"network.host"}})
-            .frame;
+    const Json frame = read({{"filename", "Dockerfile.dev"},
+                             {"target", "web"},
+                             {"build-arg:WHO", "me"},
+                             {"build-arg:EMPTY", ""},
+                             {"label:part", "a=b"},
+                             {"shm-size", "1048576"},
+                             {"cgroup-parent", "/builds"},
+                             {"force-network-mode", "none"},
+                             {"image-resolve-mode", "pull"},
+                             {"platform", "linux/arm64"},
+                             {"add-hosts", "one=10.0.0.1,two=::1"},
+                             {"ulimit", "nofile=10:20,nproc=5"}},
+                            {{{"moby", {{"name", "a:1,b:2"}}}}, {}, {}, {"network.host"}})
+                           .frame;
     EXPECT_EQ(frame["type"], "build");
     EXPECT_EQ(frame["dockerfile_name"], "Dockerfile.dev");
     EXPECT_EQ(frame["target"], "web");
@@ -51,7 +50,7 @@ TEST(Attributes, SayWhatTheClientsOptionsAsk) {
     EXPECT_EQ(frame["add_hosts"], Json::array({"one:10.0.0.1", "two:::1"}));
     EXPECT_EQ(frame["ulimits"], (Json::array({{{"Name", "nofile"}, {"Soft", 10}, {"Hard", 20}},
                                               {{"Name", "nproc"}, {"Soft", 5}, {"Hard", 5}}})));
-    EXPECT_EQ(frame["tags"], Json::array({"docker.io/library/a:1", "docker.io/library/b:2"}));
+    EXPECT_EQ(frame["tags"], Json::array({"a:1", "b:2"}));
     EXPECT_EQ(frame["allow"], Json::array({"network.host"}));
 }
 
@@ -122,15 +121,6 @@ TEST(Attributes, WhatIsNotThereIsNamed) {
     EXPECT_EQ(refusal({{"image-resolve-mode", "never"}}),
               "invalid image-resolve-mode \"never\", allowed: default, pull, local");
     EXPECT_EQ(refusal({{"filename", ""}}), "invalid filename \"\", allowed: the name of a Dockerfile");
-}
-
-TEST(Attributes, ANameHasItsRegistryAndTag) {
-    EXPECT_EQ(full_name("x"), "docker.io/library/x:latest");
-    EXPECT_EQ(full_name("x:1"), "docker.io/library/x:1");
-    EXPECT_EQ(full_name("a/x:1"), "docker.io/a/x:1");
-    EXPECT_EQ(full_name("localhost/x"), "localhost/x:latest");
-    EXPECT_EQ(full_name("example.com:5000/a/x"), "example.com:5000/a/x:latest");
-    EXPECT_EQ(full_name("docker.io/library/x:1"), "docker.io/library/x:1");
 }
 
 TEST(Attributes, AnOutputIsAnImageOfTheEngine) {
