@@ -287,12 +287,20 @@ Result<RegistryLogin> Session::login(const std::string& registry) {
 }
 
 Result<std::optional<UniqueFd>> Session::ssh(const std::string& id) {
-    if (!offer_.agents.contains(id)) return std::optional<UniqueFd>();
+    const bool listed = offer_.agents.contains(id);
+    if (!listed && !offer_.any_agent) return std::optional<UniqueFd>();
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return fail_errno("make a socket pair");
     UniqueFd ours(ends[0]), theirs(ends[1]);
     auto request = std::make_shared<Request>(*this, Json{{"type", "ssh"}, {"agent", id}});
     GANTRY_CHECK(request->sent());
+    if (!listed) {
+        auto frame = request->next();
+        if (!frame) return std::move(frame).error().context("SSH agent " + quote_json(id.substr(0, 200)));
+        if (frame->type() == "ssh-absent") return std::optional<UniqueFd>();
+        if (frame->type() != "ssh-open")
+            return fail(Code::invalid, "the client answered for an SSH agent with something else");
+    }
     std::lock_guard lock(mutex_);
     agents_.emplace_back(
         [this, request, socket = std::move(ours)]() mutable { agent_loop(request, std::move(socket)); });

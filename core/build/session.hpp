@@ -30,7 +30,7 @@ public:
     struct Offer {
         std::map<std::string, Json> contexts;  // name -> {"kind", "key" or "url"}
         std::set<std::string> secrets, agents;
-        bool any_secret = false;  // which there are is known when one is asked for
+        bool any_secret = false, any_agent = false;  // which there are is known when one is asked for
     };
     void start(Offer offer);
     void set_steps(const Graph& graph);

@@ -29,7 +29,7 @@ struct Wanted {
     bool has_text = false;
     std::map<std::string, Json> contexts;
     Texts secrets, agents;
-    bool any_secret = false;
+    bool any_secret = false, any_agent = false;
 };
 
 Result<void> read_outputs(const Json& frame, BuildRequest& request) {
@@ -90,6 +90,7 @@ Result<Wanted> read_build(const Json& frame, const BuildService& service) {
     GANTRY_CHECK(read(frame, "cache_to", cache_to));
     GANTRY_CHECK(read(frame, "secrets", wanted.secrets));
     GANTRY_CHECK(read(frame, "any_secret", wanted.any_secret));
+    GANTRY_CHECK(read(frame, "any_agent", wanted.any_agent));
     GANTRY_CHECK(read(frame, "ssh", wanted.agents));
     GANTRY_CHECK(read(frame, "network", network));
     GANTRY_CHECK(read(frame, "add_hosts", build.request.steps.hosts));
@@ -188,7 +189,8 @@ void serve_session(UniqueFd socket, std::string early, const SessionEngine& engi
         session.start({wanted.contexts,
                        {wanted.secrets.begin(), wanted.secrets.end()},
                        {wanted.agents.begin(), wanted.agents.end()},
-                       wanted.any_secret});
+                       wanted.any_secret,
+                       wanted.any_agent});
         if (!wanted.has_text) GANTRY_CHECK(read_remote(wanted, session, cancel));
         BuildWatch watch{session,
                          [&](const Graph& graph) {

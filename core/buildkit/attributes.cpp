@@ -259,8 +259,8 @@ Result<BuildWish> read_wish(const Attributes& attributes, const SolveWish& solve
     for (const Json& one : imports) wish.frame["cache_from"].push_back(one);
     GANTRY_TRY(wish.frame["cache_to"], caches(solve.cache_to, "cache-to", false));
     wish.frame["allow"] = solve.entitlements;
-    // Which secrets the client has is known only when it is asked.
-    wish.frame["any_secret"] = true;
+    // Which the client has is known only when it is asked.
+    wish.frame["any_secret"] = wish.frame["any_agent"] = true;
     return wish;
 }
 

@@ -6,6 +6,7 @@
 #include "core/base/ids.hpp"
 #include "core/base/text.hpp"
 #include "core/build/dockerignore.hpp"
+#include "core/buildkit/answers.hpp"
 #include "core/buildkit/image_name.hpp"
 #include "core/buildkit/text_member.hpp"
 
@@ -22,15 +23,6 @@ Error left() { return fail(Code::cancelled, "context canceled"); }
 int line_of(const Json& object, const char* key) {
     auto found = object.find(key);
     return found != object.end() && found->is_number_integer() ? found->get<int>() : 0;
-}
-
-std::vector<std::string> texts_of(const Json& object, const char* key) {
-    std::vector<std::string> list;
-    auto found = object.find(key);
-    if (found == object.end() || !found->is_array()) return list;
-    for (const Json& item : *found)
-        if (item.is_string()) list.push_back(item);
-    return list;
 }
 
 std::map<std::string, std::string> exporter_answer(const Json& result) {
@@ -213,15 +205,7 @@ Result<BuildWish> Build::prepare(const Asked& asked, ClientSession& session, Fil
 Result<std::map<std::string, std::string>> Build::converse(BuildWish wish, ClientSession& session, FileSync& files,
                                                            build::FrameSocket& engine, Failure* failure) {
     GANTRY_CHECK(engine.send(wish.frame));
-    // Each request of the engine's has a thread: they wait for the client, and the engine has few at a time.
-    std::map<std::uint64_t, std::thread> answers;
-    auto join = [&] {
-        for (auto& [number, answer] : answers) answer.join();
-        answers.clear();
-    };
-    std::mutex over_mutex;
-    std::vector<std::uint64_t> over;
-    std::uint64_t number = 0;
+    Answers answers(wish, session, files, engine);
     auto ended = [&]() -> Result<std::map<std::string, std::string>> {
         for (;;) {
             auto frame = engine.receive();
@@ -243,20 +227,7 @@ Result<std::map<std::string, std::string>> Build::converse(BuildWish wish, Clien
                 return fail(Code::invalid, text_of(frame->header, "message"));
             }
             if (frame->header.contains("id")) {
-                {
-                    std::lock_guard lock(over_mutex);
-                    for (std::uint64_t one : over) {
-                        answers[one].join();
-                        answers.erase(one);
-                    }
-                    over.clear();
-                }
-                ++number;
-                answers[number] = std::thread([&, number, request = std::move(*frame)] {
-                    answer(request, wish, session, files, engine);
-                    std::lock_guard lock(over_mutex);
-                    over.push_back(number);
-                });
+                answers.take(std::move(*frame));
                 continue;
             }
             std::unique_lock lock(mutex_);
@@ -267,58 +238,7 @@ Result<std::map<std::string, std::string>> Build::converse(BuildWish wish, Clien
     }();
     engine.shut_down();
     files.cancel();
-    join();
     return ended;
-}
-
-void Build::answer(const build::Frame& request, const BuildWish& wish, ClientSession& session, FileSync& files,
-                   build::FrameSocket& engine) {
-    auto answered = try_answer(request, wish, session, files, engine);
-    if (answered) return;
-    (void)engine.send({{"type", "failed"}, {"id", request.header["id"]}, {"message", answered.error().text}});
-}
-
-Result<void> Build::try_answer(const build::Frame& request, const BuildWish& wish, ClientSession& session,
-                               FileSync& files, build::FrameSocket& engine) {
-    const std::string type = request.type();
-    const Json& id = request.header["id"];
-    if (type == "walk" || type == "fetch") {
-        const std::string context = text_of(request.header, "context");
-        auto directory = wish.locals.find(context);
-        if (directory == wish.locals.end())
-            return fail(Code::not_found, "there is no directory " + quote_json(context));
-        const auto paths = texts_of(request.header, "paths");
-        auto send_file = [&](const std::string& path, std::string_view bytes, bool end) -> Result<void> {
-            Json header{{"type", "data"}, {"id", id}, {"path", path}};
-            for (; bytes.size() > build::most_body; bytes.remove_prefix(build::most_body))
-                GANTRY_CHECK(engine.send(header, bytes.substr(0, build::most_body)));
-            if (end) header["eof"] = true;
-            return engine.send(header, bytes);
-        };
-        auto send_entries = [&](Json entries) {
-            return engine.send({{"type", "entries"}, {"id", id}, {"entries", std::move(entries)}});
-        };
-        if (type == "fetch")
-            GANTRY_CHECK(files.fetch(directory->second, paths, send_file));
-        else
-            GANTRY_CHECK(files.walk(directory->second, paths, texts_of(request.header, "exclude"), send_entries));
-        return engine.send({{"type", "end"}, {"id", id}});
-    }
-    if (type == "secret") {
-        GANTRY_TRY(auto value, session.secret(text_of(request.header, "secret")));
-        if (!value) return engine.send({{"type", "value"}, {"id", id}, {"absent", true}});
-        if (value->size() > build::most_body) return fail(Code::exhausted, "the secret is larger than 500 KiB");
-        return engine.send({{"type", "value"}, {"id", id}}, *value);
-    }
-    if (type == "auth") {
-        GANTRY_TRY(Login login, session.login(text_of(request.header, "registry")));
-        return engine.send({{"type", "auth"},
-                            {"id", id},
-                            {"username", login.username},
-                            {"password", login.password},
-                            {"identitytoken", login.identity_token}});
-    }
-    return fail(Code::unsupported, "a client of BuildKit cannot answer " + quote_json(type.substr(0, 50)));
 }
 
 // The caller holds the mutex. Where nobody takes the events, logs and progress are let go of beyond a bound.

@@ -71,10 +71,6 @@ private:
     Result<BuildWish> prepare(const Asked& asked, ClientSession& session, FileSync& files);
     Result<std::map<std::string, std::string>> converse(BuildWish wish, ClientSession& session, FileSync& files,
                                                         build::FrameSocket& engine, Failure* failure);
-    void answer(const build::Frame& request, const BuildWish& wish, ClientSession& session, FileSync& files,
-                build::FrameSocket& engine);
-    Result<void> try_answer(const build::Frame& request, const BuildWish& wish, ClientSession& session, FileSync& files,
-                            build::FrameSocket& engine);
     void tell(std::vector<Event> events);
     void end(const std::string& error);
 

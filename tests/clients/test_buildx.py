@@ -269,3 +269,21 @@ def test_the_helper_ends_when_nobody_needs_it(docker, engine, context):
     eventually(lambda: not helpers(engine), timeout=20)
     docker.build("-t", "day/one", context({"Dockerfile": f"FROM {IMAGE}\nRUN echo two > /a\n"}))
     assert docker("run", "--rm", "day/one", "cat", "/a") == "two"
+
+
+def test_ssh_agents(docker, context, tmp_path):
+    agent = str(tmp_path / "agent")
+    started = subprocess.run(["ssh-agent", "-a", agent], stdout=subprocess.PIPE, text=True, check=True).stdout
+    pid = int(re.search(r"SSH_AGENT_PID=(\d+)", started)[1])
+    try:
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "day", "-f", str(tmp_path / "key")], check=True)
+        subprocess.run(["ssh-add", "-q", str(tmp_path / "key")], env={**os.environ, "SSH_AUTH_SOCK": agent}, check=True)
+        # The question which keys there are, and the answer's length and first byte.
+        ask = r"printf '\000\000\000\001\013' | nc local:$SSH_AUTH_SOCK | od -A n -t x1 | head -n 1"
+        top = context({"Dockerfile": f"FROM {IMAGE}\nRUN --mount=type=ssh {ask} > /keys\nRUN --mount=type=ssh,id=none test -z \"$SSH_AUTH_SOCK\"\n"})
+        docker.build("-t", "day/ssh", "--ssh", f"default={agent}", top)
+        assert docker("run", "--rm", "day/ssh", "cat", "/keys").split()[4:] and docker("run", "--rm", "day/ssh", "cat", "/keys").split()[4] == "0c"
+    finally:
+        os.kill(pid, signal.SIGTERM)
+    top = context({"Dockerfile": f"FROM {IMAGE}\nRUN --mount=type=ssh,required true\n"}, "required")
+    assert "SSH agent" in docker.refused("build", top)
