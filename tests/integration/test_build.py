@@ -349,6 +349,26 @@ RUN ls /ctx /st /t /c || true
     assert not scratch_left(engine)
 
 
+def test_a_client_may_be_asked_for_what_it_did_not_name(engine, scratch):
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    server.bind(f"{scratch}/agent")
+    server.listen()
+    any_of = {"any_secret": True, "any_agent": True}
+    text = f"""FROM {IMAGE}
+RUN --mount=type=secret,id=s --mount=type=secret,id=other test "$(cat /run/secrets/*)" = here
+RUN --mount=type=ssh test -S "$SSH_AUTH_SOCK"
+RUN --mount=type=ssh,id=other test -z "$SSH_AUTH_SOCK"
+"""
+    try:
+        built = build(engine, text, scratch, secrets={"s": b"here"}, agents={"default": f"{scratch}/agent"}, ssh=[], **any_of)
+        assert built.end["type"] == "done", (built.end, built.log())
+        for mount in ("secret,id=other", "ssh,id=other"):
+            bad = build(engine, f"FROM {IMAGE}\nRUN --mount=type={mount},required true\n", scratch, secrets={}, agents={}, **any_of)
+            assert "other" in bad.error, bad.end
+    finally:
+        server.close()
+
+
 def test_secrets_are_nowhere(engine, scratch):
     canary = b"canary-3141592653589793"
     digest = hashlib.sha256(canary).hexdigest()

@@ -146,8 +146,15 @@ def build(engine, dockerfile, context=None, secrets=None, agents=None, on_frame=
                         session.send({"type": "data", "id": header["id"], "path": path, **({"eof": True} if last else {})}, data[at:at + (1 << 20)])
                 session.send({"type": "end", "id": header["id"]})
             elif kind == "secret":
-                session.send({"type": "value", "id": header["id"]}, secrets[header["secret"]])
+                if more.get("any_secret") and header["secret"] not in secrets:
+                    session.send({"type": "value", "id": header["id"], "absent": True})
+                else:
+                    session.send({"type": "value", "id": header["id"]}, secrets[header["secret"]])
+            elif kind == "ssh" and more.get("any_agent") and header["agent"] not in agents:
+                session.send({"type": "ssh-absent", "id": header["id"]})
             elif kind == "ssh":
+                if "ssh" in more and header["agent"] not in more["ssh"]:
+                    session.send({"type": "ssh-open", "id": header["id"]})
                 s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
                 s.connect(agents[header["agent"]])
                 sockets[header["id"]] = s
