@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from conftest import IMAGE
+from harness import archives
 from harness.waiting import eventually
 from installed import installed
 
@@ -229,9 +230,10 @@ def test_bake_builds_its_targets(docker, context):
                    "docker-bake.hcl": 'group "default" { targets = ["one", "two"] }\ntarget "one" {\n  args = { WORD = "1" }\n  tags = ["day/one"]\n}\n'
                                       'target "two" {\n  args = { WORD = "2" }\n  tags = ["day/two"]\n}\n'
                                       'target "linked" {\n  contexts = { base = "target:one" }\n  tags = ["day/linked"]\n}\n'})
-    docker("buildx", "bake", "--progress=plain", "-f", top + "/docker-bake.hcl", "--set", f"*.context={top}")
+    bake = ["buildx", "bake", "--progress=plain", "--allow", f"fs.read={top}", "-f", top + "/docker-bake.hcl", "--set", f"*.context={top}"]
+    docker(*bake)
     assert [docker("run", "--rm", f"day/{name}", "cat", "/word") for name in ("one", "two")] == ["1", "2"]
-    assert "not supported" in docker.refused("buildx", "bake", "--progress=plain", "-f", top + "/docker-bake.hcl", "--set", f"*.context={top}", "linked")
+    assert "not supported" in docker.refused(*bake, "linked")
     docker("image", "inspect", "day/linked", code=1)
 
 
@@ -252,6 +254,12 @@ def test_the_cache_is_shown_and_pruned(docker, context):
     assert re.search(r"Total:\s+\S+", shown) and "RUN echo cached" not in docker("buildx", "du", "--verbose"), shown
     assert "not supported" in docker.refused("buildx", "prune", "-f", "--filter", "shared=true")
     docker("builder", "prune", "-f", "--filter", "until=24h")
+
+
+def test_a_context_of_the_standard_input_is_refused(docker):
+    data = archives.Tar().add("Dockerfile", f"FROM {IMAGE}\n".encode()).bytes()
+    done = subprocess.run([DOCKER, "build", "-"], input=data, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=docker.environment, timeout=60)
+    assert done.returncode == 1 and b"from the standard input is not supported over BuildKit" in done.stdout, done.stdout
 
 
 def test_the_old_builder_is_there_too(docker, context):
