@@ -1,6 +1,9 @@
 #include "core/daemon/buildkit_helper.hpp"
 
+#include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/base/log.hpp"
@@ -12,6 +15,7 @@ namespace gantry::daemon {
 namespace {
 
 constexpr auto take_within = std::chrono::seconds(10);
+constexpr int end_within_ms = 3000;
 
 std::string text_of(const Json& object, const char* key) {
     auto found = object.find(key);
@@ -26,12 +30,26 @@ struct BuildkitHelper::Helper {
     std::condition_variable changed;
     std::map<std::uint64_t, std::optional<Result<void>>> answers;  // by the numbers that somebody waits for
     bool ended = false;
+    UniqueFd pidfd;
     std::thread process, reader;
 
     ~Helper() {
         (void)::shutdown(line.get(), SHUT_RDWR);
+        kill_if_stuck();
         if (reader.joinable()) reader.join();
         if (process.joinable()) process.join();
+    }
+    // It ends when its line does; what clients sent must not keep it from that.
+    void kill_if_stuck() {
+        UniqueFd running;
+        {
+            std::lock_guard lock(mutex);
+            running = std::move(pidfd);
+        }
+        pollfd waiting{running.get(), POLLIN, 0};
+        if (!running || ::poll(&waiting, 1, end_within_ms) != 0) return;
+        log::error("gantry-buildkit does not end, and is killed");
+        (void)::syscall(SYS_pidfd_send_signal, running.get(), SIGKILL, nullptr, 0);
     }
     // Sends it, and gives the answer; none: it has ended without one.
     std::optional<Result<void>> ask(const Json& message, std::uint64_t number, int connection) {
@@ -86,10 +104,14 @@ Result<std::shared_ptr<BuildkitHelper::Helper>> BuildkitHelper::running() {
 void BuildkitHelper::start(const std::shared_ptr<Helper>& helper, UniqueFd theirs) {
     Helper* one = helper.get();
     one->reader = std::thread([this, one] { read(*one); });
-    one->process = std::thread([this, socket = std::move(theirs)]() mutable {
+    one->process = std::thread([this, one, socket = std::move(theirs)]() mutable {
         const int fds[3] = {socket.get(), -1, STDERR_FILENO};
         auto status = spawn_({program_, "--version", engine_version, "--architecture", read_host_facts().architecture},
-                             {}, fds, 0, [&socket](int) { socket.reset(); });
+                             {}, fds, 0, [one, &socket](int pid) {
+                                 socket.reset();
+                                 std::lock_guard lock(one->mutex);
+                                 one->pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+                             });
         socket.reset();
         if (status && *status == 0) return;
         const std::string why = status ? "exit status " + std::to_string(*status) : status.error().text;

@@ -136,6 +136,18 @@ def test_a_client_that_stays_and_says_nothing_keeps_no_helper(engine):
     eventually(lambda: not helpers(engine), timeout=20)
 
 
+def test_a_helper_that_hangs_does_not_hold_up_its_engine(fresh):
+    engine = fresh(image=False)
+    s = speak(engine)
+    pid, = helpers(engine)
+    os.kill(pid, signal.SIGSTOP)
+    engine.kill(signal.SIGTERM)
+    s.close()
+    eventually(lambda: not os.path.exists(f"/proc/{pid}"), timeout=10)
+    assert "gantry-buildkit does not end, and is killed" in engine.log_text()
+    engine.start()
+
+
 def test_what_is_no_http2_ends_its_connection_alone(engine):
     good = speak(engine)
     for data in (b"GET / HTTP/1.1\r\n\r\n", b"\0" * 5000, PREFACE + b"\xff\xff\xff\0\0\0\0\0\1" + b"x" * 20000):
