@@ -201,6 +201,23 @@ TEST_F(ServerStream, gives_the_connection_away_with_the_bytes_that_came_early) {
     EXPECT_TRUE(client.closed());
 }
 
+TEST_F(ServerStream, gives_the_connection_away_for_another_protocol) {
+    router_.add("POST", "/grpc", [&](Request, std::shared_ptr<Responder> r) {
+        auto given = r->upgrade("h2c");
+        if (given) (void)write_all(given->socket.get(), "spoken");
+        EXPECT_FALSE(r->upgrade("h2c")) << "it is given away once";
+    });
+    start();
+    Client client(settings_.socket_path);
+    client.send("POST /grpc HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n");
+    const std::string head = client.read("\r\n\r\n");
+    EXPECT_EQ(status_line(head), "HTTP/1.1 101 UPGRADED");
+    EXPECT_NE(head.find("\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"), std::string::npos);
+    EXPECT_EQ(head.find("Content-Type"), std::string::npos);
+    EXPECT_EQ(client.read(), "spoken");
+    EXPECT_TRUE(client.closed());
+}
+
 TEST_F(ServerStream, gives_a_connection_away_that_outlives_the_server) {
     UniqueFd kept;
     std::atomic<bool> has = false;
