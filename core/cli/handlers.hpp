@@ -18,6 +18,7 @@ Result<int> rm(Call& call);
 Result<int> pause(Call& call);
 Result<int> unpause(Call& call);
 Result<int> rename(Call& call);
+Result<int> update(Call& call);
 Result<int> wait(Call& call);
 Result<int> top(Call& call);
 Result<int> stats(Call& call);

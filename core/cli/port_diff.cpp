@@ -1,6 +1,7 @@
 #include "core/cli/handlers.hpp"
 #include "core/cli/json_access.hpp"
 #include "core/cli/ports.hpp"
+#include "core/cli/update.hpp"
 
 namespace gantry::cli {
 namespace {
@@ -16,9 +17,18 @@ std::vector<std::string> bindings_of(const Json& list) {
 }  // namespace
 
 Result<int> port(Call& call) {
+    std::vector<std::string> add, remove;
     Flags flags;
+    flags.list(add, 0, "add", "Publish a further port, as run's -p does");
+    flags.list(remove, 0, "rm", "Publish a port no longer: 80, 8080:80, 127.0.0.1:8080:80/udp");
     auto args = call.parse(flags, between(1, 2));
     if (!args) return call.exit_code();
+    if (!add.empty() || !remove.empty()) {
+        if (args->size() == 2)
+            return fail(Code::invalid,
+                        "--add and --rm take the port themselves: \"" + (*args)[1] + "\" is one too many");
+        GANTRY_CHECK(change_published(call, (*args)[0], add, remove));
+    }
     GANTRY_TRY(Json state, call.client().get("/containers/" + path_escape((*args)[0]) + "/json"));
     const Json& ports = member(state, "NetworkSettings", "Ports");
     std::string text;

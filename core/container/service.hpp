@@ -288,6 +288,7 @@ private:
     // Directories of removed containers, until their files are deleted.
     std::string graveyard() const { return settings_.root + "/removed"; }
     std::string cgroup_path(const Container& container) const;
+    Result<void> update_ports(Entry& entry, Json host_config, const Json& add, const Json& remove);
     std::string run_directory(const std::string& id) const { return settings_.run + "/containers/" + id; }
 
     std::shared_ptr<const Adjustable> adjustable() const;

@@ -1,4 +1,4 @@
-// POST /containers/{id}/update: limits of a container, running or not, and its restart policy.
+// POST /containers/{id}/update: limits of a container, running or not, its restart policy, and (update_ports.cpp) its ports.
 #include <algorithm>
 #include <span>
 
@@ -59,7 +59,8 @@ Result<Json> merge(Json host, const Json& body) {
         if (!is_given(value)) continue;
         if (std::find(std::begin(changeable), std::end(changeable), key) == std::end(changeable))
             return fail(Code::unsupported, "update of " + quote_json(key.substr(0, 64)) +
-                                               " is not supported, allowed: " + "RestartPolicy, " + listed(changeable));
+                                               " is not supported, allowed: " +
+                                               "RestartPolicy, PublishAdd, PublishRm, " + listed(changeable));
         host[key] = value;
     }
     GANTRY_CHECK(check_resources(host));
@@ -76,6 +77,10 @@ Result<Json> ContainerService::update(const std::string& ref, const Json& body) 
     Json changes = body;
     const Json policy = changes.value("RestartPolicy", Json::object());
     changes.erase("RestartPolicy");
+    const Json publish_add = changes.value("PublishAdd", Json::object()),
+               publish_rm = changes.value("PublishRm", Json::object());
+    changes.erase("PublishAdd");
+    changes.erase("PublishRm");
     const bool new_policy = policy.is_object() && is_given(policy.value("Name", Json()));
     if (new_policy) GANTRY_CHECK(check_policy(policy, before.auto_remove()));
     bool limits = false;
@@ -86,6 +91,13 @@ Result<Json> ContainerService::update(const std::string& ref, const Json& body) 
     if (new_policy)
         after.host_config["RestartPolicy"] = {
             {"Name", policy["Name"]}, {"MaximumRetryCount", policy.value("MaximumRetryCount", std::int64_t{0})}};
+    if (is_given(publish_add) || is_given(publish_rm)) {
+        // Neither can be undone where the other one fails.
+        if (limits) return fail(Code::invalid, "published ports and limits cannot be updated in one request");
+        GANTRY_CHECK(update_ports(*entry, std::move(after.host_config), publish_add, publish_rm));
+        publish(*entry, "update");
+        return Json{{"Warnings", Json::array()}};
+    }
     std::shared_ptr<Monitor> monitor;
     {
         std::lock_guard lock(entry->mutex);

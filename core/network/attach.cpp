@@ -14,7 +14,6 @@ namespace gantry::network {
 namespace {
 
 constexpr std::string_view container_mode = "container:";
-constexpr int ephemeral_attempts = 8;
 
 template <typename Address>
 std::string address_space(const EndpointRecord& endpoint) {
@@ -243,13 +242,12 @@ Result<void> NetworkService::Impl::learn(EndpointRecord& endpoint, const driver:
     return record({endpoint});
 }
 
-Result<void> NetworkService::Impl::claim_ports(EndpointRecord& endpoint, const std::vector<Port>& wishes) {
+Result<void> NetworkService::Impl::claim_ports(EndpointRecord& endpoint, const std::vector<Port>& wishes,
+                                               const std::vector<Port>& held) {
     std::lock_guard lock(mutex);
     const NetworkState& network = *networks.at(endpoint.network);
     std::vector<Port> claimed;
-    ScopeGuard undo([&] {
-        for (const Port& port : claimed) ports.release(port, endpoint.id);
-    });
+    ScopeGuard undo([&] { unclaim(endpoint, claimed, held); });
     for (const Port& wish : wishes) {
         GANTRY_TRY(Port port, checked_port(wish));
         GANTRY_TRY(const auto addresses, host_addresses_of(port, endpoint, network));
@@ -262,14 +260,27 @@ Result<void> NetworkService::Impl::claim_ports(EndpointRecord& endpoint, const s
         }
         for (const std::string& address : addresses) {
             const Port one{port.protocol, port.container_port, address, port.host_port};
+            if (std::find(claimed.begin(), claimed.end(), one) != claimed.end()) continue;  // wished for twice
+            const auto meets = [&](const Port& own) { return PortTable::overlap(own, one); };
+            if (std::any_of(endpoint.ports.begin(), endpoint.ports.end(), meets) ||
+                std::any_of(claimed.begin(), claimed.end(), meets))
+                return PortTable::taken(one);
             GANTRY_CHECK(ports.claim(one, endpoint.id));
             claimed.push_back(one);
         }
     }
     undo.dismiss();
-    endpoint.ports = claimed;
-    endpoints[endpoint.id].ports = claimed;
+    endpoint.ports.insert(endpoint.ports.end(), claimed.begin(), claimed.end());
+    endpoints[endpoint.id].ports = endpoint.ports;
     return {};
+}
+
+void NetworkService::Impl::unclaim(const EndpointRecord& endpoint, const std::vector<Port>& list,
+                                   const std::vector<Port>& held) {
+    std::set<std::string> keep;
+    for (const Port& port : held) keep.insert(PortTable::key(port));
+    for (const Port& port : list)
+        if (!keep.contains(PortTable::key(port))) ports.release(port, endpoint.id);
 }
 
 void NetworkService::Impl::take_back(EndpointRecord& endpoint) {
@@ -307,7 +318,7 @@ Result<void> NetworkService::Impl::publish(const NetworkPtr& network, EndpointRe
     const bool any_number =
         std::any_of(wishes.begin(), wishes.end(), [](const Port& port) { return port.host_port == 0; });
     for (int attempt = 1;; ++attempt) {
-        GANTRY_CHECK(claim_ports(endpoint, wishes));
+        GANTRY_CHECK(claim_ports(endpoint, wishes, {}));
         auto done = record({endpoint});
         if (done) done = expose(network, endpoint, endpoint.ports);
         if (done) return {};

@@ -1,5 +1,5 @@
 // The state behind NetworkService. Members of Impl stand in the file of their topic: create.cpp, attach.cpp,
-// connect.cpp, reconcile.cpp, impl.cpp.
+// connect.cpp, republish.cpp, reconcile.cpp, impl.cpp.
 #pragma once
 #include <condition_variable>
 #include <map>
@@ -34,6 +34,9 @@ struct NetworkState {
     Ipv4 last_agreed = 0;  // the last address that take_agreed() gave
 };
 using NetworkPtr = std::shared_ptr<NetworkState>;
+
+// Tries to find a number for a port that names none, where programs of the host hold those that are tried.
+inline constexpr int ephemeral_attempts = 8;
 
 // What a driver gives instead of an interface, from the abilities of its description.
 enum class Mode { interfaces = 1, host, none };
@@ -73,7 +76,10 @@ struct NetworkService::Impl {
     Result<std::vector<Joining>> resolve(const std::string& network_mode, const std::vector<EndpointWish>& wishes);
     Result<EndpointRecord> new_endpoint(const Joining& joining, const std::string& container_id,
                                         const std::string& container_name, const std::string& hostname);
-    Result<void> claim_ports(EndpointRecord& endpoint, const std::vector<Port>& wishes);
+    // Adds to the endpoint's ports. `held`: what it has whatever comes of this.
+    Result<void> claim_ports(EndpointRecord& endpoint, const std::vector<Port>& wishes, const std::vector<Port>& held);
+    // In memory, those of `list` that are not among `held`. Mutex held.
+    void unclaim(const EndpointRecord& endpoint, const std::vector<Port>& list, const std::vector<Port>& held);
     Result<void> record(const std::vector<EndpointRecord>& endpoints);
     // `netlink`: a socket inside `netns`, -1 where there is none.
     Result<driver::Reply> attach_one(const NetworkPtr& network, const EndpointRecord& endpoint, int netns,
@@ -101,6 +107,10 @@ struct NetworkService::Impl {
     // Asks the driver who is there and writes the names of all.
     Result<void> refresh_peers(const NetworkPtr& network);
     void announce(const EndpointRecord& endpoint);
+
+    // republish.cpp
+    // In the caller's transaction.
+    Result<void> record_ports(const EndpointRecord& before, const EndpointRecord& after);
 
     // connect.cpp
     Result<void> move_gateway(EndpointRecord from, EndpointRecord to, int netns);

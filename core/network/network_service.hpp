@@ -1,5 +1,6 @@
 // Networks, the engine's side: objects, addresses (IPAM), endpoints, names, published ports.
 #pragma once
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -97,6 +98,13 @@ public:
                          const EndpointWish& wish, int netns);
     Result<void> disconnect(std::string_view network, const std::string& container_id, int netns, bool force);
     void rename(const std::string& container_id, const std::string& new_name);
+    // A running container's published ports: `removed` (as bound) are so no longer, `added` (wishes) are from now on; gives
+    // all that are. Refused as attach() does, and then nothing is changed. `record` runs what it is given in one transaction
+    // with what the caller keeps of the change itself; once more with take_back, where the kernel did not follow.
+    enum class Recorded { change = 1, take_back };
+    using Record = std::function<Result<void>(Recorded, const std::function<Result<void>()>& ports)>;
+    Result<std::vector<Port>> change_ports(const std::string& container_id, const std::vector<Port>& removed,
+                                           const std::vector<Port>& added, const Record& record);
     // What attach gave a container that still runs (after a restart of the engine): settings and ports; netns is empty.
     Attached settings_of(const std::string& container_id);
     // {"eth0": {"rx_bytes": ..}} for stats.

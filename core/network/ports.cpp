@@ -10,27 +10,35 @@ bool is_any(const std::string& address) { return address == "0.0.0.0" || address
 bool same_family(const std::string& a, const std::string& b) {
     return (a.find(':') != std::string::npos) == (b.find(':') != std::string::npos);
 }
+bool meet(const std::string& a, const std::string& b) {
+    return same_family(a, b) && (a == b || is_any(a) || is_any(b));
+}
 }  // namespace
 
 std::string PortTable::key(const Port& port) {
     return port.protocol + "/" + std::to_string(port.host_port) + "/" + port.host_address;
 }
 
+bool PortTable::overlap(const Port& a, const Port& b) {
+    return a.protocol == b.protocol && a.host_port == b.host_port && meet(a.host_address, b.host_address);
+}
+
+Error PortTable::taken(const Port& port) {
+    return fail(Code::conflict, "Bind for " + port.host_address + ":" + std::to_string(port.host_port) +
+                                    " failed: port is already allocated");
+}
+
 bool PortTable::free(const Port& port, std::string_view owner) const {
     auto found = owners_.find({port.protocol, port.host_port});
     if (found == owners_.end()) return true;
     for (const auto& [address, other] : found->second) {
-        const bool meets = same_family(address, port.host_address) &&
-                           (address == port.host_address || is_any(address) || is_any(port.host_address));
-        if (meets && (other != owner || address != port.host_address)) return false;
+        if (other != owner && meet(address, port.host_address)) return false;
     }
     return true;
 }
 
 Result<void> PortTable::claim(const Port& port, std::string_view owner) {
-    if (!free(port, owner))
-        return fail(Code::conflict, "Bind for " + port.host_address + ":" + std::to_string(port.host_port) +
-                                        " failed: port is already allocated");
+    if (!free(port, owner)) return taken(port);
     owners_[{port.protocol, port.host_port}][port.host_address] = owner;
     return {};
 }

@@ -14,7 +14,8 @@ namespace gantry::network {
 // Not thread-safe.
 class PortTable {
 public:
-    // GANTRY_CONFLICT in Docker's words where another endpoint has the port on this or on any address.
+    // GANTRY_CONFLICT in Docker's words where another endpoint has the port on this or on any address. Whether the owner's
+    // own ports meet is the owner's to see (overlap()).
     Result<void> claim(const Port& port, std::string_view owner);
     // A free one from 32768 on, next-fit; GANTRY_EXHAUSTED where there is none.
     // `host_addresses`: all of them get it.
@@ -23,6 +24,9 @@ public:
     void release(const Port& port, std::string_view owner);
     // The key of a claim in the store: "tcp/4000/0.0.0.0".
     static std::string key(const Port& port);
+    // One number of one protocol on the same address, or on any address of the family.
+    static bool overlap(const Port& a, const Port& b);
+    static Error taken(const Port& port);
 
 private:
     bool free(const Port& port, std::string_view owner) const;

@@ -223,7 +223,7 @@ def dev_engine():
 STEPS = [
     ("volume", ("volume", "create", "fv")), ("network", ("network", "create", "fn")),
     ("run", ("run", "-d", "--name", "f", "-v", "fv:/mnt", "-v", "/anonymous", "--network", "fn", "-p", "127.0.0.1:24818:80", IMAGE, "sleep", "1000")),
-    ("exec", ("exec", "f", "true")), ("stop", ("stop", "-t", "0", "f")), ("rm", ("rm", "-v", "f")),
+    ("publish", ("update", "--publish-add", "127.0.0.1:24819:81", "f")), ("exec", ("exec", "f", "true")), ("stop", ("stop", "-t", "0", "f")), ("rm", ("rm", "-v", "f")),
 ]
 
 
@@ -234,6 +234,7 @@ def is_true(e, step):
         "volume": lambda: "fv" in e.ok("volume", "ls", "-q").split(),
         "network": lambda: e.api("GET", "/networks/fn").status == 200,
         "run": lambda: "f" in names and e.state("f")["Running"],
+        "publish": lambda: "127.0.0.1:24819" in e.ok("port", "f"),
         "exec": lambda: True,
         # One that was never started, as far as its client knows, is not running either.
         "stop": lambda: not e.state("f")["Running"],

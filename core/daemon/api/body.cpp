@@ -150,7 +150,9 @@ const Json& update_shape() {
         "RestartPolicy": {"Name": "text", "MaximumRetryCount": "whole"},
         "Memory": "whole", "MemorySwap": "whole", "MemoryReservation": "whole", "NanoCpus": "whole", "CpuShares": "whole",
         "CpuPeriod": "whole", "CpuQuota": "whole", "CpuRealtimePeriod": "whole", "CpuRealtimeRuntime": "whole",
-        "CpusetCpus": "text", "CpusetMems": "text", "PidsLimit": "whole", "BlkioWeight": "whole"})");
+        "CpusetCpus": "text", "CpusetMems": "text", "PidsLimit": "whole", "BlkioWeight": "whole",
+        "PublishAdd": {"*": [{"HostIp": "text", "HostPort": "text"}]},
+        "PublishRm": {"*": [{"HostIp": "text", "HostPort": "text"}]}})");
     return shape;
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "plugins/network/common/bridge/flows.hpp"
 #include "plugins/network/common/bridge/port_check.hpp"
 
 namespace gantry::bridge {
@@ -155,17 +156,24 @@ Result<void> Firewall::set_ports(const std::vector<std::string>& addresses, cons
                            [&](const PortEntry& e) { return e.address == one.address && same(e.port, one.port); });
     };
     std::string changes;
+    std::vector<PublishedPort> changed;
     for (const PortEntry& entry : entries)
-        if (own(entry) && !is_in(entry, wanted)) changes += port_element(table_, "delete", entry.port, entry.address);
+        if (own(entry) && !is_in(entry, wanted)) {
+            changes += port_element(table_, "delete", entry.port, entry.address);
+            changed.push_back(entry.port);
+        }
     for (const PortEntry& one : wanted) {
         if (is_in(one, entries)) continue;
         for (const PortEntry& entry : entries)
             if (!own(entry) && clash(entry.port, one.port)) return port_taken(one.port);
         GANTRY_CHECK(check_port_free(one.port));
         changes += port_element(table_, "add", one.port, one.address);
+        changed.push_back(one.port);
     }
     if (!changes.empty())
         GANTRY_CHECK(run(changes).context("publish ports of \"" + (addresses.empty() ? "" : addresses.front()) + "\""));
+    // The rules are what counts: a flow that could not be forgotten ends by itself half a minute after its last packet.
+    (void)forget_flows(changed);
     std::erase_if(ports_, own);
     ports_.insert(ports_.end(), wanted.begin(), wanted.end());
     return {};

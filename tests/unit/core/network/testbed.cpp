@@ -132,8 +132,12 @@ std::optional<std::string> reach(int from, const std::string& address, std::uint
 
 bool reach_udp(int from, const std::string& address, std::uint16_t port, int receiver, int timeout_ms) {
     UniqueFd client = inside(from, [&] { return ::socket(family_of(address), SOCK_DGRAM | SOCK_CLOEXEC, 0); });
+    return send_udp(client.get(), address, port, receiver, timeout_ms);
+}
+
+bool send_udp(int sender, const std::string& address, std::uint16_t port, int receiver, int timeout_ms) {
     const SocketAddress to = socket_address(address, port);
-    (void)::sendto(client.get(), "web", 3, 0, &to.any, to.size());
+    (void)::sendto(sender, "web", 3, 0, &to.any, to.size());
     if (!readable(receiver, timeout_ms)) return false;
     char data[8];
     return ::recv(receiver, data, sizeof data, 0) == 3;

@@ -32,6 +32,8 @@ std::optional<std::string> reach(int from, const std::string& address, std::uint
                                  int timeout_ms = 600);
 // "web" <- one datagram sent from a namespace; true where `receiver` got it.
 bool reach_udp(int from, const std::string& address, std::uint16_t port, int receiver, int timeout_ms = 600);
+// The same from a socket that the caller keeps.
+bool send_udp(int sender, const std::string& address, std::uint16_t port, int receiver, int timeout_ms = 600);
 UniqueFd receive_udp_in(int netns, std::uint16_t port);
 
 // Skips where not root. The host, its LAN and an engine on it.
