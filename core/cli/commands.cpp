@@ -58,6 +58,7 @@ const std::vector<Command>& commands() {
         {"image", "inspect", "", "[OPTIONS] IMAGE [IMAGE...]", "Display detailed information on one or more images",
          inspect_image},
         {"image", "history", "history", "[OPTIONS] IMAGE", "Show the history of an image", history},
+        {"image", "attestations", "", "[OPTIONS] IMAGE", "List what is attested of an image", image_attestations},
         {"image", "tag", "tag", "SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]",
          "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE", tag},
         {"image", "pull", "pull", "[OPTIONS] NAME[:TAG|@DIGEST]", "Download an image from a registry", pull},

@@ -52,6 +52,7 @@ Result<int> network_rm(Call& call);
 Result<int> network_connect(Call& call);
 Result<int> network_disconnect(Call& call);
 Result<int> network_peers(Call& call);
+Result<int> image_attestations(Call& call);
 Result<int> network_prune(Call& call);
 Result<int> volume_create(Call& call);
 Result<int> volume_ls(Call& call);

@@ -3,6 +3,7 @@
 #include "core/base/files.hpp"
 #include "core/cli/handlers.hpp"
 #include "core/cli/json_access.hpp"
+#include "core/cli/platform.hpp"
 #include "core/cli/progress.hpp"
 #include "core/cli/terminal.hpp"
 #include "core/cli/units.hpp"
@@ -46,9 +47,8 @@ Result<int> load(Call& call) {
     }
     std::vector<std::pair<std::string, std::string>> pairs{{"quiet", quiet ? "1" : "0"}};
     for (const std::string& platform : platforms) {
-        Json value{{"os", platform.substr(0, platform.find('/'))}};
-        if (platform.find('/') != std::string::npos) value["architecture"] = platform.substr(platform.find('/') + 1);
-        pairs.emplace_back("platform", value.dump(-1, ' ', false, Json::error_handler_t::replace));
+        GANTRY_TRY(std::string value, platform_json(platform));
+        pairs.emplace_back("platform", value);
     }
     GANTRY_TRY(Connection answer, upload(call.client(), "/images/load" + query(pairs), file ? file.get() : 0, !quiet));
     GANTRY_CHECK(show_progress(answer, 1));

@@ -28,8 +28,10 @@ std::int64_t unpacked_size(const Json& manifest) {
 // Of an image for several platforms, one row for each that is here.
 std::vector<Json> platform_rows(const Json& image, bool shortened) {
     std::vector<Json> rows;
-    const Json& manifests = member(image, "Manifests");
-    if (!manifests.is_array()) return rows;
+    std::vector<Json> manifests;
+    if (const Json& all = member(image, "Manifests"); all.is_array())
+        std::copy_if(all.begin(), all.end(), std::back_inserter(manifests),
+                     [](const Json& one) { return text_at(one, "Kind") != "attestation"; });
     for (std::size_t i = 0; i < manifests.size(); ++i) {
         const Json& data = member(manifests[i], "ImageData");
         const Json& platform = member(data, "Platform");

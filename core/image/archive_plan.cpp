@@ -3,6 +3,8 @@
 #include <gantry/driver.hpp>
 #include <sys/utsname.h>
 
+#include <set>
+
 #include "core/base/safe_path.hpp"
 #include "core/base/text.hpp"
 #include "core/image/strict_json.hpp"
@@ -44,6 +46,8 @@ void take_manifest(PlannedImage& image, const std::vector<PlannedImage>& describ
         if (!same) continue;
         image.manifest = other.manifest;
         image.manifest_text = other.manifest_text;
+        image.attestations = other.attestations;
+        image.left_out = other.left_out;
         if (!other.index.empty() && share_a_tag(image, other)) {
             image.index = other.index;
             image.index_text = other.index_text;
@@ -52,6 +56,34 @@ void take_manifest(PlannedImage& image, const std::vector<PlannedImage>& describ
         }
         return;
     }
+}
+
+// Only the second form knows of images for several platforms; the first has what stands for them.
+Result<std::vector<PlannedImage>> plan_platforms(Spool& spool, const ImageStore::Wanted& platforms) {
+    std::vector<PlannedImage> images;
+    std::set<std::string> offered;
+    auto drop_others = [&] {
+        std::erase_if(images, [&](const PlannedImage& image) {
+            if (platforms.fits(image.config)) return false;
+            offered.insert(member<std::string>(image.config, "os", "linux") + "/" +
+                           member<std::string>(image.config, "architecture", "unknown"));
+            return true;
+        });
+    };
+    if (spool.find("index.json") != nullptr) {
+        GANTRY_TRY(images, plan_oci_layout(spool, platforms));
+        drop_others();
+    }
+    if (images.empty() && spool.find("manifest.json") != nullptr) {
+        GANTRY_TRY(images, plan_docker_archive(spool));
+        drop_others();
+    }
+    if (!images.empty()) return images;
+    return fail(
+        Code::not_found,
+        "the archive has no image for " + platforms.text +
+            (offered.empty() ? std::string()
+                             : ", but for " + join(std::vector<std::string>(offered.begin(), offered.end()), ", ")));
 }
 
 }  // namespace
@@ -109,7 +141,8 @@ Result<Json> parse_config(std::string_view text) {
     return config;
 }
 
-Result<std::vector<PlannedImage>> plan_archive(Spool& spool) {
+Result<std::vector<PlannedImage>> plan_archive(Spool& spool, const ImageStore::Wanted& platforms) {
+    if (platforms.fits) return plan_platforms(spool, platforms);
     const bool has_index = spool.find("index.json") != nullptr;
     if (spool.find("manifest.json") != nullptr) {
         GANTRY_TRY(auto images, plan_docker_archive(spool));

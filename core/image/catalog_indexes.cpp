@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/clock.hpp"
+#include "core/image/attestation.hpp"
 
 namespace gantry::image {
 namespace {
@@ -49,8 +50,14 @@ std::vector<ImageIndex> joined_indexes(const Record& there, const Record& added,
         if (same != all.end()) {
             for (std::string& tag : old.tags)
                 if (!contains(same->tags, tag)) same->tags.push_back(std::move(tag));
-            for (Record& variant : old.variants)
-                if (!variant_of(*same, variant.image->id)) same->variants.push_back(std::move(variant));
+            for (Record& variant : old.variants) {
+                auto again = std::find_if(same->variants.begin(), same->variants.end(),
+                                          [&](const Record& one) { return one.image->id == variant.image->id; });
+                if (again == same->variants.end())
+                    same->variants.push_back(std::move(variant));
+                else if (again->manifest == variant.manifest)
+                    again->attestations = joined_attestations(std::move(again->attestations), variant.attestations);
+            }
             continue;
         }
         // Of those that nothing names the newest is enough.

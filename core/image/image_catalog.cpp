@@ -3,6 +3,7 @@
 #include "core/base/clock.hpp"
 #include "core/base/log.hpp"
 #include "core/image/archive_plan.hpp"
+#include "core/image/attestation.hpp"
 #include "core/image/catalog_indexes.hpp"
 #include "core/image/strict_json.hpp"
 
@@ -125,7 +126,12 @@ std::vector<std::string> Catalog::add_to(std::map<std::string, Record>& changed,
                 image.repo_digests.push_back(digest);
         record.image = std::make_shared<const Image>(std::move(image));
         record.indexes = joined_indexes(*there, record, tags);
-        if (record.manifest.empty()) record.manifest = there->manifest;
+        if (record.manifest.empty()) {
+            record.manifest = there->manifest;
+            record.attestations = there->attestations;
+        } else if (record.manifest == there->manifest) {
+            record.attestations = joined_attestations(std::move(record.attestations), there->attestations);
+        }
         record.used_ns = std::max(record.used_ns, there->used_ns);
     }
     for (const std::string& tag : tags) {

@@ -29,7 +29,8 @@ private:
 }  // namespace
 
 Result<std::string> ImageStore::import(int fd, std::string_view reference, const std::vector<std::string>& changes,
-                                       std::string_view message, const Json& base_config, const Progress& progress) {
+                                       std::string_view message, const Json& base_config, const Progress& progress,
+                                       const Json& platform) {
     std::vector<std::string> tags;
     if (!reference.empty()) {
         GANTRY_TRY(Reference parsed, parse_reference(reference));
@@ -58,6 +59,9 @@ Result<std::string> ImageStore::import(int fd, std::string_view reference, const
                   {"rootfs", {{"type", "layers"}, {"diff_ids", Json::array({layer.diff_id})}}},
                   {"history", Json::array({Json{{"created", rfc3339(created)},
                                                 {"comment", message.empty() ? "Imported from -" : message}}})}};
+    for (const char* key : {"architecture", "variant"})
+        if (auto given = platform.is_object() ? member<std::string>(platform, key) : std::string(); !given.empty())
+            document[key] = given;
     const std::string text = document.dump(-1, ' ', false, Json::error_handler_t::replace);
     GANTRY_TRY(Json checked, parse_config(text));
 

@@ -72,13 +72,13 @@ Result<std::vector<LayerOutput>> ImageStore::Impl::Made::layers(const PlannedIma
     return LayerSet(impl_.unpacker(), impl_.pins).unpack(inputs, hold_, told);
 }
 
-Result<std::vector<std::string>> ImageStore::load(int fd, const Progress& progress) {
+Result<std::vector<std::string>> ImageStore::load(int fd, const Progress& progress, const Wanted& platforms) {
     auto say = [&](const Json& message) {
         if (progress) progress(message);
     };
     EarlyLayers early(impl_->unpacker(), impl_->pins, KnownLayers(*impl_));
     GANTRY_TRY(Spool spool, read_spool(fd, impl_->blobs, early));
-    GANTRY_TRY(auto plan, plan_archive(spool));
+    GANTRY_TRY(auto plan, plan_archive(spool, platforms));
     GANTRY_FAILPOINT("image.load.checked");
 
     Impl::Made made(*impl_);
@@ -101,6 +101,7 @@ Result<std::vector<std::string>> ImageStore::load(int fd, const Progress& progre
             for (const std::string& tag : planned.tags)
                 image.repo_digests.push_back(tag.substr(0, tag.rfind(':')) + "@" + digest);
         record.manifest = planned.manifest;
+        for (const PlannedAttestation& one : planned.attestations) record.attestations.push_back(one.kept);
         record.image = std::make_shared<const Image>(std::move(image));
         return record;
     };
@@ -123,6 +124,11 @@ Result<std::vector<std::string>> ImageStore::load(int fd, const Progress& progre
         GANTRY_CHECK(made.blob(planned.id, planned.config_text));
         if (!planned.manifest.empty()) GANTRY_CHECK(made.blob(planned.manifest, planned.manifest_text));
         if (!planned.index.empty()) GANTRY_CHECK(made.blob(planned.index, planned.index_text));
+        for (const PlannedAttestation& one : planned.attestations) {
+            GANTRY_CHECK(made.blob(one.kept.digest, one.text));
+            for (BlobWriter* file : one.files) GANTRY_CHECK(made.blob(*file));
+        }
+        for (const std::string& why : planned.left_out) say({{"status", "Attestation not kept: " + why}});
         return {};
     };
     for (const PlannedImage& planned : plan) {

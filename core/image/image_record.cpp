@@ -11,13 +11,29 @@
 namespace gantry::image {
 namespace {
 
+Json blobs_body(const std::vector<LayerBlob>& blobs) {
+    Json all = Json::array();
+    for (const LayerBlob& blob : blobs) all.push_back({{"digest", blob.digest}, {"size", blob.size}});
+    return all;
+}
+
 // What every image has, an index's others too.
 Json image_body(const Record& record) {
-    Json blobs = Json::array();
-    for (const LayerBlob& blob : record.blobs) blobs.push_back({{"digest", blob.digest}, {"size", blob.size}});
     const Image& image = *record.image;
-    return {{"layers", image.layers},      {"size", image.size},        {"tagged_ns", image.tagged_ns},
-            {"manifest", record.manifest}, {"blobs", std::move(blobs)}, {"layer_sizes", image.layer_sizes}};
+    Json body{{"layers", image.layers},
+              {"size", image.size},
+              {"tagged_ns", image.tagged_ns},
+              {"manifest", record.manifest},
+              {"blobs", blobs_body(record.blobs)},
+              {"layer_sizes", image.layer_sizes}};
+    if (record.attestations.empty()) return body;
+    body["attestations"] = Json::array();
+    for (const Attestation& one : record.attestations)
+        body["attestations"].push_back({{"digest", one.digest},
+                                        {"media_type", one.media_type},
+                                        {"size", one.size},
+                                        {"blobs", blobs_body(one.blobs)}});
+    return body;
 }
 
 Json index_body(const ImageIndex& index) {
@@ -36,8 +52,35 @@ Json index_body(const ImageIndex& index) {
 // Digests become parts of paths.
 bool stored_digest(const std::string& digest) { return digest.empty() || valid_digest(digest); }
 
-Result<void> read_image_body(const Json& body, Image& image, Record& record) {
+Result<std::vector<LayerBlob>> read_blobs(const std::vector<Json>& blobs) {
+    std::vector<LayerBlob> all;
+    for (const Json& one : blobs) {
+        LayerBlob blob;
+        GANTRY_CHECK(store::Members(one).required("digest", blob.digest).required("size", blob.size).result());
+        if (!stored_digest(blob.digest)) return fail(Code::corrupt, "one of its blobs is not a digest");
+        all.push_back(std::move(blob));
+    }
+    return all;
+}
+
+Result<Attestation> read_attestation(const Json& body) {
+    Attestation attestation;
     std::vector<Json> blobs;
+    GANTRY_CHECK(store::Members(body)
+                     .required("digest", attestation.digest)
+                     .required("media_type", attestation.media_type)
+                     .required("size", attestation.size)
+                     .required("blobs", blobs)
+                     .result());
+    if (!valid_digest(attestation.digest)) return fail(Code::corrupt, "one of its attestations is not a digest");
+    GANTRY_TRY(attestation.blobs, read_blobs(blobs));
+    for (const LayerBlob& blob : attestation.blobs)
+        if (blob.digest.empty()) return fail(Code::corrupt, "one of its attestations names no blob");
+    return attestation;
+}
+
+Result<void> read_image_body(const Json& body, Image& image, Record& record) {
+    std::vector<Json> blobs, attestations;
     GANTRY_CHECK(store::Members(body)
                      .required("layers", image.layers)
                      .required("layer_sizes", image.layer_sizes)
@@ -45,13 +88,13 @@ Result<void> read_image_body(const Json& body, Image& image, Record& record) {
                      .required("tagged_ns", image.tagged_ns)
                      .required("manifest", record.manifest)
                      .required("blobs", blobs)
+                     .optional("attestations", attestations)
                      .result());
     if (!stored_digest(record.manifest)) return fail(Code::corrupt, "its manifest is not a digest");
-    for (const Json& one : blobs) {
-        LayerBlob blob;
-        GANTRY_CHECK(store::Members(one).required("digest", blob.digest).required("size", blob.size).result());
-        if (!stored_digest(blob.digest)) return fail(Code::corrupt, "one of its blobs is not a digest");
-        record.blobs.push_back(std::move(blob));
+    GANTRY_TRY(record.blobs, read_blobs(blobs));
+    for (const Json& one : attestations) {
+        GANTRY_TRY(Attestation attestation, read_attestation(one));
+        record.attestations.push_back(std::move(attestation));
     }
     if (!std::all_of(image.layers.begin(), image.layers.end(), valid_digest))
         return fail(Code::corrupt, "one of its layers is not a digest");
@@ -93,13 +136,22 @@ Result<ImageIndex> read_index_body(const Json& body, const ReadConfig& read) {
     return index;
 }
 
+void add_blobs(const Json& body, References& needed) {
+    for (const Json& blob : member<std::vector<Json>>(body, "blobs"))
+        if (blob.is_object()) needed.blobs.push_back(member<std::string>(blob, "digest"));
+}
+
 void add_references(const Json& body, const std::string& id, References& needed) {
     for (std::string& layer : member<std::vector<std::string>>(body, "layers"))
         needed.layers.push_back(std::move(layer));
     needed.blobs.push_back(id);
     needed.blobs.push_back(member<std::string>(body, "manifest"));
-    for (const Json& blob : member<std::vector<Json>>(body, "blobs"))
-        if (blob.is_object()) needed.blobs.push_back(member<std::string>(blob, "digest"));
+    add_blobs(body, needed);
+    for (const Json& attestation : member<std::vector<Json>>(body, "attestations")) {
+        if (!attestation.is_object()) continue;
+        needed.blobs.push_back(member<std::string>(attestation, "digest"));
+        add_blobs(attestation, needed);
+    }
 }
 
 }  // namespace

@@ -11,9 +11,16 @@ struct LayerBlob {
     std::int64_t size = 0;
 };
 
+// A manifest that an index had beside the image's own, and that speaks about it (attestation.hpp).
+struct Attestation {
+    std::string digest, media_type;  // of the manifest, which is a blob
+    std::int64_t size = 0;           // of it
+    std::vector<LayerBlob> blobs;    // what it names
+};
+
 struct Record;
 
-// An index that names an image and others, for further platforms. It is part of the record of one of them, the main one, which
+// An index that names an image and others, for further platforms, or an image and its attestations. It is part of the record of one of them, the main one, which
 // its names stand for where no platform is asked for; the others live and go with it.
 struct ImageIndex {
     std::string digest, media_type;  // of the index's own document, which is a blob
@@ -28,6 +35,7 @@ struct Record {
     std::vector<LayerBlob> blobs;  // one a layer; a digest "" where only the unpacked layer is kept
     std::int64_t used_ns = 0;      // when it was last used, as far as it was written down
     std::vector<ImageIndex> indexes = {};
+    std::vector<Attestation> attestations = {};  // of the manifest; none without one
 };
 
 // The image of an index by its id; nullptr where it is none of the others.

@@ -35,8 +35,13 @@ std::string index_json(const SavePlan& plan) {
             manifests.push_back(descriptor);
         }
     };
-    for (const SavedImage& image : plan.images)
-        if (image.alone) add(image.manifest_type, image.manifest, image.tags);
+    for (const SavedImage& image : plan.images) {
+        if (!image.alone) continue;
+        if (image.made_index.empty())
+            add(image.manifest_type, image.manifest, image.tags);
+        else
+            add(std::string(media::index), image.made_index, image.tags);
+    }
     for (const SavedIndex& index : plan.indexes) add(index.media_type, index.digest, index.tags);
     return Json{{"schemaVersion", 2}, {"mediaType", media::index}, {"manifests", manifests}}.dump();
 }

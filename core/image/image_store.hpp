@@ -106,12 +106,20 @@ public:
     // unpacked while it comes in; everything is checked (digests, sizes, limits) before it is linked. Of several images
     // all are loaded or none (Docker keeps those before the one that fails): failed, nothing is kept and no tag has
     // moved. Of an image for several platforms all that the archive has are kept. Gives the images' references ("name:tag", or the id of an untagged one).
-    Result<std::vector<std::string>> load(int fd, const Progress& progress);
+    // `platforms`: which are taken, of images and of what an index names; none that is: GANTRY_NOT_FOUND. Empty: as above.
+    struct Wanted {
+        std::function<bool(const Json& platform)> fits =
+            {};                 // {"os", "architecture", "variant"}, of an index or a config
+        std::string text = {};  // for people: "linux/arm64"
+    };
+    Result<std::vector<std::string>> load(int fd, const Progress& progress, const Wanted& platforms);
+    Result<std::vector<std::string>> load(int fd, const Progress& progress) { return load(fd, progress, {}); }
     // A root file system as tar (plain, gzip, zstd, xz) from `fd` becomes a one-layer image. `reference` may be empty.
     // `changes` are Dockerfile instructions (CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, USER, VOLUME, WORKDIR, STOPSIGNAL,
-    // ONBUILD, HEALTHCHECK). Gives the id.
+    // ONBUILD, HEALTHCHECK). `platform`: {"architecture", "variant"} of it; none: this machine's. Gives the id.
     Result<std::string> import(int fd, std::string_view reference, const std::vector<std::string>& changes,
-                               std::string_view message, const Json& base_config, const Progress& progress);
+                               std::string_view message, const Json& base_config, const Progress& progress,
+                               const Json& platform = Json());
     // Writes images as one tar that is an OCI layout and a docker-archive at once; the same images give the same bytes.
     // `names`: "name:tag", "name" (all tags of that repository), ids, digests. Layers whose blob is kept go out byte for
     // byte, the others as plain tar. `platforms` ({"os","architecture","variant"}): the image must be for one of them, and of
@@ -140,6 +148,14 @@ public:
         std::int64_t content_bytes = 0;
     };
     std::optional<Manifest> manifest_of(const std::string& id);
+    // What in-toto statements attest of an image, in the order of its attestations: its own, not another platform's.
+    struct Statement {
+        Json descriptor;             // of the blob that it is
+        std::string predicate_type;  // as the attestation tells; "" where it does not
+    };
+    Result<std::vector<Statement>> statements_of(const std::string& id);
+    // One statement's own bytes. GANTRY_CORRUPT: they are gone or damaged, or no JSON object.
+    Result<std::string> statement(const Statement& statement);
     Result<void> tag(std::string_view source, std::string_view target);
     // `in_use(id)` gives what uses the image ("container ID", "running container ID"), "" for nothing. force as Docker's
     // -f. By a digest reference: as by id, but other names keep the image.

@@ -20,6 +20,12 @@ inline constexpr std::string_view docker_layer_zstd = "application/vnd.docker.im
 
 // The annotation of an index's entry that speaks about another one and is no image: an attestation.
 inline constexpr const char* attestation = "vnd.docker.reference.type";
+inline constexpr const char* attestation_manifest = "attestation-manifest";  // its value
+// And the one with the digest of the manifest that it speaks about.
+inline constexpr const char* attested = "vnd.docker.reference.digest";
+// A statement: a layer of an attestation's manifest, with the annotation that says what it states.
+inline constexpr std::string_view in_toto = "application/vnd.in-toto+json";
+inline constexpr const char* predicate_type = "in-toto.io/predicate-type";
 
 constexpr bool is_index(std::string_view type) { return type == index || type == docker_list; }
 constexpr bool is_manifest(std::string_view type) { return type == manifest || type == docker_manifest; }

@@ -5,6 +5,7 @@
 
 #include "core/base/text.hpp"
 #include "core/image/archive_plan.hpp"
+#include "core/image/attestation.hpp"
 #include "core/image/media_types.hpp"
 #include "core/image/strict_json.hpp"
 
@@ -29,14 +30,19 @@ std::string tag_of(const Json& descriptor) {
 
 class LayoutReader {
 public:
-    explicit LayoutReader(Spool& spool) : spool_(spool) {}
+    LayoutReader(Spool& spool, const ImageStore::Wanted& wanted) : spool_(spool), wanted_(wanted) {}
 
     Result<std::vector<PlannedImage>> read() {
         GANTRY_TRY(std::string text, spool_.text("index.json"));
         GANTRY_TRY(Json index, parse_document(text, "index.json"));
         GANTRY_CHECK(check_index(index, "index.json"));
+        GANTRY_CHECK(note_attestations(index));
         for (const Json& descriptor : index["manifests"])
             GANTRY_CHECK(descriptor_at(descriptor, tag_of(descriptor), 1));
+        for (PlannedImage& image : images_) {
+            GANTRY_CHECK(take_attestations(attestations_, image));
+            for (PlannedImage& variant : image.variants) GANTRY_CHECK(take_attestations(attestations_, variant));
+        }
         return std::move(images_);
     }
 
@@ -72,9 +78,11 @@ private:
         return file;
     }
 
-    static bool runs_here(const Json& descriptor) {
+    // Or is what was asked for.
+    bool runs_here(const Json& descriptor) const {
         auto platform = descriptor.find("platform");
         if (platform == descriptor.end() || !platform->is_object()) return true;
+        if (wanted_.fits) return wanted_.fits(*platform);
         return member<std::string>(*platform, "os", "linux") == "linux" &&
                member<std::string>(*platform, "architecture", host_architecture()) == host_architecture();
     }
@@ -84,7 +92,7 @@ private:
             return fail(Code::invalid, "index.json: indexes nested deeper than " + std::to_string(max_index_depth));
         if (++nodes_ > max_index_nodes)
             return fail(Code::invalid, "index.json: more than " + std::to_string(max_index_nodes) + " manifests");
-        if (!descriptor.is_object() || !runs_here(descriptor)) return {};
+        if (!descriptor.is_object() || !runs_here(descriptor) || speaks_of_another(descriptor)) return {};
         const auto type = member<std::string>(descriptor, "mediaType");
         if (!media::is_index(type) && !media::is_manifest(type)) return {};  // something other than an image
         GANTRY_TRY(BlobWriter * file, blob_of(descriptor, "index.json"));
@@ -94,6 +102,7 @@ private:
         GANTRY_TRY(std::string text, spool_.text("blobs/sha256/" + std::string(hex_of(digest))));
         GANTRY_TRY(Json index, parse_document(text, "index " + digest));
         GANTRY_CHECK(check_index(index, "index " + digest));
+        GANTRY_CHECK(note_attestations(index));
         if (depth == 1) {
             GANTRY_TRY(bool whole, several_platforms(digest, type, index, text, tag));
             if (whole) return {};
@@ -102,7 +111,8 @@ private:
         return {};
     }
 
-    // An index of which the archive has several images, taken as what it is. False: it is no such index.
+    // An index of which the archive has several images, or one with all attestations and nothing else, taken as what it is. False:
+    // it is no such index.
     Result<bool> several_platforms(const std::string& digest, const std::string& type, const Json& index,
                                    const std::string& text, const std::string& tag) {
         for (PlannedImage& known : images_)
@@ -121,7 +131,7 @@ private:
                 continue;
             const bool here = runs_here(entry);
             // Archives often have some of the platforms only; of this machine's, what is missing is told.
-            if (!here && !has_whole(of_entry)) continue;
+            if (!here && (wanted_.fits || !has_whole(of_entry))) continue;
             GANTRY_TRY(BlobWriter * file, blob_of(entry, "index.json"));
             PlannedImage image;
             GANTRY_TRY(bool is_image, read_manifest(file->digest(), member<std::string>(entry, "mediaType"), image));
@@ -137,7 +147,9 @@ private:
             }
             found.push_back(std::move(image));
         }
-        if (found.size() < 2) return false;
+        if (found.empty()) return false;
+        for (PlannedImage& one : found) GANTRY_CHECK(take_attestations(index["manifests"], one));
+        if (found.size() < 2 && !is_attested_whole(index, found.front())) return false;
         PlannedImage image = std::move(found[main]);
         found.erase(found.begin() + static_cast<std::ptrdiff_t>(main));
         image.index = digest;
@@ -154,11 +166,6 @@ private:
         return platform == descriptor.end() || !platform->is_object() ||
                member<std::string>(*platform, "os", "linux") == "linux";
     }
-    // An attestation.
-    static bool speaks_of_another(const Json& descriptor) {
-        auto notes = descriptor.find("annotations");
-        return notes != descriptor.end() && notes->is_object() && notes->contains(media::attestation);
-    }
     // Whether the archive has the manifest of that digest and all that it names.
     bool has_whole(const std::string& digest) {
         auto there = [&](const std::string& of) {
@@ -172,6 +179,66 @@ private:
         for (const Json& layer : member<std::vector<Json>>(manifest, "layers"))
             if (!layer.is_object() || !there(member<std::string>(layer, "digest"))) return false;
         return true;
+    }
+
+    Result<void> note_attestations(const Json& index) {
+        for (const Json& entry : index["manifests"])
+            if (!attested_by(entry).empty()) attestations_.push_back(entry);
+        if (attestations_.size() <= max_index_nodes) return {};
+        return fail(Code::invalid, "index.json: more than " + std::to_string(max_index_nodes) + " attestations");
+    }
+
+    // Those of an image that the archive has. One that is beyond the bounds is left out, one that is not what it says refused.
+    Result<void> take_attestations(const Json& entries, PlannedImage& image) {
+        std::vector<Attestation> kept;
+        for (const PlannedAttestation& one : image.attestations) kept.push_back(one.kept);
+        for (const Json& entry : entries) {
+            if (attested_by(entry) != image.manifest) continue;
+            const auto digest = member<std::string>(entry, "digest");
+            if (std::any_of(kept.begin(), kept.end(), [&](const auto& one) { return one.digest == digest; })) continue;
+            if (!has_whole(digest)) continue;
+            GANTRY_TRY(BlobWriter * file, blob_of(entry, "index.json"));
+            auto taken = read_attestation(entry, *file, image.manifest);
+            if (taken)
+                if (auto fits = fits_beside(kept, taken->kept); !fits) taken = fits.error();
+            if (taken) {
+                kept.push_back(taken->kept);
+                image.attestations.push_back(std::move(*taken));
+            } else if (taken.error().code != Code::exhausted) {
+                return std::move(taken).error();
+            } else if (std::find(image.left_out.begin(), image.left_out.end(), taken.error().text) ==
+                       image.left_out.end()) {
+                image.left_out.push_back(taken.error().text);
+            }
+        }
+        return {};
+    }
+
+    Result<PlannedAttestation> read_attestation(const Json& entry, BlobWriter& file, const std::string& image) {
+        PlannedAttestation taken;
+        taken.kept = {file.digest(), member<std::string>(entry, "mediaType"), file.size(), {}};
+        const std::string what = "attestation " + taken.kept.digest;
+        GANTRY_TRY(taken.text, spool_.text("blobs/sha256/" + std::string(hex_of(taken.kept.digest))));
+        GANTRY_TRY(auto document, parse_attestation(taken.text, taken.kept.digest, taken.kept.media_type, image));
+        taken.kept.blobs = std::move(document.blobs);
+        for (const LayerBlob& blob : taken.kept.blobs) {
+            GANTRY_TRY(BlobWriter * part, blob_of({{"digest", blob.digest}, {"size", blob.size}}, what.c_str()));
+            taken.files.push_back(part);
+        }
+        return taken;
+    }
+
+    // Whether the index names the image and attestations of it that are all taken, one at least, and nothing else.
+    static bool is_attested_whole(const Json& index, const PlannedImage& image) {
+        const auto& taken = image.attestations;
+        return !taken.empty() &&
+               std::all_of(index["manifests"].begin(), index["manifests"].end(), [&](const Json& entry) {
+                   if (!entry.is_object()) return false;
+                   const auto digest = member<std::string>(entry, "digest");
+                   return digest == image.manifest || std::any_of(taken.begin(), taken.end(), [&](const auto& one) {
+                              return one.kept.digest == digest;
+                          });
+               });
     }
 
     Result<void> manifest(const std::string& digest, const std::string& told_type, const std::string& tag) {
@@ -224,13 +291,17 @@ private:
     }
 
     Spool& spool_;
+    const ImageStore::Wanted& wanted_;
     std::vector<PlannedImage> images_;
     std::set<std::string> visited_;
+    Json attestations_ = Json::array();  // entries of indexes
     std::size_t nodes_ = 0;
 };
 
 }  // namespace
 
-Result<std::vector<PlannedImage>> plan_oci_layout(Spool& spool) { return LayoutReader(spool).read(); }
+Result<std::vector<PlannedImage>> plan_oci_layout(Spool& spool, const ImageStore::Wanted& platforms) {
+    return LayoutReader(spool, platforms).read();
+}
 
 }  // namespace gantry::image

@@ -6,6 +6,7 @@
 #include <gantry/driver.hpp>
 
 #include "core/image/archive_plan.hpp"
+#include "core/image/attestation.hpp"
 #include "core/image/layer_diff.hpp"
 #include "core/image/media_types.hpp"
 #include "core/image/strict_json.hpp"
@@ -64,11 +65,14 @@ public:
         hold_.add(digest);
         GANTRY_TRY(std::string text, sources_.blobs.read(digest, max_document_bytes));
         plan_.blobs[digest] = {SavedBlob::From::store, digest, static_cast<std::int64_t>(text.size())};
-        for (const SavedImage& image : plan_.images)
-            if (std::find(wanted.images.begin(), wanted.images.end(), image.id) != wanted.images.end() &&
-                text.find(image.manifest) == std::string::npos)
+        for (const SavedImage& image : plan_.images) {
+            if (std::find(wanted.images.begin(), wanted.images.end(), image.id) == wanted.images.end()) continue;
+            if (text.find(image.manifest) == std::string::npos)
                 return fail(Code::corrupt, "index \"" + digest + "\": the layers of its image " + image.id +
                                                " are no longer kept in the form that it names");
+            for (const Attestation& one : image.attestations)
+                if (text.find(one.digest) != std::string::npos) add(one);
+        }
         plan_.indexes.push_back({digest, wanted.media_type, wanted.images.front(),
                                  std::vector<std::string>(wanted.tags.begin(), wanted.tags.end())});
         return {};
@@ -82,6 +86,10 @@ public:
         if (!record->manifest.empty()) hold_.add(record->manifest);
         for (const LayerBlob& blob : record->blobs)
             if (!blob.digest.empty()) hold_.add(blob.digest);
+        for (const Attestation& one : record->attestations) {
+            hold_.add(one.digest);
+            for (const LayerBlob& blob : one.blobs) hold_.add(blob.digest);
+        }
         // Whatever was deleted between the two was not held yet.
         record = sources_.catalog.record(id);
         if (!record) return fail(Code::not_found, "No such image: " + id);
@@ -100,6 +108,10 @@ public:
         GANTRY_TRY(std::string config, sources_.blobs.read(id, max_document_bytes));
         plan_.blobs[id] = {SavedBlob::From::store, id, static_cast<std::int64_t>(config.size())};
         GANTRY_CHECK(manifest(*record, saved, static_cast<std::int64_t>(config.size())));
+        if (saved.manifest == record->manifest)
+            std::copy_if(record->attestations.begin(), record->attestations.end(),
+                         std::back_inserter(saved.attestations), [&](const Attestation& one) { return whole(one); });
+        if (alone && !saved.attestations.empty()) make_index(record->image->config, saved);
         plan_.images.push_back(std::move(saved));
         return {};
     }
@@ -120,6 +132,36 @@ private:
             return plain({SavedBlob::From::plain, kept, 0}, diff_id);
         }
         return plain({SavedBlob::From::layer, record.image->layers[index], 0}, diff_id);
+    }
+
+    bool whole(const Attestation& attestation) const {
+        return sources_.blobs.has(attestation.digest) &&
+               std::all_of(attestation.blobs.begin(), attestation.blobs.end(),
+                           [&](const LayerBlob& blob) { return sources_.blobs.has(blob.digest); });
+    }
+    void add(const Attestation& attestation) {
+        plan_.blobs[attestation.digest] = {SavedBlob::From::store, attestation.digest, attestation.size};
+        for (const LayerBlob& blob : attestation.blobs)
+            plan_.blobs[blob.digest] = {SavedBlob::From::store, blob.digest, blob.size};
+    }
+
+    // Only an index tells what is attested by what.
+    void make_index(const Json& config, SavedImage& saved) {
+        Json entry{{"mediaType", saved.manifest_type},
+                   {"digest", saved.manifest},
+                   {"size", plan_.blobs.at(saved.manifest).size},
+                   {"platform", Json::object()}};
+        for (const char* key : {"os", "architecture", "variant"})
+            if (auto text = member<std::string>(config, key); !text.empty()) entry["platform"][key] = text;
+        Json manifests = Json::array({std::move(entry)});
+        for (const Attestation& one : saved.attestations) {
+            manifests.push_back(attestation_entry(one, saved.manifest));
+            add(one);
+        }
+        const std::string text =
+            Json{{"schemaVersion", 2}, {"mediaType", media::index}, {"manifests", std::move(manifests)}}.dump();
+        saved.made_index = digest_of(text);
+        plan_.blobs[saved.made_index] = {SavedBlob::From::text, text, static_cast<std::int64_t>(text.size())};
     }
 
     // Its size has to be known before its first byte is written: it is read twice.

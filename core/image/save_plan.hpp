@@ -31,6 +31,9 @@ struct SavedImage {
     std::vector<Json> layers;   // descriptors, lowest first
     std::vector<std::string> diff_ids, tags;
     bool alone = false;  // it is named by itself, not only by an index
+    // Of one alone with attestations: an index of it and them, which is made here; the names are its.
+    std::string made_index = {};
+    std::vector<Attestation> attestations = {};  // those that are kept whole
 };
 
 // An image for several platforms.

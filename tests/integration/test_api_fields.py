@@ -15,6 +15,7 @@ from api.parameters_images import build
 from api.world import World, filters
 from conftest import IMAGE, make_engine
 from harness import archives, census, http_unix
+from harness.attested import IN_TOTO, PREDICATE, SLSA, Attested, statement
 from harness.http_unix import Hijacked
 from harness.registries import OCI_MANIFEST, RegistryImage
 from harness.waiting import eventually
@@ -79,6 +80,7 @@ def make_rich(w):
     assert answer.status == 201, answer
     eventually(lambda: w.get("/containers/rich/json").json["State"]["Health"]["Log"], what="a probe has run")
     assert b"test/many" in w.post("/images/load", many_platforms("test/many:1")).body
+    assert b"test/attested" in w.post("/images/load", rich_attestation("test/attested:1")).body
     answer = w.post("/containers/create?name=of_many", {"Image": "test/many:1", "Cmd": ["x"]})
     assert answer.status == 201, answer
 
@@ -112,6 +114,15 @@ def many_platforms(tag):
     for name, data in blobs.items():
         tar.add("blobs/sha256/" + name, data)
     return tar.bytes()
+
+
+def rich_attestation(tag):
+    """An image with a statement whose descriptor says all that a descriptor can."""
+    made = Attested(attest=False)
+    text = statement(made.image.digest, SLSA)
+    made.add(made.image.digest, [made.blob(text, IN_TOTO, annotations={PREDICATE: SLSA}, urls=["https://example.invalid/x"], artifactType="application/x",
+                                           data=base64.b64encode(text).decode(), platform={"os": "linux", "architecture": "arm", "variant": "v7"})])
+    return made.archive(tag)
 
 
 def failed_start(w):
@@ -181,7 +192,9 @@ REQUESTS = {
     "GET /images/json": lambda w: w.get("/images/json?manifests=1&identity=1&shared-size=1"),
     "POST /build/prune": lambda w: w.post("/build/prune?all=1"),
     "GET /images/{name}/json": lambda w: [w.get(f"/images/{w.rich_image}/json?manifests=1"), committed(w), w.get("/images/test/many:1/json?manifests=1"),
+                                          w.get("/images/test/attested:1/json?manifests=1"),
                                           w.get("/images/test/many:1/json?" + ARM)],
+    "GET /images/{name}/attestations": lambda w: w.get("/images/test/attested:1/attestations?statement=1"),
     "GET /images/{name}/history": lambda w: w.get(f"/images/{IMAGE}/history"),
     "DELETE /images/{name}": removed_image,
     "GET /images/search": lambda w: w.get(f"/images/search?term={w.registry.host}/found"),

@@ -63,12 +63,6 @@ def test_options_that_are_not_supported_are_named(engine, host, words, status):
     assert engine.ok("ps", "-aq") == ""
 
 
-def test_attestations_are_not_kept(engine):
-    answer = engine.api("GET", f"/images/{IMAGE}/attestations")
-    assert (answer.status, answer.message) == (501, "attestations are not supported: this image store does not keep them")
-    assert engine.api("GET", "/images/test/none/attestations").status == 404
-
-
 def test_who_asks_and_leaves_keeps_nobody_waiting(engine):
     """What nobody waits for any more is not done: here, readings of statistics that take a second each."""
     engine.ok("run", "-d", "--name", "c", IMAGE, "sleep", "1000")

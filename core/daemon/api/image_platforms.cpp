@@ -6,6 +6,7 @@
 #include <gantry/driver.hpp>
 
 #include "core/image/api.hpp"
+#include "core/image/attestation.hpp"
 #include "core/image/image_store_impl.hpp"
 #include "core/image/media_types.hpp"
 #include "core/image/registry/platform.hpp"
@@ -23,7 +24,24 @@ Json summary_of(const image::Record& record, Json descriptor, const std::vector<
     return image::manifest_summary(*record.image, manifest, users);
 }
 
+void add_attestations(const image::Record& record, Json& all) {
+    for (const image::Attestation& one : record.attestations) {
+        std::int64_t bytes = one.size;
+        for (const image::LayerBlob& blob : one.blobs) bytes += blob.size;
+        all.push_back({{"ID", one.digest},
+                       {"Descriptor", image::attestation_entry(one, record.manifest)},
+                       {"Available", true},
+                       {"Kind", "attestation"},
+                       {"Size", {{"Content", bytes}, {"Total", bytes}}},
+                       {"AttestationData", {{"For", record.manifest}}}});
+    }
+}
+
 }  // namespace
+
+void add_attestations_of(Deps& deps, const image::Image& image, Json& manifests) {
+    if (auto record = deps.images.parts().catalog.record(image.id)) add_attestations(*record, manifests);
+}
 
 Result<std::vector<std::shared_ptr<const image::Image>>> find_for_platforms(image::ImageStore& images,
                                                                             const std::string& name,
@@ -73,6 +91,8 @@ Json manifests_of(Deps& deps, const std::vector<std::string>& names,
         };
         add(named->record);
         for (const image::Record& variant : named->index->variants) add(variant);
+        add_attestations(named->record, all);
+        for (const image::Record& variant : named->index->variants) add_attestations(variant, all);
     }
     return all;
 }

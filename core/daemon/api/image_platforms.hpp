@@ -15,7 +15,9 @@ namespace gantry::daemon {
 Result<std::vector<std::shared_ptr<const image::Image>>> find_for_platforms(image::ImageStore& images,
                                                                             const std::string& name,
                                                                             const std::vector<Json>& platforms);
-// ImageManifestSummary[] of the images that are here of the indexes behind these names; null where none is one's. `users`: by an
+// The ImageManifestSummary of each attestation of an image that no index stands for, behind its own.
+void add_attestations_of(Deps& deps, const image::Image& image, Json& manifests);
+// ImageManifestSummary[] of the images that are here, and then of their attestations, of the indexes behind these names; null where none is one's. `users`: by an
 // image's id the containers that were made of it.
 Json manifests_of(Deps& deps, const std::vector<std::string>& names,
                   std::map<std::string, std::vector<std::string>>& users);

@@ -1,6 +1,8 @@
 #include "core/daemon/api/image_streams.hpp"
 
-#include "core/daemon/api/host_facts.hpp"
+#include <algorithm>
+
+#include "core/base/text.hpp"
 #include "core/daemon/api/image_registry.hpp"
 #include "core/daemon/api/json_stream.hpp"
 #include "core/daemon/api/parameters.hpp"
@@ -9,28 +11,36 @@
 namespace gantry::daemon {
 namespace {
 
-// Only this machine's own platform can be had yet.
-Result<void> check_platform(const http::Request& request) {
-    const std::string platform = request.query_value("platform");
-    if (platform.empty()) return {};
-    const std::string own = "linux/" + read_host_facts().architecture;
-    if (platform == own || platform == "linux") return {};
-    return fail(Code::unsupported,
-                "platform \"" + platform.substr(0, 100) + "\" is not supported yet: this machine is \"" + own + "\"");
+namespace registry = image::registry;
+
+// Of an archive of files; nothing where none is asked for.
+Result<Json> import_platform(const http::Request& request) {
+    const std::string text = request.query_value("platform");
+    if (text.empty()) return Json();
+    GANTRY_TRY(registry::Platform platform, registry::parse_platform(text));
+    if (platform.os != "linux")
+        return fail(Code::unsupported, "platform " + quote_json(text.substr(0, 100)) +
+                                           ": images of another system than linux are not supported");
+    return Json{{"architecture", platform.architecture}, {"variant", platform.variant}};
 }
 
-// An archive's image is taken where it is for this machine, so the machine's platform must be among those wanted.
-Result<void> check_load_platforms(const std::vector<Json>& wanted) {
-    namespace registry = image::registry;
-    std::string named;
-    for (const Json& one : wanted) {
-        const registry::Platform platform = registry::platform_of(one);
-        if (registry::fitness(platform, registry::host_platform()) != 0) return {};
-        named += (named.empty() ? "" : ", ") + platform.text();
+image::ImageStore::Wanted wanted_of(const std::vector<Json>& platforms) {
+    if (platforms.empty()) return {};
+    std::vector<registry::Platform> wanted;
+    image::ImageStore::Wanted all;
+    for (const Json& one : platforms) {
+        registry::Platform platform = registry::platform_of(one);
+        if (platform.os.empty()) platform.os = "linux";
+        if (platform.architecture.empty()) platform.architecture = registry::host_platform().architecture;
+        wanted.push_back(std::move(platform));
+        all.text += (all.text.empty() ? "" : ", ") + wanted.back().text();
     }
-    if (wanted.empty()) return {};
-    return fail(Code::unsupported, "images of another platform (" + named + ") are not supported: this machine is " +
-                                       registry::host_platform().text());
+    all.fits = [wanted = std::move(wanted)](const Json& offered) {
+        const registry::Platform platform = registry::platform_of(offered);
+        return std::any_of(wanted.begin(), wanted.end(),
+                           [&](const auto& one) { return registry::fitness(one, platform) > 0; });
+    };
+    return all;
 }
 
 std::string reference_of(const http::Request& request) {
@@ -48,7 +58,7 @@ std::string without_credentials(const std::string& url) {
 // Of the body ("-"), or of an address.
 Result<std::string> import(Deps& deps, const http::Request& request, JsonStream& stream) {
     const std::string source = request.query_value("fromSrc");
-    GANTRY_CHECK(check_platform(request));
+    GANTRY_TRY(Json platform, import_platform(request));
     std::vector<std::string> changes;
     for (auto [at, end] = request.query.equal_range("changes"); at != end; ++at) changes.push_back(at->second);
     const image::Progress progress = [&stream](const Json& message) { stream.send(message); };
@@ -64,7 +74,7 @@ Result<std::string> import(Deps& deps, const http::Request& request, JsonStream&
         if (message.empty()) message = "Imported from " + shown;
     }
     return deps.images.import(fetched ? fetched.get() : request.body_stream.get(), reference_of(request), changes,
-                              message, Json::object(), progress);
+                              message, Json::object(), progress, platform);
 }
 
 Result<image::BootstrapRequest> read_bootstrap(const Json& body) {
@@ -98,15 +108,16 @@ Result<image::BootstrapRequest> read_bootstrap(const Json& body) {
 
 void load_images(Deps& deps, http::Request request, const Reply& reply) {
     JsonStream stream(reply);
-    // Of an index in the archive, the image that fits is taken; to ask for another one's is in vain.
     auto platforms = read_platforms(request);
     if (!platforms) return stream.end(platforms.error());
-    if (auto here = check_load_platforms(*platforms); !here) return stream.end(here.error());
     const bool quiet = request.query_flag("quiet");
-    auto loaded = deps.images.load(request.body_stream.get(), [&](const Json& message) {
-        // Quiet leaves out how far it is, not what was loaded.
-        if (!quiet || message.contains("stream")) stream.send(message);
-    });
+    auto loaded = deps.images.load(
+        request.body_stream.get(),
+        [&](const Json& message) {
+            // Quiet leaves out how far it is, not what was loaded.
+            if (!quiet || message.contains("stream")) stream.send(message);
+        },
+        wanted_of(*platforms));
     if (!loaded) return stream.end(loaded.error());
     for (const std::string& reference : *loaded)
         if (auto image = deps.images.find(reference))

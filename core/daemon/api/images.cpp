@@ -29,12 +29,16 @@ void add_manifests(Deps& deps, const image::Image& image, const std::vector<std:
     const auto manifest = deps.images.manifest_of(image.id);
     if (manifest) (*shown)["Descriptor"] = manifest->descriptor;
     if (!whole) return;
-    if (Json manifests = manifests_of(deps, names, users); !manifests.is_null())
+    if (Json manifests = manifests_of(deps, names, users); !manifests.is_null()) {
         (*shown)["Manifests"] = std::move(manifests);
-    else if (manifest)
-        (*shown)["Manifests"] = Json::array({image::manifest_summary(image, *manifest, users[image.id])});
+    } else if (manifest) {
+        Json alone = Json::array({image::manifest_summary(image, *manifest, users[image.id])});
+        add_attestations_of(deps, image, alone);
+        (*shown)["Manifests"] = std::move(alone);
+    }
     if (Json known = image::identity_of(image); identity && !known.is_null() && shown->contains("Manifests"))
-        for (Json& one : (*shown)["Manifests"]) one["ImageData"]["Identity"] = known;
+        for (Json& one : (*shown)["Manifests"])
+            if (one.contains("ImageData")) one["ImageData"]["Identity"] = known;
 }
 
 Result<Json> list(Deps& deps, const http::Request& request) {

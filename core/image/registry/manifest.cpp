@@ -5,6 +5,7 @@
 #include <gantry/driver.hpp>
 
 #include "core/base/text.hpp"
+#include "core/image/attestation.hpp"
 #include "core/image/digest.hpp"
 #include "core/image/strict_json.hpp"
 
@@ -39,8 +40,8 @@ Result<Descriptor> read_descriptor(const Json& json, const std::string& what) {
         if (!platform->is_object()) return fail(Code::invalid, what + ": \"platform\" is not an object");
         descriptor.platform = platform_of(*platform);
     }
-    if (auto notes = json.find("annotations"); notes != json.end() && notes->is_object())
-        descriptor.attestation = notes->contains(media::attestation);
+    descriptor.attestation = speaks_of_another(json);
+    descriptor.attested = attested_by(json);
     return descriptor;
 }
 

@@ -17,8 +17,9 @@ inline constexpr std::size_t max_layers = 500;
 struct Descriptor {
     std::string media_type, digest;
     std::int64_t size = 0;
-    Platform platform;         // of an index's entry; os "" where it tells none
-    bool attestation = false;  // it speaks about another entry and is no image
+    Platform platform = {};     // of an index's entry; os "" where it tells none
+    bool attestation = false;   // it speaks about another entry and is no image
+    std::string attested = {};  // the digest of the entry that it attests, "" for none
 };
 
 struct Manifest {

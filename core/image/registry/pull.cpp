@@ -12,6 +12,7 @@
 #include "core/base/log.hpp"
 #include "core/image/archive_plan.hpp"
 #include "core/image/registry/names.hpp"
+#include "core/image/registry/pull_attestations.hpp"
 #include "core/image/references.hpp"
 
 namespace gantry::image::registry {
@@ -196,6 +197,8 @@ Result<std::string> ImagePull::run(const std::vector<std::string>& tags, const s
     auto& store = service_.store();
     ImageStore::Impl::Made made(store);
     GANTRY_CHECK(plan(made));
+    AttestationPull attestations(service_, sources_, source_, cancelled_, side_by_side_);
+    GANTRY_CHECK(attestations.begin(resolved_, made.hold()));
     Image image;
     Record record;
     GANTRY_TRY(auto outputs, unpack(made));
@@ -208,6 +211,7 @@ Result<std::string> ImagePull::run(const std::vector<std::string>& tags, const s
         image.size += outputs[i].usage_bytes;
         record.blobs.push_back({layers_[i].blob.digest, layers_[i].blob.size});
     }
+    GANTRY_CHECK(attestations.take(made));
     rows_.end();
     GANTRY_FAILPOINT("registry.pull.unpacked");
     for (Layer& layer : layers_)
@@ -222,6 +226,14 @@ Result<std::string> ImagePull::run(const std::vector<std::string>& tags, const s
     image.config = std::move(resolved_.config);
     image.repo_digests = {repo_digest};
     record.manifest = resolved_.manifest.digest;
+    record.attestations = attestations.kept();
+    // An index of several platforms is not kept: what the others are would be missing.
+    if (!resolved_.index_text.empty() && record.attestations.size() == resolved_.attestations.size()) {
+        GANTRY_CHECK(made.blob(resolved_.digest, resolved_.index_text));
+        record.indexes.push_back({resolved_.digest, resolved_.media_type, tags, {}});
+    }
+    for (const std::string& why : attestations.left_out())
+        if (progress_) progress_({{"status", "Attestation not kept: " + why}});
     const std::string id = image.id;
     record.image = std::make_shared<const Image>(std::move(image));
     GANTRY_FAILPOINT("registry.pull.before_record");
@@ -230,6 +242,7 @@ Result<std::string> ImagePull::run(const std::vector<std::string>& tags, const s
     made.keep();
     for (Layer& layer : layers_)
         if (layer.place) service_.partials->discard(layer.blob.digest);
+    attestations.discard_partials();
     return id;
 }
 

@@ -11,6 +11,7 @@
 #include "core/image/registry/manifest.hpp"
 #include "core/image/registry/names.hpp"
 #include "core/image/registry/upload.hpp"
+#include "core/image/strict_json.hpp"
 
 namespace gantry::image::registry {
 namespace {
@@ -61,7 +62,7 @@ public:
             parcel.layers.resize(diff_ids_.size());
         GANTRY_CHECK(send_layers(id, parcel, whole.has_value()));
         if (!whole) GANTRY_CHECK(write_manifest(id, parcel));
-        GANTRY_CHECK(send_config(parcel.config));
+        GANTRY_CHECK(send_small(parcel.config));
         GANTRY_FAILPOINT("registry.push.before_manifest");
         if (cancelled_()) return push_cancelled();
         GANTRY_CHECK(upload_.manifest(reference, parcel.media_type, parcel.text, parcel.digest));
@@ -78,19 +79,28 @@ public:
         const Json json = Json::parse(text, nullptr, false);
         std::string type = json.is_object() ? member<std::string>(json, "mediaType") : std::string();
         GANTRY_TRY(Manifest manifest, parse_manifest(std::move(text), type.empty() ? index.media_type : type));
-        std::map<std::string, std::string> ids;  // by manifest
-        if (auto record = store.catalog.record(main)) ids[record->manifest] = main;
-        for (const Record& variant : index.variants) ids[variant.manifest] = variant.image->id;
+        std::map<std::string, std::string> ids;           // by manifest
+        std::map<std::string, Attestation> attestations;  // by digest
+        auto know = [&](const Record& record) {
+            ids[record.manifest] = record.image->id;
+            for (const Attestation& one : record.attestations) attestations[one.digest] = one;
+        };
+        if (auto record = store.catalog.record(main)) know(*record);
+        for (const Record& variant : index.variants) know(variant);
         for (const Descriptor& entry : manifest.entries)
-            if (!ids.contains(entry.digest))
+            if (!ids.contains(entry.digest) && !attestations.contains(entry.digest))
                 return fail(
                     Code::not_found,
                     name + ":" + tag + " is an index that names " +
                         (entry.attestation || entry.platform.os.empty() ? entry.digest : entry.platform.text()) +
                         ", which is not here: push one platform's image with --platform");
-        for (const Descriptor& entry : manifest.entries)
-            GANTRY_CHECK(ImagePush(service_, upload_, host_, side_by_side_, progress_, cancelled_)
-                             .run(ids[entry.digest], name, entry.digest));
+        for (const Descriptor& entry : manifest.entries) {
+            ImagePush push(service_, upload_, host_, side_by_side_, progress_, cancelled_);
+            if (auto image = ids.find(entry.digest); image != ids.end())
+                GANTRY_CHECK(push.run(image->second, name, entry.digest));
+            else
+                GANTRY_CHECK(push.send_attestation(attestations.at(entry.digest)));
+        }
         if (cancelled_()) return push_cancelled();
         GANTRY_FAILPOINT("registry.push.before_index");
         GANTRY_CHECK(upload_.manifest(tag, manifest.media_type, manifest.text, manifest.digest));
@@ -220,11 +230,22 @@ private:
         return {};
     }
 
-    Result<void> send_config(const LayerBlob& config) {
-        GANTRY_TRY(bool there, upload_.has(config.digest));
+    Result<void> send_small(const LayerBlob& blob) {
+        GANTRY_TRY(bool there, upload_.has(blob.digest));
         if (there) return {};
-        GANTRY_TRY(UniqueFd fd, service_.store().blobs.open_blob(config.digest));
-        return upload_.blob(config.digest, fd.get(), config.size, [](std::int64_t) {});
+        GANTRY_TRY(UniqueFd fd, service_.store().blobs.open_blob(blob.digest));
+        return upload_.blob(blob.digest, fd.get(), blob.size, [](std::int64_t) {});
+    }
+
+    Result<void> send_attestation(const Attestation& attestation) {
+        hold_.add(attestation.digest);
+        for (const LayerBlob& blob : attestation.blobs) {
+            if (cancelled_()) return push_cancelled();
+            hold_.add(blob.digest);
+            GANTRY_CHECK(send_small(blob));
+        }
+        GANTRY_TRY(std::string text, service_.store().blobs.read(attestation.digest, max_document_bytes));
+        return upload_.manifest(attestation.digest, attestation.media_type, text, attestation.digest);
     }
 
     // Docker's form, which every registry takes; OCI's where a layer is in a form that Docker's has no name for.
@@ -268,6 +289,7 @@ private:
                 image.repo_digests.push_back(digest);
             if (!parcel.made) return;
             record.manifest = parcel.digest;
+            record.attestations.clear();  // they speak of the manifest that it had
             record.blobs = parcel.layers;
         });
         // Removed meanwhile: it is pushed all the same.

@@ -183,7 +183,9 @@ private:
                                                    quote_json(below.media_type) + ", not " +
                                                    quote_json(entry.media_type.substr(0, 200)) + " as its index says");
                 GANTRY_TRY(bool found, look(std::move(below), depth + 1, resolved, !entry.platform.os.empty()));
-                if (found) return true;
+                if (!found) continue;
+                if (resolved.manifest.digest == entry.digest) take_attestations(manifest, depth == 1, resolved);
+                return true;
             }
             return false;
         }
@@ -202,6 +204,20 @@ private:
         resolved.config = std::move(config);
         resolved.platform = platform;
         return true;
+    }
+
+    static void take_attestations(const Manifest& index, bool named, Resolved& resolved) {
+        const std::string& image = resolved.manifest.digest;
+        bool nothing_else = true;
+        for (const Descriptor& entry : index.entries) {
+            if (entry.digest == image) continue;
+            const bool is_one = entry.attested == image;
+            nothing_else = nothing_else && is_one;
+            const bool again = std::any_of(resolved.attestations.begin(), resolved.attestations.end(),
+                                           [&](const Descriptor& one) { return one.digest == entry.digest; });
+            if (is_one && !again) resolved.attestations.push_back(entry);
+        }
+        if (named && nothing_else && !resolved.attestations.empty()) resolved.index_text = index.text;
     }
 
     static constexpr std::size_t max_fetched = 32;

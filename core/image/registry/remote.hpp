@@ -51,6 +51,8 @@ struct Resolved {
     std::string config_text;
     Json config;
     Platform platform;
+    std::vector<Descriptor> attestations;  // those that its index has of it
+    std::string index_text;                // of the index that was named, where it has nothing but the image and these
 };
 // Of an index, the image that fits best. `wanted`: nothing where this machine's platform will do; then an image that
 // stands alone may be of any. GANTRY_NOT_FOUND: none fits; the text lists what there is.

@@ -126,9 +126,9 @@ IMAGES = {
     "POST /images/create": {200: lambda w: w.post(f"/images/create?fromImage={w.registry.host}/test/app&tag=1&platform=linux/amd64"),
                             404: lambda w: w.post(f"/images/create?fromImage={w.registry.host}/test/none&tag=1")},
     "GET /images/{name}/json": {200: lambda w: w.get(f"/images/{IMAGE}/json?manifests=1"), 404: missing("GET", "/images/{}/json")},
-    "GET /images/{name}/attestations": {400: lambda w: w.get(f"/images/{IMAGE}/attestations?platform=%7B"),
-                                        404: missing("GET", "/images/{}/attestations"),
-                                        501: lambda w: w.get(f"/images/{IMAGE}/attestations")},
+    "GET /images/{name}/attestations": {200: lambda w: w.get(f"/images/{IMAGE}/attestations"),
+                                        400: lambda w: w.get(f"/images/{IMAGE}/attestations?platform=%7B"),
+                                        404: missing("GET", "/images/{}/attestations")},
     "GET /images/{name}/history": {200: lambda w: w.get(f"/images/{IMAGE}/history"), 404: missing("GET", "/images/{}/history")},
     "POST /images/{name}/push": {200: lambda w: w.post(f"/images/{w.pulled()}/push", headers={"X-Registry-Auth": ""}),
                                  404: lambda w: w.post(f"/images/{ABSENT}/push", headers={"X-Registry-Auth": ""})},
@@ -201,7 +201,7 @@ CASES = {**CONTAINERS, **IMAGES, **OTHERS}
 NO_PLUGINS = "managed plugins are not supported: drivers are configured"
 # What an answer of this engine cannot be, and why.
 IMPOSSIBLE = {
-    ("GET /images/{name}/attestations", 200): "501 says that this image store keeps no attestations",
+    ("GET /images/{name}/attestations", 501): "this image store keeps attestations",
     ("POST /images/{name}/tag", 409): "a tag that is there is moved, as in Docker",
     ("POST /auth", 204): "the answer always says what became of the login, as Docker's does",
     ("PUT /volumes/{name}", 200): "only a swarm has cluster volumes",

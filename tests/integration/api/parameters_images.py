@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from conftest import IMAGE
 from harness import archives
+from harness.attested import SPDX, Attested
 from harness.registries import RegistryImage, auth_header
 
 from .parameters_containers import refused
@@ -464,14 +465,22 @@ def load_quiet(w):
 def load_platform(w):
     archive = archives.make_busybox_image("test/platform:1")
     assert w.post(f"/images/load?platform={quote(AMD)}", archive).status == 200
-    refused(w.post(f"/images/load?platform={quote(ARM)}", archive), 501, "images of another platform (linux/arm64) are not supported")
+    refused(w.post(f"/images/load?platform={quote(ARM)}", archive), 404, "the archive has no image for linux/arm64, but for linux/amd64")
     refused(w.post("/images/load?platform=linux/amd64", archive), 400, "platform")
 
 
-def attestations(parameter, value):
+def attestations(query, number, statement=False):
     def check(w):
-        refused(w.get(f"/images/{IMAGE}/attestations?{parameter}={quote(value)}"), 501, "attestations are not supported")
+        assert w.post("/images/load", Attested().archive("test/attested:1")).status == 200
+        assert len(w.get("/images/test/attested:1/attestations").json) == 2
+        found = w.get(f"/images/test/attested:1/attestations?{query}")
+        assert found.status == 200 and len(found.json) == number and all(("Statement" in one) == statement for one in found.json), found
     return check
+
+
+def attestations_platform(w):
+    attestations(f"platform={quote(AMD)}", 2)(w)
+    refused(w.get(f"/images/test/attested:1/attestations?platform={quote(ARM)}"), 404, "does not provide the specified platform")
 
 
 PARAMETERS = {
@@ -496,8 +505,8 @@ PARAMETERS = {
         "query:fromImage": create_from_image, "query:fromSrc": create_from_source, "query:repo": create_repo, "query:tag": create_tag,
         "query:message": create_message, "header:X-Registry-Auth": create_auth, "query:changes": create_changes, "query:platform": create_platform},
     "GET /images/{name}/json": {"query:manifests": inspect_manifests, "query:platform": platform("/images/{}/json")},
-    "GET /images/{name}/attestations": {"query:platform": attestations("platform", AMD), "query:type": attestations("type", "https://slsa.dev/provenance/v1"),
-                                        "query:statement": attestations("statement", "1")},
+    "GET /images/{name}/attestations": {"query:platform": attestations_platform, "query:type": attestations(f"type={quote(SPDX)}", 1),
+                                        "query:statement": attestations("statement=1", 2, True)},
     "GET /images/{name}/history": {"query:platform": platform("/images/{}/history")},
     "POST /images/{name}/push": {"query:tag": push_tag, "query:platform": push_platform, "header:X-Registry-Auth": push_auth},
     "POST /images/{name}/tag": {"query:repo": tag_repo, "query:tag": tag_tag},

@@ -34,6 +34,22 @@ struct IndexArchive {
         entries.push_back(std::move(descriptor));
         return *this;
     }
+    // An attestation of the entry before it.
+    IndexArchive& attest(const std::string& statement) {
+        const std::string about = entries.back()["digest"];
+        Json layer = oci.blob("application/vnd.in-toto+json", statement);
+        layer["annotations"] = {{"in-toto.io/predicate-type", "https://example.invalid/" + statement}};
+        const Json manifest{{"schemaVersion", 2},
+                            {"mediaType", OciArchive::manifest_type},
+                            {"config", oci.blob("application/vnd.oci.image.config.v1+json", "{}")},
+                            {"layers", Json::array({layer})}};
+        Json descriptor = oci.blob(OciArchive::manifest_type, manifest.dump());
+        descriptor["platform"] = {{"os", "unknown"}, {"architecture", "unknown"}};
+        descriptor["annotations"] = {{"vnd.docker.reference.type", "attestation-manifest"},
+                                     {"vnd.docker.reference.digest", about}};
+        entries.push_back(std::move(descriptor));
+        return *this;
+    }
     std::string text() const {
         return Json{{"schemaVersion", 2}, {"mediaType", OciArchive::index_type}, {"manifests", entries}}.dump();
     }
@@ -113,6 +129,46 @@ TEST_F(ImageIndexTest, of_which_only_one_image_is_there_is_that_image) {
     IndexArchive none;
     none.add(foreign, "x").entry(own, OciArchive::descriptor(OciArchive::manifest_type, "not in the archive"));
     EXPECT_FALSE(load(none.tar()));
+}
+
+TEST_F(ImageIndexTest, with_attestations_keeps_them_with_their_images_and_gives_them_on) {
+    IndexArchive archive;
+    archive.add(own, "own").attest(R"({"a":1})").add(foreign, "foreign").attest(R"({"b":2})");
+    ASSERT_TRUE(load(archive.tar()));
+    auto predicates = [&](const std::string& id) {
+        auto statements = images->statements_of(id);
+        EXPECT_TRUE(statements) << statements.error().text;
+        Names all;
+        if (statements)
+            for (const auto& one : *statements) all.push_back(one.predicate_type);
+        return all;
+    };
+    const Names of_own{R"(https://example.invalid/{"a":1})"}, of_foreign{R"(https://example.invalid/{"b":2})"};
+    for (int again = 0; again < 2; ++again) {
+        ASSERT_TRUE(images->collect_garbage({}));
+        const auto all = images->choices("multi:1")->images;
+        ASSERT_EQ(all.size(), 2u);
+        EXPECT_EQ(predicates(all[0]->id), of_own);
+        EXPECT_EQ(predicates(all[1]->id), of_foreign);
+        EXPECT_EQ(*images->statement(images->statements_of(all[0]->id)->front()), R"({"a":1})");
+        open();
+    }
+    auto whole = saved("multi:1"), one = saved("multi:1", {Json{{"os", "linux"}, {"architecture", foreign}}});
+    ASSERT_TRUE(whole && one);
+    ASSERT_TRUE(images->remove("multi:1", false, true, {}));
+    ASSERT_TRUE(images->collect_garbage({}));
+    expect_empty();
+    ASSERT_TRUE(load(*whole));
+    EXPECT_EQ(images->choices("multi:1")->index, archive.digest());
+    EXPECT_EQ(predicates((*images->find("multi:1"))->id), of_own);
+    ASSERT_TRUE(images->remove("multi:1", false, true, {}));
+    ASSERT_TRUE(load(*one));
+    EXPECT_EQ(predicates((*images->find("multi:1"))->id), of_foreign);
+    EXPECT_EQ(architectures("multi:1"), Names{foreign});
+    ASSERT_TRUE(images->remove("multi:1", false, true, {}));
+    ASSERT_TRUE(images->collect_garbage({}));
+    expect_empty();
+    EXPECT_FALSE(images->statements_of("sha256:" + std::string(64, 'a')));
 }
 
 TEST_F(ImageIndexTest, goes_with_its_last_name) {

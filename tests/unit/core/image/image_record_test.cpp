@@ -85,6 +85,39 @@ TEST(ImageRecord, with_an_index_of_a_wrong_shape_is_refused) {
         EXPECT_NE(std::find(references.blobs.begin(), references.blobs.end(), digest(c)), references.blobs.end()) << c;
 }
 
+TEST(ImageRecord, with_an_attestation_of_a_wrong_shape_is_refused) {
+    Record record = *from_object(good(), Json::object());
+    record.attestations.push_back(
+        {digest('6'), "application/vnd.oci.image.manifest.v1+json", 9, {{digest('7'), 2}, {digest('8'), 3}}});
+    const store::Object object = to_object(record);
+    auto whole = from_object(object, Json::object());
+    ASSERT_TRUE(whole) << whole.error().text;
+    EXPECT_EQ(to_object(*whole).body, object.body);
+    auto with = [&](const Json& changed) {
+        store::Object other = object;
+        other.body["attestations"] = changed;
+        EXPECT_NO_THROW((void)references_of(other));
+        return from_object(other, Json::object());
+    };
+    const Json& attestations = object.body["attestations"];
+    for (const test::Bent& one : test::bent(attestations)) {
+        auto read = with(one.body);
+        if (!read) {
+            EXPECT_EQ(read.error().code, Code::corrupt) << one.where;
+        } else if (!one.body.empty()) {
+            EXPECT_EQ(to_object(*read).body["attestations"], one.body) << one.where;
+        }
+    }
+    for (const test::Bent& one : test::without_each(attestations[0]))
+        EXPECT_FALSE(with(Json::array({one.body}))) << one.where;
+    Json nameless = attestations;
+    nameless[0]["blobs"][0]["digest"] = "";
+    EXPECT_FALSE(with(nameless));
+    const References references = references_of(object);
+    for (char c : {'6', '7', '8'})
+        EXPECT_NE(std::find(references.blobs.begin(), references.blobs.end(), digest(c)), references.blobs.end()) << c;
+}
+
 TEST(ImageRecord, whose_parts_do_not_fit_together_is_refused) {
     auto with = [](const char* key, Json value) {
         store::Object object = good();
