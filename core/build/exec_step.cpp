@@ -15,7 +15,7 @@
 #include "core/build/copy_files.hpp"
 #include "core/build/mount_points.hpp"
 #include "core/build/process_output.hpp"
-#include "core/build/subtree.hpp"
+#include "core/container/subtree.hpp"
 #include "core/container/rootfs_view.hpp"
 
 namespace gantry::build {
@@ -107,8 +107,8 @@ Result<UniqueFd> ExecStep::bind_source(const Mount& mount, const Value& value) {
     auto work = mount.writable ? layers_.prepare(value.top()) : layers_.view(value.top());
     if (!work) return std::move(work).error();
     views_.push_back(std::move(*work));
-    return open_subtree(views_.back().mounts(), mount.source,
-                        mount.writable ? container::Access::read_write : container::Access::read_only);
+    return container::open_subtree(views_.back().mounts(), mount.source,
+                                   mount.writable ? container::Access::read_write : container::Access::read_only);
 }
 
 Result<void> ExecStep::add_mount(const Mount& mount, const std::function<Result<Value>(const Mount&)>& from) {

@@ -35,7 +35,7 @@ Result<MountPoint> read_mount(const Json& body) {
                      .required("tmpfs_options", m.tmpfs_options)
                      .result()
                      .context("a mount"));
-    if (m.type != "volume" && m.type != "bind" && m.type != "tmpfs")
+    if (m.type != "volume" && m.type != "bind" && m.type != "tmpfs" && m.type != "image")
         return fail(Code::corrupt, "a mount has the unknown type \"" + m.type + "\"");
     return m;
 }

@@ -21,10 +21,10 @@ Result<Status> parse_status(std::string_view text);
 
 // A file system at a path inside: a volume, a host directory, a tmpfs.
 struct MountPoint {
-    std::string type;         // "volume", "bind", "tmpfs"
-    std::string name;         // of the volume; "" otherwise
+    std::string type;         // "volume", "bind", "tmpfs", "image"
+    std::string name;         // of the volume; image: what the user called it; "" otherwise
     std::string driver;       // of the volume
-    std::string source;       // bind: the host's path; volume: where it lies, for people
+    std::string source;       // bind: the host's path; volume: where it lies, for people; image: its id
     std::string destination;  // absolute path inside
     std::string mode;         // the third part of -v, as given: "ro,z"
     std::string propagation;  // "rprivate", "rshared", ...
@@ -33,7 +33,7 @@ struct MountPoint {
     bool create_source = false;              // bind by -v: a missing source is made, as Docker does
     bool copy = true;                        // volume: filled from the image when empty
     bool anonymous = false;                  // volume made for this container: goes with `rm -v`
-    std::string subpath;                     // of a volume
+    std::string subpath;                     // of a volume or an image
     std::vector<std::string> tmpfs_options;  // "size=64m", "mode=1777"
 };
 void to_json(Json& j, const MountPoint& m);

@@ -67,6 +67,7 @@ Result<Json> ContainerService::create(const std::string& wanted_name, const Json
                                                       return from->snapshot().mounts;
                                                   }));
     for (auto& warning : mounts.warnings) warnings.push_back(std::move(warning));
+    GANTRY_TRY(std::vector<std::string> views, resolve_image_mounts(record.layer, mounts.points));
 
     // The name is taken first, in memory; the store's own rule is the second line.
     std::string name = wanted_name.starts_with('/') ? wanted_name.substr(1) : wanted_name;
@@ -89,9 +90,10 @@ Result<Json> ContainerService::create(const std::string& wanted_name, const Json
         names_.erase(name);
     });
 
-    GANTRY_TRY(std::int64_t intent,
-               with_.store.begin_intent("container", record.id, "create",
-                                        {{"layer", record.layer}, {"layer_driver", record.layer_driver}}));
+    GANTRY_TRY(
+        std::int64_t intent,
+        with_.store.begin_intent("container", record.id, "create",
+                                 {{"layer", record.layer}, {"layer_driver", record.layer_driver}, {"views", views}}));
     ScopeGuard end_intent([&] { (void)with_.store.end_intent(intent); });
     GANTRY_FAILPOINT("container.create.after_intent");
     GANTRY_TRY(auto layers, with_.drivers.get(driver::Kind::layer, record.layer_driver));
@@ -100,6 +102,10 @@ Result<Json> ContainerService::create(const std::string& wanted_name, const Json
                             {{"key", record.layer}, {"parent", image->top_layer()}, {"labels", Json::object()}}));
     ScopeGuard drop_layer([&] { discard_layer(record.layer_driver, record.layer); });
     GANTRY_FAILPOINT("container.create.after_layer");
+    ScopeGuard drop_views([&] {
+        for (const std::string& view : views) discard_layer(record.layer_driver, view);
+    });
+    GANTRY_CHECK(make_image_views(record, mounts.points));
 
     std::vector<std::string> published;
     std::vector<std::string> made;
@@ -160,9 +166,10 @@ Result<Json> ContainerService::create(const std::string& wanted_name, const Json
     free_name.dismiss();
     end_intent.dismiss();
     drop_layer.dismiss();
+    drop_views.dismiss();
     drop_volumes.dismiss();
     drop_directory.dismiss();
-    with_.images.mark_used(entry->record.image_id);
+    mark_images_used(entry->record);
     publish(*entry, "create");
     return Json{{"Id", entry->record.id}, {"Warnings", warnings}};
 }

@@ -83,6 +83,16 @@ Error bad_mount(const std::string& type, const std::string& why) {
     return fail(Code::invalid, "invalid mount config for type \"" + type + "\": " + why);
 }
 
+// What lies in a volume or an image, by a path that does not climb out of it.
+Result<std::string> parse_subpath(const std::string& type, const std::string& subpath) {
+    bool within = !subpath.starts_with('/');
+    int depth = 0;
+    for (std::string_view part : split(subpath, '/'))
+        if (!part.empty() && part != ".") within = within && (depth += part == ".." ? -1 : 1) >= 0;
+    if (!within) return bad_mount(type, "subpath must be a relative path within the " + type);
+    return clean_relative(subpath);
+}
+
 // One object of Mounts.
 Result<MountPoint> parse_mount(const Json& mount, WantedMounts& wanted) {
     MountPoint point;
@@ -119,13 +129,7 @@ Result<MountPoint> parse_mount(const Json& mount, WantedMounts& wanted) {
         if (!point.anonymous && !valid_name(point.name))
             return bad_mount("volume", "invalid volume name \"" + point.name + "\"");
         point.copy = !volume.value("NoCopy", false);
-        const std::string subpath = volume.value("Subpath", "");
-        bool within = !subpath.starts_with('/');
-        int depth = 0;
-        for (std::string_view part : split(subpath, '/'))
-            if (!part.empty() && part != ".") within = within && (depth += part == ".." ? -1 : 1) >= 0;
-        if (!within) return bad_mount("volume", "subpath must be a relative path within the volume");
-        point.subpath = clean_relative(subpath);
+        GANTRY_TRY(point.subpath, parse_subpath("volume", volume.value("Subpath", "")));
         Json driver = volume.contains("DriverConfig") && volume["DriverConfig"].is_object() ? volume["DriverConfig"]
                                                                                             : Json::object();
         point.driver = driver.value("Name", "");
@@ -144,7 +148,15 @@ Result<MountPoint> parse_mount(const Json& mount, WantedMounts& wanted) {
         }
         if (tmpfs.contains("Options") && !tmpfs["Options"].empty())
             return fail(Code::unsupported, "tmpfs options beside size and mode are not supported");
-    } else if (point.type == "image" || point.type == "cluster" || point.type == "npipe") {
+    } else if (point.type == "image") {
+        point.name = std::exchange(point.source, {});
+        if (point.name.empty()) return bad_mount("image", "field Source must not be empty");
+        for (const char* other : {"BindOptions", "VolumeOptions", "TmpfsOptions"})
+            if (!options(other).empty())
+                return bad_mount("image", "field " + std::string(other) + " must not be specified");
+        point.writable = point.copy = point.recursive = false;
+        GANTRY_TRY(point.subpath, parse_subpath("image", options("ImageOptions").value("Subpath", "")));
+    } else if (point.type == "cluster" || point.type == "npipe") {
         return fail(Code::unsupported, "mount type \"" + point.type + "\" is not supported");
     } else {
         return fail(Code::invalid, "invalid mount config: mount type unknown: \"" + point.type + "\"");
@@ -224,6 +236,8 @@ Result<WantedMounts> wanted_mounts(const Json& config, const Json& host_config,
                 if (point.type == "tmpfs" || taken(point.destination)) continue;
                 point.anonymous = false;
                 if (mode == "ro") point.writable = false;
+                if (mode == "rw" && point.type == "image")
+                    return fail(Code::invalid, "invalid mode: rw: " + point.destination + " is a mount of an image");
                 GANTRY_CHECK(add(std::move(point)));
             }
         }

@@ -133,12 +133,17 @@ void ContainerService::finish_unfinished_creates(const std::vector<store::Intent
             if (entries_.contains(intent.id)) continue;
         }
         std::string driver = settings_.adjustable.defaults.layer_driver, layer = "container-" + intent.id;
-        if (auto read =
-                store::Members(intent.detail).required("layer_driver", driver).required("layer", layer).result();
+        std::vector<std::string> views;
+        if (auto read = store::Members(intent.detail)
+                            .required("layer_driver", driver)
+                            .required("layer", layer)
+                            .optional("views", views)
+                            .result();
             !read)
             log::error("the intent of a container's creation is damaged; the usual layer is removed",
                        {{"container", intent.id}, {"reason", read.error().text}});
         discard_layer(driver, layer);
+        for (const std::string& view : views) discard_layer(driver, view);
         with_.volumes.discard_anonymous(intent.id);
         (void)remove_tree(directory(intent.id));
         log::info("an unfinished create was undone", {{"container", intent.id}});

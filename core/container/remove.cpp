@@ -63,6 +63,8 @@ Result<void> ContainerService::remove_locked(Entry& entry, bool volumes) {
     auto layers = with_.drivers.get(driver::Kind::layer, c.layer_driver);
     if (!layers) return std::move(layers).error();
     GANTRY_CHECK((*layers)->call("layer/1", "remove", {{"key", c.layer}}, {}, driver::Deadline::longer));
+    for (const std::string& view : image_views(c))
+        GANTRY_CHECK((*layers)->call("layer/1", "remove", {{"key", view}}, {}, driver::Deadline::longer));
     trace.step("layer");
     GANTRY_FAILPOINT("container.remove.after_layer");
     for (const MountPoint& point : c.mounts) {
@@ -95,7 +97,7 @@ Result<void> ContainerService::remove_locked(Entry& entry, bool volumes) {
         entry.removed = true;
         entry.waiting.clear();
     }
-    with_.images.mark_used(c.image_id);
+    mark_images_used(c);
     publish(entry, "destroy");
     notify(entry, true);
     return {};

@@ -160,7 +160,11 @@ void ContainerService::publish(const Entry& entry, std::string_view action, Json
 std::string ContainerService::user_of_image(const std::string& image_id) {
     std::string user;
     for (const auto& entry : all()) {
-        if (entry->record.image_id != image_id) continue;
+        const auto& mounts = entry->record.mounts;
+        if (entry->record.image_id != image_id && std::none_of(mounts.begin(), mounts.end(), [&](const MountPoint& m) {
+                return m.type == "image" && m.source == image_id;
+            }))
+            continue;
         const std::string shown = "container " + entry->id().substr(0, 12);
         std::lock_guard lock(entry->mutex);
         if (entry->record.active()) return "running " + shown;
@@ -192,8 +196,17 @@ std::set<std::string> ContainerService::networks_wanted() {
 
 std::vector<std::string> ContainerService::layers_in_use() {
     std::vector<std::string> keys;
-    for (const auto& entry : all()) keys.push_back(entry->record.layer);
+    for (const auto& entry : all()) {
+        keys.push_back(entry->record.layer);
+        for (std::string& view : image_views(entry->record)) keys.push_back(std::move(view));
+    }
     return keys;
+}
+
+void ContainerService::mark_images_used(const Container& c) {
+    with_.images.mark_used(c.image_id);
+    for (const MountPoint& point : c.mounts)
+        if (point.type == "image") with_.images.mark_used(point.source);
 }
 
 ContainerService::Counts ContainerService::counts() {

@@ -174,12 +174,13 @@ public:
     // For other parts: networks connect and disconnect, image removal.
     Result<void> connect_network(const std::string& network, const Json& body);
     Result<void> disconnect_network(const std::string& network, const Json& body);
-    // "container ID" or "running container ID" of one that uses the image, a running one first; "" for none.
+    // "container ID" or "running container ID" of one that was made of the image or mounts it, a running one first; "" for none.
     std::string user_of_image(const std::string& image_id);
     // By id of an image: the ids of the containers that were made of it.
     std::map<std::string, std::vector<std::string>> by_image();
     std::set<std::string> networks_wanted();
     std::vector<std::string> layers_in_use();
+    void mark_images_used(const Container& container);
     struct Counts {
         int total = 0, running = 0, paused = 0, stopped = 0;
     };
@@ -274,6 +275,11 @@ private:
     // remove.cpp
     Result<void> remove_locked(Entry& entry, bool volumes);
     void discard_layer(const std::string& driver, const std::string& key);
+    // image_mounts.cpp
+    Result<std::vector<std::string>> resolve_image_mounts(const std::string& layer, std::vector<MountPoint>& mounts);
+    Result<void> make_image_views(const Container& container, const std::vector<MountPoint>& mounts);
+    std::vector<std::string> image_views(const Container& container) const;
+    Result<UniqueFd> open_image(const Container& container, const MountPoint& point);
     Result<void> discard_directory(const std::string& id);
     void empty_graveyard();
     // recover.cpp

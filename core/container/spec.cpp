@@ -183,6 +183,7 @@ Json bind_options(const MountPoint& point) {
     Json options =
         Json::array({point.recursive ? "rbind" : "bind", point.propagation.empty() ? "rprivate" : point.propagation});
     options.push_back(point.writable ? "rw" : "ro");
+    if (point.type == "image") options.push_back("nodev");
     return options;
 }
 

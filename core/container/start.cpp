@@ -116,6 +116,7 @@ Result<void> ContainerService::specify_start(Entry& entry, StartAttempt& start) 
 }
 
 Result<UniqueFd> ContainerService::open_source(const Container& c, const MountSource& source) {
+    if (source.point && source.point->type == "image") return open_image(c, *source.point);
     if (!source.point || source.point->type != "volume") return open_file(source.path, O_PATH).context("bind mount");
     GANTRY_TRY(auto published, with_.volumes.publish(source.point->name, c.id, !source.point->writable));
     if (source.point->subpath.empty()) return std::move(published.mount);

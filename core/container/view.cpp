@@ -20,6 +20,7 @@ Json mount_points(const Container& c) {
             point["Name"] = m.name;
             point["Driver"] = m.driver;
         }
+        if (m.type == "image") point["Name"] = m.name;
         list.push_back(std::move(point));
     }
     return list;

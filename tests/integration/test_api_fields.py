@@ -73,7 +73,8 @@ def make_rich(w):
     answer = w.post("/containers/create?name=asked", {
         "Image": w.rich_image, "Cmd": ["true"], "OnBuild": ["RUN true"], "NetworkDisabled": True,
         "HostConfig": {"Mounts": [{"Type": "bind", "Source": "/tmp", "Target": "/b", "ReadOnly": True, "Consistency": "default", "BindOptions": bind},
-                                  {"Type": "volume", "Target": "/v2", "VolumeOptions": volume}, {"Type": "tmpfs", "Target": "/t", "TmpfsOptions": tmpfs}],
+                                  {"Type": "volume", "Target": "/v2", "VolumeOptions": volume}, {"Type": "tmpfs", "Target": "/t", "TmpfsOptions": tmpfs},
+                                  {"Type": "image", "Source": IMAGE, "Target": "/i", "ImageOptions": {"Subpath": "bin"}}],
                        "BlkioWeightDevice": [{"Path": "/dev/loop0", "Weight": 100}], **{key: [{"Path": "/dev/loop0", "Rate": 1 << 20}] for key in THROTTLES},
                        "Ulimits": [{"Name": "nofile", "Soft": 100, "Hard": 200}], "Tmpfs": {"/tt": "size=1m"}, "Sysctls": {"net.ipv4.ip_forward": "0"},
                        "Devices": [{"PathOnHost": "/dev/null", "PathInContainer": "/dev/other", "CgroupPermissions": "rwm"}]}})

@@ -6,7 +6,6 @@ SWARM = "a swarm alone has it, and swarm mode is not supported"
 NO_INDEX = "only an entry of an index says it, and this descriptor is made of the manifest itself"
 NOT_SIGNED = "signatures are not verified, so no identity is told by one"
 NO_HISTORY = "there is no history of builds in which a reference could be looked up"
-IMAGE_MOUNTS = "mounts of type image are refused as not supported"
 DEVICE_REQUESTS = "DeviceRequests are refused as not supported"
 LINK_LOCAL = "refused as not supported: networks give no link-local addresses"
 CFQ = "statistics of the CFQ scheduler, which the kernel lost in 5.0: null, as Docker shows them on such kernels"
@@ -37,7 +36,6 @@ EXCUSED = {
     "GET /containers/{id}/json": {
         **descriptor("ImageManifestDescriptor"), **windows_platform("ImageManifestDescriptor.platform"),
         **{f"HostConfig.DeviceRequests[].{one}": DEVICE_REQUESTS for one in ("Driver", "Count", "DeviceIDs", "Capabilities", "Options")},
-        "HostConfig.Mounts[].ImageOptions": IMAGE_MOUNTS, "HostConfig.Mounts[].ImageOptions.Subpath": IMAGE_MOUNTS,
         "Storage": "of containerd's snapshotters; Docker shows either this or GraphDriver, and the layer driver stands in GraphDriver",
         "Config.ArgsEscaped": WINDOWS,
         "NetworkSettings.Networks.*.IPAMConfig.LinkLocalIPs": LINK_LOCAL},

@@ -1,4 +1,4 @@
-#include "core/build/subtree.hpp"
+#include "core/container/subtree.hpp"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -10,7 +10,7 @@
 
 #include "core/base/safe_path.hpp"
 
-namespace gantry::build {
+namespace gantry::container {
 namespace {
 
 constexpr unsigned clone_tree = 1, from_empty_path = 0x4;  // OPEN_TREE_CLONE, MOVE_MOUNT_F_EMPTY_PATH
@@ -22,8 +22,8 @@ UniqueFd clone_of(int fd) {
 
 }  // namespace
 
-Result<UniqueFd> open_subtree(const Json& mounts, const std::string& path, container::Access access) {
-    GANTRY_TRY(UniqueFd root, container::open_rootfs(mounts, access));
+Result<UniqueFd> open_subtree(const Json& mounts, const std::string& path, Access access) {
+    GANTRY_TRY(UniqueFd root, open_rootfs(mounts, access));
     const std::string clean = clean_relative(path);
     if (clean.empty()) return root;
     // A part of a mount that is attached nowhere can be cloned only from Linux 6.15 on. So it is attached for a moment, in
@@ -58,4 +58,4 @@ Result<UniqueFd> open_subtree(const Json& mounts, const std::string& path, conta
     return part;
 }
 
-}  // namespace gantry::build
+}  // namespace gantry::container
