@@ -104,7 +104,8 @@ Result<void> ContainerService::specify_start(Entry& entry, StartAttempt& start) 
     request.terminal = c.terminal();
     request.open_stdin = c.open_stdin();
     request.stdin_once = c.config["StdinOnce"];
-    GANTRY_TRY(request.log, log_settings(c.host_config["LogConfig"], start.data + "/log", c.config));
+    GANTRY_TRY(request.log, log_settings(c.host_config["LogConfig"], start.data + "/log", c.config,
+                                         {c.id, c.name, c.image_id, c.image}));
     for (const MountSource& source : spec.sources) {
         GANTRY_TRY(UniqueFd fd, open_source(c, source));
         request.fds.push_back({"mount:" + std::to_string(source.index), fd.get()});

@@ -159,6 +159,27 @@ def test_logs_with_details(engine):
     assert big.status == 400 and "allowed are 65536" in big.message, big
 
 
+def test_logs_with_details_by_expressions_and_a_tag(engine):
+    """Which labels and variables each line tells of may be said by expressions; a tag says whose line it is."""
+    options = {"labels-regex": "^com[.]", "env-regex": "^ST.GE$", "tag": "{{.Name}}/{{.ID}} of {{.ImageName}}"}
+    create(engine, "echo", "one", Labels={"com.who": "me", "com.what": "x", "org.other": "x"}, Env=["STAGE=a", "STAGES=b", "NO=1"],
+           HostConfig={"LogConfig": {"Type": "json-file", "Config": options}})
+    start(engine)
+    engine.wait_exited("c")
+    told = engine.inspect("c")
+    tag = f"c/{told['Id'][:12]} of {IMAGE}"
+    with open(told["LogPath"]) as f:
+        assert [json.loads(line)["attrs"] for line in f] == [{"STAGE": "a", "com.what": "x", "com.who": "me", "tag": tag}]
+    assert told["HostConfig"]["LogConfig"]["Config"] == options
+    assert engine("logs", "--details", "c").out == f"STAGE=a,com.what=x,com.who=me,tag={urllib.parse.quote(tag, safe='').replace('%20', '+')} one\n"
+    assert engine.ok("run", "--rm", "--log-opt", "tag={{.FullID}}", "--log-opt", "env-regex=.", IMAGE, "echo", "x") == "x"
+    for driver, option, value, words in (("json-file", "labels-regex", "(", "invalid log option labels-regex"), ("json-file", "env-regex", "(?=x)", "invalid log option env-regex"),
+                                         ("json-file", "tag", "{{.Nmae}}", "{{.Name}}"), ("local", "tag", "x", "there are: max-file, max-size"),
+                                         ("local", "env-regex", "x", "there are: max-file, max-size")):
+        answer = engine.api("POST", "/containers/create", {"Image": IMAGE, "HostConfig": {"LogConfig": {"Type": driver, "Config": {option: value}}}})
+        assert answer.status == 400 and words in answer.message and "\n" not in answer.message, answer
+
+
 def test_logs_followed_over_a_restart(engine):
     """As Docker's, they end when the container does, whole; who follows from the event of the start on misses nothing and sees nothing twice."""
     create(engine, "sh", "-c", "n=$(cat /n 2>/dev/null || echo 0); echo $((n + 1)) > /n; trap 'echo end-$n; exit 0' TERM; echo run-$n; while :; do sleep 0.02; done")

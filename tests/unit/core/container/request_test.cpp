@@ -300,8 +300,9 @@ TEST(LogOptions, unknown_ones_are_named_with_those_there_are) {
               "logger: no log driver named 'syslog' is registered, there are: json-file, local, none");
     EXPECT_EQ(error({{"Type", "local"}, {"Config", {{"max-sise", "1m"}}}}),
               "unknown log opt 'max-sise' for local log driver, there are: max-file, max-size");
-    EXPECT_EQ(error({{"Type", "json-file"}, {"Config", {{"tag", "x"}}}}),
-              "unknown log opt 'tag' for json-file log driver, there are: env, labels, max-file, max-size");
+    EXPECT_EQ(error({{"Type", "json-file"}, {"Config", {{"tags", "x"}}}}),
+              "unknown log opt 'tags' for json-file log driver, there are: env, env-regex, labels, labels-regex, "
+              "max-file, max-size, tag");
     EXPECT_EQ(error({{"Type", "local"}, {"Config", {{"labels", "x"}}}}),
               "unknown log opt 'labels' for local log driver, there are: max-file, max-size");
     auto good = log_settings({{"Type", "local"}, {"Config", {{"max-size", "10m"}, {"max-file", "2"}}}}, "/x");
@@ -316,6 +317,50 @@ TEST(LogOptions, labels_and_variables_are_taken_from_the_container) {
     ASSERT_TRUE(settings) << settings.error().text;
     EXPECT_EQ((*settings)["attrs"], (Json{{"a", "1"}, {"X", "y=z"}, {"EMPTY", ""}}));
     EXPECT_FALSE(log_settings({{"Type", "json-file"}}, "/x", config)->contains("attrs"));
+}
+
+TEST(LogOptions, expressions_choose_labels_and_variables) {
+    const Json config{{"Labels", {{"com.a", "1"}, {"com.b", "2"}, {"org.c", "3"}}},
+                      {"Env", {"LC_ALL=C", "LANG=de", "=x"}}};
+    auto attributes = [&](Json options) {
+        auto settings = log_settings({{"Type", "json-file"}, {"Config", std::move(options)}}, "/x", config);
+        EXPECT_TRUE(settings) << settings.error().text;
+        return settings ? settings->value("attrs", Json()) : Json();
+    };
+    EXPECT_EQ(attributes({{"labels-regex", "^com\\."}}), (Json{{"com.a", "1"}, {"com.b", "2"}}));
+    EXPECT_EQ(attributes({{"labels-regex", "a|c$"}, {"labels", "com.b"}}),
+              (Json{{"com.a", "1"}, {"com.b", "2"}, {"org.c", "3"}}))
+        << "anywhere in the name, as in Docker";
+    EXPECT_EQ(attributes({{"env-regex", "^L[AC]"}}), (Json{{"LC_ALL", "C"}, {"LANG", "de"}}));
+    EXPECT_EQ(attributes({{"env-regex", "(?i)^lang$"}}), (Json{{"LANG", "de"}}));
+    EXPECT_EQ(attributes({{"labels-regex", ""}, {"env-regex", "nothing"}}), Json());
+    for (const char* bad : {"(", "[", "(?=x)", "(a)\\1", "a{1001}"}) {
+        const auto refused =
+            log_settings({{"Type", "json-file"}, {"Config", {{"env-regex", bad}}}}, "/x", config).error().text;
+        EXPECT_TRUE(refused.starts_with("invalid log option env-regex \"")) << refused;
+    }
+    EXPECT_FALSE(log_settings({{"Type", "json-file"}, {"Config", {{"env-regex", std::string(4097, 'a')}}}}, "/x"));
+    // One that would keep a backtracking matcher busy for good.
+    const std::string name(20000, 'a');
+    EXPECT_TRUE(log_settings({{"Type", "json-file"}, {"Config", {{"env-regex", "^(a+)+$"}}}}, "/x",
+                             Json{{"Env", {name + "!=x"}}}));
+}
+
+TEST(LogOptions, a_tag_says_whose_line_it_is) {
+    const std::string id(64, 'c');
+    const LogOwner owner{id, "web", "sha256:" + std::string(64, 'd'), "test/app:1"};
+    EXPECT_EQ(*log_tag("{{.Name}}/{{ .ID }}", owner), "web/cccccccccccc");
+    EXPECT_EQ(*log_tag("{{.FullID}}", owner), id);
+    EXPECT_EQ(*log_tag("x {{.ImageName}} {{.ImageID}}", owner), "x test/app:1 dddddddddddd");
+    EXPECT_EQ(*log_tag("{{.ImageFullID}}{{.DaemonName}}", owner), owner.image_id + "gantry");
+    EXPECT_EQ(*log_tag("plain } text {", owner), "plain } text {");
+    for (const char* bad : {"{{.Nmae}}", "{{", "{{.Name", "{{}}", "{{printf \"%s\" .Name}}", "{{.Name}}{{"})
+        EXPECT_TRUE(log_tag(bad, owner).error().text.find("{{.Name}}") != std::string::npos) << bad;
+    auto settings =
+        log_settings({{"Type", "json-file"}, {"Config", {{"tag", "{{.Name}}"}}}}, "/x", Json::object(), owner);
+    ASSERT_TRUE(settings) << settings.error().text;
+    EXPECT_EQ((*settings)["attrs"], (Json{{"tag", "web"}}));
+    EXPECT_FALSE(log_settings({{"Type", "local"}, {"Config", {{"tag", "x"}}}}, "/x"));
 }
 
 TEST(NetworkWishes, publishing_all_takes_what_has_no_port_of_its_own) {
