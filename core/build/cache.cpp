@@ -161,9 +161,12 @@ Result<std::vector<CachedResult>> ResultCache::prune(const PruneRule& rule,
                    return !wanted.empty() && id.starts_with(wanted);
                });
     };
+    const std::int64_t before = total;
     std::vector<CachedResult> gone;
     for (const CachedResult* result : oldest) {
-        if (total <= rule.keep_bytes && rule.keep_bytes > 0) break;
+        const bool beyond = rule.keep_bytes > 0 && total > rule.keep_bytes;
+        if (rule.keep_bytes > 0 || rule.free_bytes > 0)
+            if (!beyond && before - total >= rule.free_bytes) break;
         if (!named(result->key) || in_use(result->layer.key)) continue;
         if (rule.unused_since_ns > 0 && result->used_ns > rule.unused_since_ns) continue;
         if (--users[result->layer.key] == 0) total -= result->bytes();

@@ -36,7 +36,8 @@ struct CachedResult {
 struct PruneRule {
     std::int64_t unused_since_ns = 0;  // 0: whenever used
     std::int64_t keep_bytes = 0;
-    std::set<std::string> ids;  // or prefixes of them; empty: all
+    std::set<std::string> ids = {};  // or prefixes of them; empty: all
+    std::int64_t free_bytes = 0;     // no more than it takes to free so many; 0: no such limit
 };
 
 class ResultCache {

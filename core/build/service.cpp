@@ -1,5 +1,7 @@
 #include "core/build/service.hpp"
 
+#include <sys/statvfs.h>
+
 #include <algorithm>
 #include <thread>
 
@@ -304,7 +306,16 @@ Json BuildService::usage() {
 
 Result<Json> BuildService::prune(const PruneFilters& filters) {
     Json deleted = Json::array();
-    std::int64_t freed = 0;
+    std::int64_t freed = 0, lacking = 0;
+    if (filters.min_free_bytes > 0) {
+        struct statvfs disk {};
+        if (::statvfs(root_.c_str(), &disk) != 0) return fail_errno("look at the disk of the build cache");
+        const std::uint64_t free = std::uint64_t{disk.f_bavail} * disk.f_frsize;
+        lacking = free < static_cast<std::uint64_t>(filters.min_free_bytes)
+                      ? filters.min_free_bytes - static_cast<std::int64_t>(free)
+                      : 0;
+        if (lacking == 0 && filters.keep_bytes == 0) return Json{{"CachesDeleted", deleted}, {"SpaceReclaimed", 0}};
+    }
     auto wants = [&](const char* type) { return filters.types.empty() || filters.types.contains(type); };
     auto named = [&](const std::string& id) {
         return filters.ids.empty() ||
@@ -319,7 +330,7 @@ Result<Json> BuildService::prune(const PruneFilters& filters) {
             for (const auto& image : with_.images.list()) of_images.insert(image->layers.begin(), image->layers.end());
             for (const auto& [layer, size] : with_.images.layers_of_variants()) of_images.insert(layer);
         }
-        PruneRule rule{filters.unused_since_ns, filters.keep_bytes, filters.ids};
+        PruneRule rule{filters.unused_since_ns, filters.keep_bytes, filters.ids, lacking};
         GANTRY_TRY(auto gone, cache_->prune(rule, [&](const std::string& layer) { return of_images.contains(layer); }));
         for (const CachedResult& result : gone) deleted.push_back(std::string(image::hex_of(result.key)));
         if (!gone.empty()) {
@@ -329,14 +340,17 @@ Result<Json> BuildService::prune(const PruneFilters& filters) {
     }
     // A limit on bytes is one on results; what is named or old goes whatever there is.
     const bool whole = filters.keep_bytes == 0;
+    auto enough = [&] { return filters.min_free_bytes > 0 && freed >= lacking; };
     if (wants("exec.cachemount") && whole)
         for (const CacheMounts::Info& info : cache_mounts_->list()) {
+            if (enough()) break;
             if (info.in_use || !named(info.id) || !old(info.used_ns)) continue;
             freed += cache_mounts_->remove(info.id);
             deleted.push_back(info.id);
         }
     if (wants("source.local") && whole)
         for (const ContextStore::Info& info : contexts_->list()) {
+            if (enough()) break;
             if (info.in_use || !named(info.id) || !old(info.used_ns)) continue;
             freed += contexts_->remove(info.id);
             deleted.push_back(info.id);

@@ -112,6 +112,8 @@ public:
         bool all = true;                   // false: only what no image and no later step stands on
         std::int64_t unused_since_ns = 0;  // until
         std::int64_t keep_bytes = 0;
+        std::int64_t min_free_bytes =
+            0;  // so much is to be free on the disk afterwards, and no more goes than that takes
         std::set<std::string> ids, types;  // regular, exec.cachemount, source.local
     };
     // {"CachesDeleted": [..], "SpaceReclaimed": bytes}.

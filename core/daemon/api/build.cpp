@@ -24,17 +24,16 @@ void session(Deps& deps, build::BuildService& builds, const build::PullImage& pu
 Result<build::BuildService::PruneFilters> read_prune(const http::Request& request) {
     build::BuildService::PruneFilters filters;
     filters.all = request.query_flag("all");
-    for (const char* name : {"keep-storage", "reserved-space", "max-used-space"}) {
+    for (const char* name : {"keep-storage", "reserved-space", "max-used-space", "min-free-space"}) {
         const std::string text = request.query_value(name);
         if (text.empty()) continue;
         auto bytes = parse_int(text);
         if (!bytes || *bytes < 0)
             return fail(Code::invalid,
                         std::string(name) + " " + quote_json(text.substr(0, 50)) + " is no number of bytes");
-        filters.keep_bytes = std::max(filters.keep_bytes, *bytes);
+        std::int64_t& limit = std::string_view(name) == "min-free-space" ? filters.min_free_bytes : filters.keep_bytes;
+        limit = std::max(limit, *bytes);
     }
-    if (!request.query_value("min-free-space").empty() && request.query_value("min-free-space") != "0")
-        return fail(Code::unsupported, "min-free-space is not supported, allowed: keep-storage");
     GANTRY_TRY(auto given, read_filters(request));
     for (const auto& [name, values] : given)
         for (const std::string& value : values) {

@@ -265,6 +265,14 @@ def prune_keeps(name):
     return check
 
 
+def prune_frees(w):
+    """No more goes than it takes until so much is free: nothing where it is, all where it never can be."""
+    assert cached(w) > 0
+    assert w.post("/build/prune?all=1&min-free-space=1").json["CachesDeleted"] == []
+    assert w.post("/build/prune?all=1&min-free-space=1000000000000000").json["CachesDeleted"]
+    refused(w.post("/build/prune?min-free-space=x"), 400, "min-free-space")
+
+
 def prune_all(w):
     assert cached(w) > 0
     assert w.post("/build/prune?all=1").json["CachesDeleted"]
@@ -499,7 +507,7 @@ PARAMETERS = {
         "query:target": build_target, "query:outputs": build_refuses("outputs", "x"), "query:version": build_version},
     "POST /build/prune": {
         "query:reserved-space": prune_keeps("reserved-space"), "query:max-used-space": prune_keeps("max-used-space"),
-        "query:min-free-space": lambda w: refused(w.post("/build/prune?min-free-space=1"), 501, "min-free-space is not supported"),
+        "query:min-free-space": prune_frees,
         "query:all": prune_all, "query:filters": prune_build_filters},
     "POST /images/create": {
         "query:fromImage": create_from_image, "query:fromSrc": create_from_source, "query:repo": create_repo, "query:tag": create_tag,
