@@ -6,6 +6,7 @@
 #include "core/daemon/api/body.hpp"
 #include "core/daemon/api/json_stream.hpp"
 #include "core/daemon/api/parameters.hpp"
+#include "core/daemon/api/registry_request.hpp"
 #include "core/image/digest.hpp"
 #include "core/image/registry/service.hpp"
 
@@ -14,28 +15,10 @@ namespace {
 
 namespace registry = image::registry;
 
-Result<registry::Credentials> credentials_of(const http::Request& request) {
-    auto found = request.headers.find("x-registry-auth");
-    return registry::parse_registry_auth(found == request.headers.end() ? std::string_view() : found->second);
-}
-
-// True once the client has closed its connection.
-registry::Cancelled watch(const Reply& reply) {
-    auto gone = std::make_shared<std::atomic<bool>>(false);
-    reply->on_client_gone([gone] { *gone = true; });
-    return [gone] { return gone->load(); };
-}
-
 Result<std::optional<registry::Platform>> platform_in(const std::string& text) {
     if (text.empty()) return std::optional<registry::Platform>();
     GANTRY_TRY(registry::Platform platform, registry::parse_platform(text));
     return std::optional(std::move(platform));
-}
-
-// A registry that does not answer is for Docker a failure of this engine (500), and not one that is too busy to serve (503).
-Error of_registry(Error error) {
-    if (error.code == Code::retry_later || error.code == Code::deadline) error.code = Code::internal;
-    return error;
 }
 
 // "fromImage" may carry a tag or digest of its own; "tag" may be a digest. Docker: a tag beside it counts.

@@ -5,7 +5,7 @@ namespace gantry::daemon {
 // mutex_ is held.
 void JsonStream::begin() {
     if (stream_) return;
-    stream_ = reply_->stream(200, "application/json");
+    stream_ = reply_->stream(200, "application/json", headers_);
     stream_->on_client_gone([gate = gate_] {
         std::lock_guard lock(gate->mutex);
         if (gate->gone) gate->gone();

@@ -10,7 +10,8 @@ namespace gantry::daemon {
 
 class JsonStream {
 public:
-    explicit JsonStream(std::shared_ptr<http::Responder> reply) : reply_(std::move(reply)) {}
+    explicit JsonStream(std::shared_ptr<http::Responder> reply, std::map<std::string, std::string> headers = {})
+        : reply_(std::move(reply)), headers_(std::move(headers)) {}
     // Any thread. Lost where the client has gone.
     void send(const Json& message);
     // The end. A failure becomes the last message in Docker's form, or the reply itself where nothing was sent. `exit_code`:
@@ -31,6 +32,7 @@ private:
     std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
     std::mutex mutex_;
     std::shared_ptr<http::Responder> reply_;
+    const std::map<std::string, std::string> headers_;
     std::shared_ptr<http::Stream> stream_;
 };
 

@@ -32,6 +32,8 @@ struct Request {
     bool query_flag(std::string_view name, bool otherwise = false) const;
     // The body as a JSON object; empty body: {}. GANTRY_INVALID: not JSON, too deep, duplicate... with where.
     Result<Json> json() const;
+    // The same of a list; empty body and null: [], as Docker's clients send a list that is not there.
+    Result<Json> json_list() const;
     // The version as a number: "1.44" -> 144.
     int version_number() const;
 };

@@ -46,6 +46,24 @@ Result<void> check_content_type(const std::map<std::string, std::string>& header
     return {};
 }
 
+Result<Json> parse_body(const Request& request) {
+    const std::string& body = request.body;
+    GANTRY_CHECK(check_content_type(request.headers));
+    GANTRY_CHECK(check_size(body));
+    Json parsed;
+    try {
+        parsed = Json::parse(body);
+    } catch (const Json::parse_error& e) {
+        return fail(Code::invalid, "invalid JSON at byte " + std::to_string(e.byte) + " of the body");
+    } catch (const Json::exception& e) {
+        return fail(Code::invalid, "invalid JSON: a number is out of range");
+    }
+    if (const JsonNames names = read_json_names(body, max_depth); names.twice)
+        return fail(Code::invalid,
+                    "invalid JSON: key " + quote_json(names.twice->substr(0, 64)) + " stands twice in one object");
+    return parsed;
+}
+
 }  // namespace
 
 std::string Request::query_value(std::string_view name, std::string otherwise) const {
@@ -62,20 +80,16 @@ bool Request::query_flag(std::string_view name, bool otherwise) const {
 
 Result<Json> Request::json() const {
     if (trim(body).empty()) return Json::object();
-    GANTRY_CHECK(check_content_type(headers));
-    GANTRY_CHECK(check_size(body));
-    Json parsed;
-    try {
-        parsed = Json::parse(body);
-    } catch (const Json::parse_error& e) {
-        return fail(Code::invalid, "invalid JSON at byte " + std::to_string(e.byte) + " of the body");
-    } catch (const Json::exception& e) {
-        return fail(Code::invalid, "invalid JSON: a number is out of range");
-    }
-    if (const JsonNames names = read_json_names(body, max_depth); names.twice)
-        return fail(Code::invalid,
-                    "invalid JSON: key " + quote_json(names.twice->substr(0, 64)) + " stands twice in one object");
+    GANTRY_TRY(Json parsed, parse_body(*this));
     if (!parsed.is_object()) return fail(Code::invalid, "invalid JSON: the body is not an object");
+    return parsed;
+}
+
+Result<Json> Request::json_list() const {
+    if (trim(body).empty()) return Json::array();
+    GANTRY_TRY(Json parsed, parse_body(*this));
+    if (parsed.is_null()) return Json::array();
+    if (!parsed.is_array()) return fail(Code::invalid, "invalid JSON: the body is not a list");
     return parsed;
 }
 

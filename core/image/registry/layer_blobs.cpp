@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include <gantry/driver.hpp>
 
@@ -11,48 +10,15 @@
 #include "core/base/log.hpp"
 #include "core/image/archive_plan.hpp"
 #include "core/image/media_types.hpp"
+#include "core/image/registry/gzip.hpp"
 
 namespace gantry::image::registry {
 namespace {
 
-// Between the size of what is sent and the time it takes to make; the same everywhere, so that digests are.
-constexpr int gzip_level = 4;
 constexpr std::size_t block_bytes = 256u << 10;
 
-// gzip without a name and a time.
-class Gzip {
-public:
-    explicit Gzip(BlobWriter& to) : to_(to), out_(block_bytes, '\0') {
-        ready_ = ::deflateInit2(&stream_, gzip_level, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK;
-    }
-    Gzip(const Gzip&) = delete;
-    Gzip& operator=(const Gzip&) = delete;
-    ~Gzip() {
-        if (ready_) ::deflateEnd(&stream_);
-    }
-    Result<void> write(std::string_view bytes, bool last) {
-        if (!ready_) return fail(Code::exhausted, "no memory to compress a layer");
-        stream_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
-        stream_.avail_in = static_cast<uInt>(bytes.size());
-        do {
-            stream_.next_out = reinterpret_cast<Bytef*>(out_.data());
-            stream_.avail_out = static_cast<uInt>(out_.size());
-            if (::deflate(&stream_, last ? Z_FINISH : Z_NO_FLUSH) == Z_STREAM_ERROR)
-                return fail(Code::internal, "a layer could not be compressed");
-            GANTRY_CHECK(to_.write({out_.data(), out_.size() - stream_.avail_out}));
-        } while (stream_.avail_out == 0);
-        return {};
-    }
-
-private:
-    BlobWriter& to_;
-    std::string out_;
-    z_stream stream_{};
-    bool ready_ = false;
-};
-
 Result<void> compress(ByteSource& from, BlobWriter& to, const std::string& diff_id, const Cancelled& cancelled) {
-    Gzip gzip(to);
+    Gzip gzip([&to](std::string_view bytes) { return to.write(bytes); });
     Sha256 plain;
     std::vector<char> buffer(block_bytes);
     for (;;) {
