@@ -22,6 +22,9 @@ class ContainerService;
 namespace gantry::image::registry {
 class Service;
 }
+namespace gantry::plugin {
+class PluginService;
+}
 
 namespace gantry::daemon {
 
@@ -45,6 +48,7 @@ struct Deps {
     std::int64_t started_ns = 0;
     container::ContainerService* containers = nullptr;
     image::registry::Service* registries = nullptr;
+    plugin::PluginService* plugins = nullptr;
     http::Server* server = nullptr;
 
     // What the container side does for other routes. All must be set.

@@ -67,6 +67,7 @@ Engine::Engine(config::Config config, Paths paths) : config_(std::move(config)),
 Engine::~Engine() {
     if (recovery_.joinable()) recovery_.join();
     resolver_.reset();
+    if (plugins_) plugins_->close();
     if (containers_) containers_->close();
     server_.reset();
 }
@@ -133,6 +134,7 @@ Result<void> Engine::open(TraceStart trace) {
     GANTRY_CHECK(containers_->load());
 
     fill_deps(std::move(drivers));
+    GANTRY_CHECK(open_plugins());
     build::Collaborators for_builds{*store_,
                                     *images_,
                                     layers,
@@ -175,7 +177,7 @@ Result<void> Engine::open(TraceStart trace) {
     register_disk_usage(router_, *deps_);
     register_exec(router_, *containers_);
     register_image_attestations(router_, *deps_);
-    register_plugins(router_);
+    register_plugins(router_, *deps_);
     register_swarm(router_);
     register_buildkit(router_, *buildkit_);
     http::ServerSettings server;
@@ -234,6 +236,18 @@ void Engine::fill_deps(driver::Settings driver_settings) {
     deps_->shut_down = [this](bool all) { shut_down(all); };
 }
 
+Result<void> Engine::open_plugins() {
+    plugin::ServiceSettings settings{name_, paths_.root, paths_.run};
+    plugin::Collaborators with{*store_, *registries_, [this] { return containers_->ready_launcher(); },
+                               [this] { return adjustable(*config_.get()).defaults; },
+                               [this](std::string_view action, const std::string& id, const Json& attributes) {
+                                   events_->publish("plugin", action, id, attributes);
+                               }};
+    GANTRY_TRY(plugins_, plugin::PluginService::open(std::move(settings), std::move(with)));
+    deps_->plugins = plugins_.get();
+    return {};
+}
+
 // Files of images that are gone: of one whose last container has just gone too, or of an interrupted load or removal.
 void Engine::collect_garbage() {
     if (auto freed = images_->collect_garbage(containers_->layers_in_use()); !freed)
@@ -260,7 +274,8 @@ void Engine::recover() {
         auto launcher =
             container::Launcher::connect(paths_.run, paths_.program("gantry-launcher"), settings,
                                          [this](const std::string& id, const container::MonitorEvent& event) {
-                                             containers_->on_monitor_event(id, event);
+                                             if (!plugins_->on_monitor_event(id, event))
+                                                 containers_->on_monitor_event(id, event);
                                          });
         if (launcher) {
             {
@@ -268,6 +283,7 @@ void Engine::recover() {
                 resolver_ = std::make_unique<ResolverKeeper>(paths_.program("gantry-resolver"), paths_.run, **launcher);
             }
             containers_->recover(std::move(*launcher));
+            plugins_->recover();
             builds_->recover();
             server_->post([this] { collect_garbage(); });
             return;
@@ -284,6 +300,7 @@ void Engine::run() {
     server_->run();
     gate_.reset();
     containers_->begin_closing();
+    plugins_->begin_closing();
     recovery_.join();
     events_->flush();
 }
@@ -322,13 +339,14 @@ void Engine::put_in_force(const config::Config& config) {
 void Engine::shut_down(bool containers) {
     if (containers) {
         containers_->stop_all();
+        plugins_->stop_all();
         networks_->shut_down();
         {
             std::lock_guard lock(resolver_mutex_);
             if (resolver_) resolver_->end();
         }
         if (auto launcher = containers_->ready_launcher()) (*launcher)->shut_down();
-        for (const char* left : {"/containers", "/drivers", "/names", "/launcher.sock", "/resolver.lock"})
+        for (const char* left : {"/containers", "/plugins", "/drivers", "/names", "/launcher.sock", "/resolver.lock"})
             if (auto removed = remove_tree(paths_.run + left); !removed)
                 log::warn("something is left in the run directory", {{"reason", removed.error().text}});
     }

@@ -17,6 +17,7 @@
 #include "core/daemon/resolver_keeper.hpp"
 #include "core/daemon/tcp_gate.hpp"
 #include "core/image/registry/service.hpp"
+#include "core/plugin/plugin_service.hpp"
 
 namespace gantry::daemon {
 
@@ -41,6 +42,7 @@ private:
     Engine(config::Config config, Paths paths);
     Result<void> open(TraceStart trace);
     void fill_deps(driver::Settings driver_settings);
+    Result<void> open_plugins();
     void put_in_force(const config::Config& config);
     void recover();
     void collect_garbage();
@@ -60,6 +62,7 @@ private:
     std::unique_ptr<network::NetworkService> networks_;
     std::unique_ptr<EventBus> events_;
     std::unique_ptr<container::ContainerService> containers_;
+    std::unique_ptr<plugin::PluginService> plugins_;
     std::unique_ptr<build::BuildService> builds_;
     std::unique_ptr<Deps> deps_;
     std::unique_ptr<BuildkitHelper> buildkit_;

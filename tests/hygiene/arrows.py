@@ -16,6 +16,7 @@ LEAVES = {
     "volume": {"base", "store", "driver"},
     "network": {"base", "store", "driver"},
     "container": {"base", "archive", "store", "driver", "image", "volume", "network", "config", "monitor"},
+    "plugin": {"base", "archive", "store", "image", "network", "container"},
     "build": {"base", "archive", "store", "driver", "image", "volume", "network", "config", "container"},
     "compose": {"base", "config"},
     "monitor": {"base", "driver"},

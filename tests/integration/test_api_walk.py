@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from api.cases import CASES, IMPOSSIBLE, UNSUPPORTED
+from api.cases import CASES, IMPOSSIBLE
 from api.world import World
 from conftest import make_engine
 from harness import http_unix
@@ -55,12 +55,6 @@ def test_documented_status(world, operation, status):
     check_shape(answer, operation)
 
 
-@pytest.mark.parametrize("operation", UNSUPPORTED)
-def test_what_is_not_there_says_so(world, operation):
-    answer = UNSUPPORTED[operation](world)
-    assert answer.status == 501 and "not supported" in answer.message, answer
-
-
 @pytest.mark.parametrize("operation", [operation for operation, swarm, _, _ in OPERATIONS if swarm])
 def test_outside_a_swarm(world, operation):
     method, path = operation.split()
@@ -73,12 +67,10 @@ def test_every_documented_status_has_a_case(capsys):
     wanted = {(operation, status) for operation, statuses in OWN for status in statuses if status != 500}
     known = {(operation, status) for operation, cases in CASES.items() for status in cases}
     assert known <= wanted, f"not documented: {sorted(known - wanted)}"
-    unsupported = {(operation, status) for operation, status in wanted if operation in UNSUPPORTED}
-    without = sorted(wanted - known - set(IMPOSSIBLE) - unsupported)
+    without = sorted(wanted - known - set(IMPOSSIBLE))
     with capsys.disabled():
         print(f"\n{len(OWN)} operations and {len(wanted)} answers of the API besides 500: {len(known)} with a case, "
-              f"{len(unsupported | set(IMPOSSIBLE))} that are not supported or cannot be, {len(without)} without; "
-              f"operations not supported: {', '.join(UNSUPPORTED)}")
+              f"{len(IMPOSSIBLE)} that cannot be, {len(without)} without")
     assert not without
 
 

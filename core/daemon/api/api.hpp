@@ -19,7 +19,7 @@ void register_networks(http::Router& router, Deps& deps);
 void register_drivers(http::Router& router, Deps& deps);  // /gantry/drivers
 void register_engine(http::Router& router, Deps& deps);   // /gantry/shutdown
 void register_image_attestations(http::Router& router, Deps& deps);
-void register_plugins(http::Router& router);  // managed plugins: none
-void register_swarm(http::Router& router);    // 503, as an engine outside of a swarm
+void register_plugins(http::Router& router, Deps& deps);
+void register_swarm(http::Router& router);  // 503, as an engine outside of a swarm
 
 }  // namespace gantry::daemon

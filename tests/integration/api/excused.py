@@ -70,8 +70,3 @@ EXCUSED = {
         **descriptor("Descriptor", "platform", "platform.architecture", "platform.os", "platform.os.version", "platform.os.features", "platform.variant"),
         **windows_platform("Platforms[]")},
 }
-WITHOUT = {
-    "GET /plugins": "there are no managed plugins, so the list is empty",
-    "GET /plugins/privileges": "501: there are no managed plugins", "GET /plugins/{name}/json": "404: there are no managed plugins",
-    "DELETE /plugins/{name}": "404: there are no managed plugins",
-}

@@ -2,6 +2,9 @@
 import json
 import time
 
+from harness import plugins
+from harness.registries import auth_header
+
 from .parameters_containers import refused
 from .world import filters
 
@@ -135,22 +138,95 @@ def networks_prune_filters(w):
 
 
 def plugins_filters(w):
-    assert w.get("/plugins?" + filters('{"enabled":["true"],"capability":["volumedriver"]}')).json == []
+    on, off = w.plugin(enabled=True), w.plugin(interface={"types": ["docker.authz/1.0"], "socket": "p.sock"})
+
+    def names(text):
+        return {one["Name"] for one in w.get("/plugins?" + filters(text)).json} & {on + ":latest", off + ":latest"}
+    assert names("{}") == {on + ":latest", off + ":latest"}
+    for word in ("enabled", "enable"):
+        assert names('{"%s":["true"]}' % word) == {on + ":latest"} and names('{"%s":["false"]}' % word) == {off + ":latest"}
+    assert names('{"capability":["authz"]}') == {off + ":latest"} and names('{"capability":["volumedriver"]}') == {on + ":latest"}
+    assert not names('{"enabled":["true"],"capability":["authz"]}')
     for bad in ('{"enabled":["x"]}', '{"nonsense":["x"]}'):
         refused(w.get("/plugins?" + filters(bad)), 400, "invalid filter '")
 
 
-def no_plugins(method, url, body=None):
-    """There are no managed plugins to do it to."""
-    return lambda w: refused(w.request(method, url, body), 501, "managed plugins are not supported")
+def plugin_create_name(w):
+    name = w.name("p")
+    assert w.post(f"/plugins/create?name={name}", plugins.archive()).status == 204
+    assert w.get(f"/plugins/{name}/json").json["Name"] == name + ":latest"
+    refused(w.post(f"/plugins/create?name={name}", plugins.archive()), 409, "already exists")
+    refused(w.post("/plugins/create", plugins.archive()), 400, '"name" is not given')
 
 
-def no_plugin(method, url, body=None):
-    return lambda w: refused(w.request(method, url, body), 404, "plugin \"p\" not found")
+def plugin_remote(w):
+    remote = w.plugin_remote(network={"type": "host"})
+    assert [p["Name"] for p in w.get(f"/plugins/privileges?remote={remote}").json] == ["network"]
+    refused(w.get("/plugins/privileges"), 400, '"remote" is not given')
+    refused(w.get("/plugins/privileges?remote=UPPER"), 400, "reference")
 
 
-def no_plugin_with_auth(w):
-    refused(w.request("POST", "/plugins/p/upgrade?remote=x", [], headers={"X-Registry-Auth": "e30="}), 404, "plugin \"p\" not found")
+def pulled_plugin(w, remote, more="", **headers):
+    answer = w.post(f"/plugins/pull?remote={remote}{more}", [], **headers)
+    assert answer.status == 200 and b'"error"' not in answer.body, answer
+
+
+def plugin_pull_remote(w):
+    remote = w.plugin_remote()
+    pulled_plugin(w, remote)
+    assert w.get(f"/plugins/{remote}/json").json["PluginReference"] == remote
+    refused(w.post("/plugins/pull", []), 400, '"remote" is not given')
+
+
+def plugin_pull_name(w):
+    name = w.name("p")
+    pulled_plugin(w, w.plugin_remote(), f"&name={name}")
+    assert w.get(f"/plugins/{name}/json").json["Name"] == name + ":latest"
+    refused(w.post(f"/plugins/pull?remote={w.plugin_remote()}&name=UPPER", []), 400, "reference")
+
+
+def plugin_pull_auth(w):
+    w.registry.closed.add("test/closed-plugin")
+    remote = w.plugin_remote("test/closed-plugin")
+    refused(w.post(f"/plugins/pull?remote={remote}", []), 403, "denied")
+    refused(w.post(f"/plugins/pull?remote={remote}", [], headers={"X-Registry-Auth": "!"}), 400, "")
+    pulled_plugin(w, remote, headers=auth_header("user", "right"))
+
+
+def plugin_delete_force(w):
+    name = w.plugin(enabled=True)
+    refused(w.delete(f"/plugins/{name}"), 409, "is enabled")
+    assert w.delete(f"/plugins/{name}?force=1").json["Name"] == name + ":latest"
+
+
+def plugin_enable_timeout(w):
+    name = w.plugin(way="silent")
+    refused(w.post(f"/plugins/{name}/enable?timeout=1"), 500, "after 1 seconds")
+    refused(w.post(f"/plugins/{name}/enable?timeout=-1"), 400, "timeout: found -1")
+    refused(w.post(f"/plugins/{name}/enable?timeout=x"), 400, "timeout")
+
+
+def plugin_disable_force(w):
+    name = w.plugin(enabled=True, way="stubborn")
+    begun = time.monotonic()
+    assert w.post(f"/plugins/{name}/disable?force=1").status == 200
+    assert time.monotonic() - begun < 8 and not w.get(f"/plugins/{name}/json").json["Enabled"]
+
+
+def plugin_upgrade_remote(w):
+    name = w.plugin()
+    remote = w.plugin_remote(description="another")
+    answer = w.post(f"/plugins/{name}/upgrade?remote={remote}", [])
+    assert answer.status == 200 and b'"error"' not in answer.body, answer
+    assert w.get(f"/plugins/{name}/json").json["Config"]["Description"] == "another"
+    refused(w.post(f"/plugins/{name}/upgrade", []), 400, '"remote" is not given')
+
+
+def plugin_upgrade_auth(w):
+    w.registry.closed.add("test/closed-plugin")
+    name, remote = w.plugin(), w.plugin_remote("test/closed-plugin")
+    refused(w.post(f"/plugins/{name}/upgrade?remote={remote}", []), 403, "denied")
+    assert w.post(f"/plugins/{name}/upgrade?remote={remote}", [], headers=auth_header("user", "right")).status == 200
 
 
 PARAMETERS = {
@@ -164,12 +240,10 @@ PARAMETERS = {
     "GET /networks/{id}": {"query:verbose": network_verbose, "query:scope": network_scope},
     "POST /networks/prune": {"query:filters": networks_prune_filters},
     "GET /plugins": {"query:filters": plugins_filters},
-    "GET /plugins/privileges": {"query:remote": no_plugins("GET", "/plugins/privileges?remote=x")},
-    "POST /plugins/pull": {"query:remote": no_plugins("POST", "/plugins/pull?remote=x", []), "query:name": no_plugins("POST", "/plugins/pull?remote=x&name=y", []),
-                           "header:X-Registry-Auth": no_plugins("POST", "/plugins/pull?remote=x", [])},
-    "DELETE /plugins/{name}": {"query:force": no_plugin("DELETE", "/plugins/p?force=1")},
-    "POST /plugins/{name}/enable": {"query:timeout": no_plugin("POST", "/plugins/p/enable?timeout=1")},
-    "POST /plugins/{name}/disable": {"query:force": no_plugin("POST", "/plugins/p/disable?force=1")},
-    "POST /plugins/{name}/upgrade": {"query:remote": no_plugin("POST", "/plugins/p/upgrade?remote=x", []), "header:X-Registry-Auth": no_plugin_with_auth},
-    "POST /plugins/create": {"query:name": no_plugins("POST", "/plugins/create?name=x", b"")},
-}
+    "GET /plugins/privileges": {"query:remote": plugin_remote},
+    "POST /plugins/pull": {"query:remote": plugin_pull_remote, "query:name": plugin_pull_name, "header:X-Registry-Auth": plugin_pull_auth},
+    "DELETE /plugins/{name}": {"query:force": plugin_delete_force},
+    "POST /plugins/{name}/enable": {"query:timeout": plugin_enable_timeout},
+    "POST /plugins/{name}/disable": {"query:force": plugin_disable_force},
+    "POST /plugins/{name}/upgrade": {"query:remote": plugin_upgrade_remote, "header:X-Registry-Auth": plugin_upgrade_auth},
+    "POST /plugins/create": {"query:name": plugin_create_name},

@@ -5,7 +5,7 @@ import socket
 from urllib.parse import quote
 
 from conftest import IMAGE
-from harness import archives, http_unix
+from harness import archives, http_unix, plugins
 from harness.registries import RegistryImage, Stub
 
 UPGRADE = {"Connection": "Upgrade", "Upgrade": "tcp"}
@@ -113,6 +113,17 @@ class World:
         answer = self.post(f"/images/create?fromImage={self.registry.host}/test/app&tag=1")
         assert answer.status == 200 and b'"error"' not in answer.body, answer
         return f"{self.registry.host}/test/app:1"
+
+    def plugin(self, enabled=False, document=None, **more):
+        name = self.name("p")
+        plugins.create(self.engine, name, document, **more)
+        if enabled:
+            assert self.post(f"/plugins/{name}/enable").status == 200
+        return name
+
+    def plugin_remote(self, repository="test/plugin", **more):
+        """A plugin in the registry, without privileges unless `more` asks for some."""
+        return self.registry.add(plugins.RegistryPlugin(**more), repository, self.name("t"))
 
     def _registry_extra(self, handler):
         """Search, what is written, and a password that is wrong."""

@@ -2,6 +2,7 @@
 #include "core/daemon/api/api.hpp"
 #include "core/daemon/api/image_registry.hpp"
 #include "core/image/registry/service.hpp"
+#include "core/plugin/plugin_service.hpp"
 
 #include <gtest/gtest.h>
 
@@ -74,6 +75,17 @@ protected:
         deps_->runtime_drivers = []() -> Result<Json> {
             return Json::array({{{"name", "r"}, {"kind", "runtime"}, {"file", "/x/runtime-r.so"}, {"problem", ""}}});
         };
+        auto plugins = plugin::PluginService::open(
+            {"unit", scratch_ / "root", scratch_ / "run"},
+            {*store_, *registries_,
+             []() -> Result<container::Launcher*> { return fail(Code::internal, "there is no launcher here"); },
+             [] { return container::CreateDefaults(); },
+             [this](std::string_view action, const std::string& id, const Json& attributes) {
+                 events_->publish("plugin", action, id, attributes);
+             }});
+        ASSERT_TRUE(plugins) << plugins.error().text;
+        plugins_ = std::move(plugins).value();
+        deps_->plugins = plugins_.get();
         deps_->shut_down = [this](bool containers) { shut_down_ = containers ? 2 : 1; };
         daemon::register_system(router_, *deps_);
         daemon::register_images(router_, *deps_);
@@ -83,7 +95,7 @@ protected:
         daemon::register_drivers(router_, *deps_);
         daemon::register_engine(router_, *deps_);
         daemon::register_image_attestations(router_, *deps_);
-        daemon::register_plugins(router_);
+        daemon::register_plugins(router_, *deps_);
         daemon::register_swarm(router_);
         daemon::register_missing(router_);
         start();
@@ -121,6 +133,7 @@ protected:
     std::unique_ptr<network::NetworkService> networks_;
     std::unique_ptr<daemon::EventBus> events_;
     std::unique_ptr<image::registry::Service> registries_;
+    std::unique_ptr<plugin::PluginService> plugins_;
     std::unique_ptr<daemon::Deps> deps_;
     std::atomic<int> shut_down_ = 0;
 };
@@ -253,7 +266,9 @@ TEST_F(Api, says_what_it_does_not_have) {
     EXPECT_EQ(call("GET", "/images/a/b/attestations").status, 404);
     EXPECT_EQ(call("GET", "/plugins").body, Json::array());
     EXPECT_EQ(message(call("GET", "/plugins/a/b:1/json")), "plugin \"a/b:1\" not found");
-    EXPECT_EQ(call("POST", "/plugins/pull?remote=x", "[]").status, 501);
+    EXPECT_EQ(call("POST", "/plugins/pull", "[]").status, 400);
+    EXPECT_EQ(call("POST", "/plugins/pull?remote=x", "{}").status, 400);
+    EXPECT_EQ(call("POST", "/plugins/a/set", "[5]").status, 400);
     EXPECT_EQ(call("PUT", "/volumes/nothing?version=x").status, 400);
     EXPECT_EQ(call("PUT", "/volumes/nothing?version=1").status, 404);
     EXPECT_EQ(message(call("POST", "/swarm/leave")), "This node is not part of a swarm");
