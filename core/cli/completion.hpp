@@ -18,7 +18,8 @@ enum class WordKind {
     image,
     network,
     volume,
-    object,  // any of the four
+    plugin,
+    object,  // any of the five
     context,
     driver,
     file,

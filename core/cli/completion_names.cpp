@@ -63,6 +63,11 @@ void add_volumes(Client& client, NameList& names) {
         names.add(text_at(volume, "Name"), text_at(volume, "Driver") + " volume");
 }
 
+void add_plugins(Client& client, NameList& names) {
+    for (const Json& plugin : list_of(client, "/plugins"))
+        names.add(text_at(plugin, "Name"), flag_at(plugin, "Enabled") ? "enabled plugin" : "disabled plugin");
+}
+
 }  // namespace
 
 Names names_from(Client& client) {
@@ -76,11 +81,13 @@ Names names_from(Client& client) {
         case WordKind::image: add_images(client, names); break;
         case WordKind::network: add_networks(client, names); break;
         case WordKind::volume: add_volumes(client, names); break;
+        case WordKind::plugin: add_plugins(client, names); break;
         case WordKind::object:
             add_containers(client, true, names);
             add_images(client, names);
             add_networks(client, names);
             add_volumes(client, names);
+            add_plugins(client, names);
             break;
         case WordKind::context:
             for (const Context& context : ContextStore().list(&ignored)) names.add(context.name, context.description);

@@ -33,6 +33,7 @@ Slot slot_of_usage(const Command& command, std::string_view word) {
         return {WordKind::image};
     if (is("NETWORK")) return {WordKind::network};
     if (is("VOLUME")) return {WordKind::volume};
+    if (is("PLUGIN")) return {WordKind::plugin};
     if (is("CONTEXT")) return {WordKind::context};
     if (is("DRIVER")) return {WordKind::driver};
     if (word == "NAME|ID") return {WordKind::object};
@@ -55,7 +56,7 @@ Slot slot_of_option(std::string_view name) {
         {"restart", "always|no|on-failure|unless-stopped"},
         {"progress", "auto|plain|quiet|rawjson|tty"},
         {"shell", "bash|fish|sh|zsh"},
-        {"type", "container|image|network|volume"},
+        {"type", "container|image|network|plugin|volume"},
         {"format", "json|table"}};
     for (const auto& [option, kind] : kinds)
         if (option == name) return {kind};

@@ -1,15 +1,12 @@
 // Into a container: packed here while it is sent.
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-#include <thread>
 
 #include "core/archive/tree_pack.hpp"
 #include "core/base/files.hpp"
 #include "core/cli/copy.hpp"
 #include "core/cli/copy_paths.hpp"
+#include "core/cli/packing.hpp"
 #include "core/cli/terminal.hpp"
 
 namespace gantry::cli {
@@ -51,43 +48,11 @@ Result<CopyEnd> container_target(Client& client, const std::string& container, s
     return CopyEnd{path, true, stat->is_directory()};
 }
 
-// Packs on a thread of its own into a pipe that is sent meanwhile.
-class Packing {
-public:
-    static Result<std::unique_ptr<Packing>> begin(LocalSource source, std::string name) {
-        int ends[2];
-        if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno("make a pipe");
-        std::unique_ptr<Packing> packing(new Packing);
-        packing->reading_.reset(ends[0]);
-        packing->thread_ =
-            std::thread([self = packing.get(), source = std::move(source), name = std::move(name), end = ends[1]] {
-                sigset_t pipe;
-                sigemptyset(&pipe);
-                sigaddset(&pipe, SIGPIPE);
-                ::pthread_sigmask(SIG_BLOCK, &pipe, nullptr);  // who no longer reads is an error, not an end
-                UniqueFd writing(end);
-                self->done_ = pack(source, name, writing.get());
-            });
-        return packing;
-    }
-    ~Packing() { (void)finish(); }
-    int fd() const { return reading_.get(); }
-    Result<void> finish() {
-        reading_.reset();
-        if (thread_.joinable()) thread_.join();
-        return done_;
-    }
-
-private:
-    static Result<void> pack(const LocalSource& source, const std::string& name, int to) {
-        GANTRY_TRY(auto writer, archive::TarWriter::create(archive::sink_to(to)));
-        GANTRY_CHECK(archive::pack(*writer, source.node.get(), name, {}));
-        return writer->finish();
-    }
-    UniqueFd reading_;
-    std::thread thread_;
-    Result<void> done_;
-};
+Result<void> pack_source(const LocalSource& source, const std::string& name, int to) {
+    GANTRY_TRY(auto writer, archive::TarWriter::create(archive::sink_to(to)));
+    GANTRY_CHECK(archive::pack(*writer, source.node.get(), name, {}));
+    return writer->finish();
+}
 
 Result<std::int64_t> upload(Client& client, const std::string& target, int source) {
     GANTRY_TRY(Connection connection, client.connect());
@@ -118,7 +83,7 @@ Result<int> copy_in(Client& client, const std::string& local, const std::string&
     GANTRY_TRY(LocalSource source, local_source(local, wish.follow));
     GANTRY_TRY(CopyPlan plan, plan_copy({local, true, source.directory}, target));
     std::string name = plan.name.empty() ? source.name : plan.name;
-    GANTRY_TRY(auto packing, Packing::begin(std::move(source), std::move(name)));
+    GANTRY_TRY(auto packing, Packing::begin([&](int to) { return pack_source(source, name, to); }));
     auto sent = upload(client, archive_target(container, plan.directory, options), packing->fd());
     auto packed = packing->finish();
     // A daemon that refuses stops reading: then its reason counts, and not the broken pipe.

@@ -10,7 +10,8 @@ namespace {
 constexpr std::pair<const char*, const char*> groups[] = {
     {"builder", "Manage builds"},   {"container", "Manage containers"}, {"context", "Manage contexts"},
     {"driver", "Manage drivers"},   {"image", "Manage images"},         {"manifest", "Look at manifests"},
-    {"network", "Manage networks"}, {"system", "Manage the engine"},    {"volume", "Manage volumes"}};
+    {"network", "Manage networks"}, {"plugin", "Manage plugins"},       {"system", "Manage the engine"},
+    {"volume", "Manage volumes"}};
 // What most people need first.
 constexpr std::string_view common[] = {"run",    "exec",  "ps",     "build",  "pull",    "push",
                                        "images", "login", "logout", "search", "version", "info"};

@@ -14,7 +14,8 @@ struct Kind {
 constexpr Kind kinds[] = {{"container", "/containers/", "/json"},
                           {"image", "/images/", "/json"},
                           {"network", "/networks/", ""},
-                          {"volume", "/volumes/", ""}};
+                          {"volume", "/volumes/", ""},
+                          {"plugin", "/plugins/", "/json"}};
 
 // The object's JSON as the daemon wrote it.
 Result<std::string> fetch(Client& client, std::string_view type, const std::string& name,
@@ -22,7 +23,7 @@ Result<std::string> fetch(Client& client, std::string_view type, const std::stri
     for (const Kind& kind : kinds) {
         if (!type.empty() && type != kind.name) continue;
         std::string target = kind.before + path_escape(name) + kind.after;
-        if (kind.name != std::string_view("volume")) target += parameters;
+        if (kind.name != std::string_view("volume") && kind.name != std::string_view("plugin")) target += parameters;
         auto text = client.raw("GET", target);
         if (text || !type.empty() || text.error().code != Code::not_found) return text;
     }
@@ -53,8 +54,9 @@ Result<int> show(Call& call, std::string type, bool type_is_fixed) {
     bool known = type.empty();
     for (const Kind& kind : kinds) known = known || type == kind.name;
     if (!known)
-        return fail(Code::invalid,
-                    "\"" + type + "\" is not a valid value for --type: want container, image, network or volume");
+        return fail(
+            Code::invalid,
+            "\"" + type + "\" is not a valid value for --type: want container, image, network, volume or plugin");
     std::string all, errors;
     for (const std::string& name : *args) {
         auto text = fetch(call.client(), type, name, query(parameters));
@@ -81,6 +83,7 @@ Result<int> inspect(Call& call) { return show(call, "", false); }
 Result<int> inspect_container(Call& call) { return show(call, "container", true); }
 Result<int> inspect_image(Call& call) { return show(call, "image", true); }
 Result<int> inspect_network(Call& call) { return show(call, "network", true); }
+Result<int> inspect_plugin(Call& call) { return show(call, "plugin", true); }
 Result<int> inspect_volume(Call& call) { return show(call, "volume", true); }
 
 }  // namespace gantry::cli
