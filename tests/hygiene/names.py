@@ -14,7 +14,7 @@ REFERENCES = ("core/image/references.cpp", "core/image/registry/names.cpp", "tes
 # has; "host" is a word of Dockerfiles' too. "local", "none" and "copy" are words of their own too (scope, log driver, what a volume begins with),
 # and "overlay" is a kind of file system.
 API_WORDS = {"bridge", "host"}
-API_FILES = ("core/network/", "core/build/", "core/daemon/", "core/container/", "core/cli/", "core/monitor/")
+API_FILES = ("core/network/", "core/build/", "core/daemon/", "core/container/", "core/cli/", "core/monitor/", "core/plugin/")
 
 
 def drivers():
