@@ -97,7 +97,6 @@ protected:
         daemon::register_image_attestations(router_, *deps_);
         daemon::register_plugins(router_, *deps_);
         daemon::register_swarm(router_);
-        daemon::register_missing(router_);
         start();
     }
     void TearDown() override {
