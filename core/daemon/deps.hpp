@@ -72,8 +72,6 @@ struct Deps {
     using Watch = std::function<void(std::function<void()> gone)>;
     std::function<Result<UniqueFd>(const std::string& url, const image::Progress& progress, const Watch& watch)> fetch =
         {};
-    // Whether clients of BuildKit can build here.
-    bool buildkit = false;
     // Runs a helper program outside this process (Launcher::spawn).
     image::Spawner spawn = {};
     // Ends the engine; with containers: wholly, everything of it in the kernel gone. Called on a worker, after the client

@@ -155,7 +155,6 @@ Result<void> Engine::open(TraceStart trace) {
                 serve_buildkit(*deps_, *builds_, registry_pull(*deps_), question, std::move(*shared));
             });
         });
-    deps_->buildkit = buildkit_->there();
     register_system(router_, *deps_);
     register_images(router_, *deps_);
     register_image_save(router_, *deps_);
