@@ -56,13 +56,13 @@ void assign(std::vector<Published>& list, std::vector<Port> bound) {
     const auto take = [&](Published& one, bool any_number) {
         std::uint16_t number = any_number ? 0 : one.wish.host_port;
         for (auto port = bound.begin(); port != bound.end();) {
-            const bool fits = (number == 0 || port->host_port == number) &&
+            const bool fits = (number == 0 || port->host_port == number || !port->of_host()) &&
                               (one.wish.host_address.empty() || one.wish.host_address == port->host_address);
             if (!fits) {
                 ++port;
                 continue;
             }
-            number = port->host_port;  // the same for both families
+            if (port->of_host()) number = port->host_port;  // the same for both families
             one.bound.push_back(*port);
             port = bound.erase(port);
         }
@@ -159,7 +159,11 @@ Result<PortChanges> change_ports(const Container& c, const std::vector<Port>& bo
     for (const auto& [key, list] : ports)
         for (const Published& one : list) {
             if (one.removed) {
-                changes.removed.insert(changes.removed.end(), one.bound.begin(), one.bound.end());
+                // One without a number is open for all that lead to it, until the last of them goes.
+                const bool others =
+                    std::any_of(list.begin(), list.end(), [](const Published& o) { return !o.removed; });
+                std::copy_if(one.bound.begin(), one.bound.end(), std::back_inserter(changes.removed),
+                             [&](const Port& port) { return port.of_host() || !others; });
                 continue;
             }
             changes.bindings[key].push_back(

@@ -33,7 +33,8 @@ Json port_map(const Snapshot& s) {
     for (const auto& [text, unused] : s.container.config["ExposedPorts"].items()) ports[text] = nullptr;
     for (const auto& port : s.ports) {
         Json& list = ports[std::to_string(port.container_port) + "/" + port.protocol];
-        list.push_back({{"HostIp", port.host_address}, {"HostPort", std::to_string(port.host_port)}});
+        list.push_back(
+            {{"HostIp", port.host_address}, {"HostPort", port.of_host() ? std::to_string(port.host_port) : ""}});
     }
     return ports;
 }
@@ -165,11 +166,12 @@ Json to_summary(const Snapshot& s) {
     const Container& c = s.container;
     Json ports = Json::array();
     if (c.active()) {
-        for (const auto& port : s.ports)
-            ports.push_back({{"IP", port.host_address},
-                             {"PrivatePort", port.container_port},
-                             {"PublicPort", port.host_port},
-                             {"Type", port.protocol}});
+        // One that is reached at the container's own address is shown as those are that are only exposed.
+        for (const auto& port : s.ports) {
+            Json shown{{"PrivatePort", port.container_port}, {"Type", port.protocol}};
+            if (port.of_host()) shown.update({{"IP", port.host_address}, {"PublicPort", port.host_port}});
+            if (std::find(ports.begin(), ports.end(), shown) == ports.end()) ports.push_back(std::move(shown));
+        }
         for (const auto& [text, unused] : c.config["ExposedPorts"].items()) {
             std::size_t slash = text.find('/');
             auto number = parse_int(text.substr(0, slash));

@@ -197,7 +197,7 @@ Result<void> NetworkService::Impl::record(const std::vector<EndpointRecord>& lis
             if (endpoint.address6)
                 GANTRY_CHECK(store.claim(address_space<Ipv6>(endpoint), show(endpoint.address6), endpoint.id));
             for (const Port& port : endpoint.ports)
-                GANTRY_CHECK(store.claim("port", PortTable::key(port), endpoint.id));
+                if (port.of_host()) GANTRY_CHECK(store.claim("port", PortTable::key(port), endpoint.id));
             GANTRY_CHECK(store.put("endpoint", {endpoint.id, "", 1, endpoint.to_store()}));
         }
         return {};
@@ -250,7 +250,19 @@ Result<void> NetworkService::Impl::claim_ports(EndpointRecord& endpoint, const s
     ScopeGuard undo([&] { unclaim(endpoint, claimed, held); });
     for (const Port& wish : wishes) {
         GANTRY_TRY(Port port, checked_port(wish));
-        GANTRY_TRY(const auto addresses, host_addresses_of(port, endpoint, network));
+        GANTRY_TRY(auto addresses, host_addresses_of(port, endpoint, network));
+        // Where containers are reached at their own addresses, no port of the host is anybody's.
+        std::erase_if(addresses, [&](const std::string& address) {
+            const std::string any = address.find(':') != std::string::npos ? "::" : "0.0.0.0";
+            if (std::find(network.direct.begin(), network.direct.end(), any) == network.direct.end()) return false;
+            const Port one{port.protocol, port.container_port, any, 0};
+            const auto is_one = [&](const std::vector<Port>& list) {
+                return std::find(list.begin(), list.end(), one) != list.end();
+            };
+            if (!is_one(endpoint.ports) && !is_one(claimed)) claimed.push_back(one);
+            return true;
+        });
+        if (addresses.empty()) continue;
         // One number for both families.
         if (port.host_port == 0) {
             GANTRY_TRY(port.host_port, ports.claim_ephemeral(port.protocol, addresses, endpoint.id));

@@ -128,7 +128,8 @@ Result<void> NetworkService::Impl::load() {
             network->second->ipam.continue_after(record->address);
         if (record->address6 && network->second->ipam6.take(record->address6))
             network->second->ipam6.continue_after(record->address6);
-        for (const Port& port : record->ports) (void)ports.claim(port, record->id);
+        for (const Port& port : record->ports)
+            if (port.of_host()) (void)ports.claim(port, record->id);
         endpoints[object.id] = std::move(record).value();
     }
     for (const store::Damage& d : damage) {
@@ -288,6 +289,7 @@ Result<void> NetworkService::Impl::ensure_in_kernel(const NetworkPtr& network) {
             network->resolvers = member<std::vector<std::string>>(reply.result, "resolver");
             network->host_addresses =
                 member<std::vector<std::string>>(reply.result, "host_addresses", {"0.0.0.0", "::"});
+            network->direct = member<std::vector<std::string>>(reply.result, "direct");
             network->record = record;
         }
         break;

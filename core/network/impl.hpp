@@ -30,6 +30,7 @@ struct NetworkState {
     int users = 0;  // attachments under way: the network cannot be removed
     // What ensure() answered: where names are served, and the host addresses of ports that name none.
     std::vector<std::string> resolvers, host_addresses;
+    std::vector<std::string> direct;  // any-addresses of the families in which no port of the host is used
     std::shared_ptr<driver::Driver> driver;
     Ipv4 last_agreed = 0;  // the last address that take_agreed() gave
 };

@@ -46,8 +46,10 @@ struct EndpointWish {
 struct Port {
     std::string protocol;  // tcp, udp, sctp
     std::uint16_t container_port = 0;
-    std::string host_address;     // "0.0.0.0", "127.0.0.1", "::"; "" in a wish: those that the network gives such ports
-    std::uint16_t host_port = 0;  // 0 in a wish: an ephemeral one is chosen
+    std::string host_address;  // "0.0.0.0", "127.0.0.1", "::"; "" in a wish: those that the network gives such ports
+    // 0 in a wish: an ephemeral one is chosen. 0 of one that is bound: none, the container's own is open at its own address.
+    std::uint16_t host_port = 0;
+    bool of_host() const { return host_port != 0; }
     bool operator==(const Port&) const = default;
 };
 

@@ -10,9 +10,11 @@ namespace gantry::network {
 
 Result<void> NetworkService::Impl::record_ports(const EndpointRecord& before, const EndpointRecord& after) {
     std::set<std::string> keep;
-    for (const Port& port : after.ports) keep.insert(PortTable::key(port));
+    for (const Port& port : after.ports)
+        if (port.of_host()) keep.insert(PortTable::key(port));
     for (const Port& port : before.ports)
-        if (!keep.contains(PortTable::key(port))) GANTRY_CHECK(store.release("port", PortTable::key(port), after.id));
+        if (port.of_host() && !keep.contains(PortTable::key(port)))
+            GANTRY_CHECK(store.release("port", PortTable::key(port), after.id));
     for (const std::string& key : keep) GANTRY_CHECK(store.claim("port", key, after.id));
     return store.put("endpoint", {after.id, "", 1, after.to_store()});
 }

@@ -137,3 +137,23 @@ def test_bad_input(engine):
     engine.fails("run", "--rm", "--network", "good", "--ip6", "fd00:92:::1", IMAGE, "true", code=125, match="fd00:92:::1")
     engine.fails("run", "--rm", "--network", "good", "-p", "[::1]:80:80", IMAGE, "true", code=125, match="::1")
     assert "bad" not in engine.ok("network", "ls", "--format", "{{.Name}}")
+
+
+def test_a_routed_network(engine, lan):
+    engine.ok("network", "create", "--ipv6", "--subnet", "10.92.0.0/24", "--subnet", "fd00:92::/64", "--opt", "com.docker.network.bridge.gateway_mode_ipv6=routed", "net")
+    engine.ok("run", "-d", "--name", "web", "--network", "net", "-p", "8080:80", IMAGE, *SERVE)
+    own = address_of(engine, "web", "net")
+    inside(lan[1], "ip", "-6", "route", "add", "fd00:92::/64", "via", HOST)
+    assert eventually(lambda: fetch(lan[1], own, 80)) == "page\n"
+    assert engine.inspect("web")["NetworkSettings"]["Ports"]["80/tcp"] == [{"HostIp": "::", "HostPort": ""}, {"HostIp": "0.0.0.0", "HostPort": "8080"}]
+    assert engine.ok("ps", "--format", "{{.Ports}}") == "80/tcp, 0.0.0.0:8080->80/tcp"
+    with pytest.raises(AssertionError):
+        fetch(lan[1], HOST, 8080)
+    # Another one with the same number; in this family it takes none of the host's.
+    engine.ok("run", "-d", "--name", "second", "--network", "net", "-p", "[::]:8080:80", IMAGE, *SERVE)
+    assert eventually(lambda: fetch(lan[1], address_of(engine, "second", "net"), 80)) == "page\n"
+    engine.ok("update", "--publish-rm", "80", "web")
+    with pytest.raises(AssertionError):
+        fetch(lan[1], own, 80)
+    engine.restart()
+    assert fetch(lan[1], address_of(engine, "second", "net"), 80) == "page\n"

@@ -64,6 +64,8 @@ public:
         ready.host_addresses = {plan.options.host_binding};
         // Who binds to one address of the host does not mean to be open on all of the other family.
         if (plan.options.host_binding == "0.0.0.0") ready.host_addresses.push_back("::");
+        for (const SubnetRules& subnet : plan.rules.subnets)
+            if (subnet.mode == GatewayMode::routed) ready.direct.push_back(is_ipv6(subnet.subnet) ? "::" : "0.0.0.0");
         return ready;
     }
 
@@ -155,10 +157,11 @@ public:
         return state;
     }
 
-    Result<void> expose(Call&, const Network&, const Endpoint& endpoint,
+    Result<void> expose(Call&, const Network& network, const Endpoint& endpoint,
                         const std::vector<PublishedPort>& ports) override {
         if (endpoint.addresses.empty()) return fail(Code::invalid, "endpoint \"" + endpoint.id + "\" has no address");
-        GANTRY_TRY(auto wanted, entries_of(endpoint, ports));
+        GANTRY_TRY(const NetworkOptions options, read_options(engine_, network));
+        GANTRY_TRY(auto wanted, entries_of(options, endpoint, ports));
         std::vector<std::string> addresses;
         for (const std::string& address : endpoint.addresses) addresses.push_back(without_prefix(address));
         return firewall_->set_ports(addresses, wanted);
@@ -199,7 +202,9 @@ public:
             auto network = by_id.find(member<std::string>(item, "network"));
             host_ends.insert(host_end(endpoint.id));
             if (network == by_id.end() || endpoint.addresses.empty()) continue;
-            auto wanted = entries_of(endpoint, member<std::vector<PublishedPort>>(item, "ports"));
+            const auto options = read_options(engine_, *network->second);
+            if (!options) continue;  // told of with its network
+            auto wanted = entries_of(*options, endpoint, member<std::vector<PublishedPort>>(item, "ports"));
             if (!wanted) {
                 failed.push_back({{"id", endpoint.id}, {"message", wanted.error().text}});
                 continue;
@@ -257,20 +262,24 @@ private:
     }
 
     // Every port with the endpoint's address that it leads to.
-    static Result<std::vector<PortEntry>> entries_of(const Endpoint& endpoint,
+    static Result<std::vector<PortEntry>> entries_of(const NetworkOptions& options, const Endpoint& endpoint,
                                                      const std::vector<PublishedPort>& ports) {
         std::vector<PortEntry> entries;
         for (const PublishedPort& port : ports) {
             if (port.protocol != "tcp" && port.protocol != "udp" && port.protocol != "sctp")
                 return fail(Code::invalid, "protocol \"" + port.protocol + "\" of a published port");
-            if (port.host_port == 0 || port.container_port == 0)
-                return fail(Code::invalid, "a published port without a number");
+            if (port.container_port == 0) return fail(Code::invalid, "a published port without a number");
             const auto to = std::find_if(
                 endpoint.addresses.begin(), endpoint.addresses.end(),
                 [&](const std::string& address) { return is_ipv6(address) == is_ipv6(port.host_address); });
             if (to == endpoint.addresses.end())
                 return fail(Code::unsupported, "port on address \"" + port.host_address +
                                                    "\": the endpoint has no address of this family");
+            const GatewayMode mode = is_ipv6(*to) ? options.gateway_mode6 : options.gateway_mode;
+            if ((mode == GatewayMode::routed) != (port.host_port == 0))
+                return fail(Code::invalid, "host port \"" + std::to_string(port.host_port) + "\" of port " +
+                                               std::to_string(port.container_port) + "/" + port.protocol +
+                                               (port.host_port == 0 ? " is no number" : ", where none is used"));
             entries.push_back({port, without_prefix(*to)});
         }
         return entries;

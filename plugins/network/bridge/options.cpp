@@ -28,6 +28,7 @@ Result<GatewayMode> read_mode(const Network& network, const char* option) {
     const auto mode = member<std::string>(network.options, option, "nat");
     if (mode == "nat") return GatewayMode::nat;
     if (mode == "nat-unprotected") return GatewayMode::nat_unprotected;
+    if (mode == "routed") return GatewayMode::routed;
     if (network.internal) return GatewayMode::isolated;
     return fail(Code::invalid, std::string("option \"") + option + "\": \"" + mode + "\" needs an internal network");
 }
@@ -52,13 +53,17 @@ Json object_options() {
         {option_mode,
          {{"type", "string"},
           {"default", "nat"},
-          {"values", {"nat", "nat-unprotected", "isolated"}},
-          {"help", "what leads into the network; isolated: nothing, and the host has no address in it"}}},
+          {"values", {"nat", "nat-unprotected", "routed", "isolated"}},
+          {"help",
+           "what leads into the network; routed: published ports at the containers' own addresses, nothing is "
+           "translated; isolated: nothing, and the host has no address in it"}}},
         {option_mode6,
          {{"type", "string"},
           {"default", "nat"},
-          {"values", {"nat", "nat-unprotected", "isolated"}},
-          {"help", "what leads into the network; isolated: nothing, and the host has no address in it"}}},
+          {"values", {"nat", "nat-unprotected", "routed", "isolated"}},
+          {"help",
+           "what leads into the network; routed: published ports at the containers' own addresses, nothing is "
+           "translated; isolated: nothing, and the host has no address in it"}}},
     };
 }
 

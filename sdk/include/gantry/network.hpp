@@ -93,6 +93,7 @@ public:
         std::vector<std::string> resolver;
         int mtu = 1500;
         std::vector<std::string> host_addresses = {"0.0.0.0", "::"};
+        std::vector<std::string> direct = {};
     };
     virtual Result<Ready> ensure(Call&, const Network&) = 0;
     virtual Result<void> remove(Call&, const Network&) = 0;
@@ -188,7 +189,8 @@ const void* NetworkDriver::table_of(std::string_view id) {
             return Answer(Json{{"interface", r.interface},
                                {"resolver", r.resolver},
                                {"mtu", r.mtu},
-                               {"host_addresses", r.host_addresses}});
+                               {"host_addresses", r.host_addresses},
+                               {"direct", r.direct}});
         }),
         detail::op<D>([](D& d, Call& c, const Json& j, const Fds&) -> Result<Answer> {
             GANTRY_CHECK(d.remove(c, network_of(j)));

@@ -52,6 +52,18 @@ std::optional<PortEntry> entry_of(const Json& element, const char* any) {
     return entry;
 }
 
+// One element of the sets of ports that are open at their own addresses.
+std::optional<PortEntry> open_of(const Json& element, const char* any) {
+    const std::vector<Json> parts = parts_of(element);
+    if (parts.size() != 3) return std::nullopt;
+    PortEntry entry;
+    entry.port.host_address = any;
+    entry.address = text_of(parts[0]);
+    entry.port.protocol = protocol_name(parts[1]);
+    entry.port.container_port = port_number(parts[2]);
+    return entry;
+}
+
 bool same(const PublishedPort& a, const PublishedPort& b) {
     return a.protocol == b.protocol && a.host_address == b.host_address && a.host_port == b.host_port &&
            a.container_port == b.container_port;
@@ -117,6 +129,12 @@ Result<std::vector<PortEntry>> Firewall::list_ports() {
             for (const Json& element : member<std::vector<Json>>(member<Json>(item, "map", Json::object()), "elem"))
                 if (auto entry = entry_of(element, any)) entries.push_back(std::move(*entry));
     }
+    for (const auto& [set, any] : {Map{"open", "0.0.0.0"}, Map{"open6", "::"}}) {
+        GANTRY_TRY(Json listed, list("set inet " + table_ + " " + set));
+        for (const Json& item : member<std::vector<Json>>(listed, "nftables"))
+            for (const Json& element : member<std::vector<Json>>(member<Json>(item, "set", Json::object()), "elem"))
+                if (auto entry = open_of(element, any)) entries.push_back(std::move(*entry));
+    }
     return entries;
 }
 
@@ -164,9 +182,11 @@ Result<void> Firewall::set_ports(const std::vector<std::string>& addresses, cons
         }
     for (const PortEntry& one : wanted) {
         if (is_in(one, entries)) continue;
-        for (const PortEntry& entry : entries)
-            if (!own(entry) && clash(entry.port, one.port)) return port_taken(one.port);
-        GANTRY_CHECK(check_port_free(one.port));
+        if (one.port.host_port != 0) {
+            for (const PortEntry& entry : entries)
+                if (!own(entry) && clash(entry.port, one.port)) return port_taken(one.port);
+            GANTRY_CHECK(check_port_free(one.port));
+        }
         changes += port_element(table_, "add", one.port, one.address);
         changed.push_back(one.port);
     }

@@ -110,7 +110,7 @@ PublishedPort destination_of(nlattr* tuple) {
 Result<void> forget_flows(const std::vector<PublishedPort>& ports) {
     std::vector<PublishedPort> datagrams;
     std::copy_if(ports.begin(), ports.end(), std::back_inserter(datagrams),
-                 [](const PublishedPort& port) { return port.protocol == "udp"; });
+                 [](const PublishedPort& port) { return port.protocol == "udp" && port.host_port != 0; });
     if (datagrams.empty()) return {};
     UniqueFd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER));
     if (!socket) return fail_errno("open a socket for flows");

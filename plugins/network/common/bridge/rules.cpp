@@ -19,6 +19,10 @@ constexpr const char* commands[] = {
     "add map inet $ fixed_ports { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }",
     "add map inet $ any_ports6 { type inet_proto . inet_service : ipv6_addr . inet_service; }",
     "add map inet $ fixed_ports6 { type ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service; }",
+    "add set inet $ routed { type ifname; }",
+    "add set inet $ routed6 { type ifname; }",
+    "add set inet $ open { type ipv4_addr . inet_proto . inet_service; }",
+    "add set inet $ open6 { type ipv6_addr . inet_proto . inet_service; }",
     "add chain inet $ ports",
     "add chain inet $ segments",
     "add chain inet $ early { type filter hook prerouting priority raw; policy accept; }",
@@ -64,6 +68,11 @@ constexpr const char* commands[] = {
     "add rule inet $ forward oifname @bridges ct status dnat accept",
     "add rule inet $ forward oifname . ip daddr @unprotected accept",
     "add rule inet $ forward oifname . ip6 daddr @unprotected6 accept",
+    // Networks without translation: their published ports at their own addresses, and what tells of reachability.
+    "add rule inet $ forward ip daddr . meta l4proto . th dport @open accept",
+    "add rule inet $ forward ip6 daddr . meta l4proto . th dport @open6 accept",
+    "add rule inet $ forward oifname @routed meta l4proto icmp accept",
+    "add rule inet $ forward oifname @routed6 meta l4proto ipv6-icmp accept",
     "add rule inet $ forward oifname @bridges drop",
 
     // A container that reaches a neighbour or itself by the host's port must get its answer by the host again, and
@@ -110,6 +119,10 @@ std::string network_elements(const std::string& table, const char* verb, const N
     if (network.internal) return text;
     for (const auto& [subnet, mode] : network.subnets) {
         const bool six = is_ipv6(subnet);
+        if (mode == GatewayMode::routed) {
+            append_element(text, table, verb, six ? "routed6" : "routed", bridge);
+            continue;
+        }
         append_element(text, table, verb, six ? "hairpin6" : "hairpin", bridge + " . " + subnet);
         if (mode == GatewayMode::nat_unprotected)
             append_element(text, table, verb, six ? "unprotected6" : "unprotected", bridge + " . " + subnet);
@@ -120,10 +133,15 @@ std::string network_elements(const std::string& table, const char* verb, const N
 
 std::string port_element(const std::string& table, const char* verb, const PublishedPort& port,
                          const std::string& address) {
+    std::string text;
+    if (port.host_port == 0) {
+        append_element(text, table, verb, is_ipv6(address) ? "open6" : "open",
+                       address + " . " + port.protocol + " . " + std::to_string(port.container_port));
+        return text;
+    }
     std::string element = port.protocol + " . " + std::to_string(port.host_port);
     if (!on_any_address(port)) element = port.host_address + " . " + element;
     element += " : " + address + " . " + std::to_string(port.container_port);
-    std::string text;
     const std::string map = on_any_address(port) ? "any_ports" : "fixed_ports";
     append_element(text, table, verb, (map + (is_ipv6(address) ? "6" : "")).c_str(), element);
     return text;

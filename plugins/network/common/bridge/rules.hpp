@@ -14,6 +14,7 @@ inline bool is_ipv6(std::string_view address) { return address.find(':') != std:
 enum class GatewayMode {
     nat = 1,          // by published ports alone; what leaves has the host's address
     nat_unprotected,  // the same, but its own addresses are open, too
+    routed,           // by its own addresses, where a published port is open; nothing is translated
     isolated,         // not at all, and the host has no address in it: of internal networks
 };
 
@@ -35,7 +36,8 @@ std::string table_name(const std::string& engine);
 std::string skeleton(const std::string& table);
 // `verb`: "add" or "delete": the elements of one network.
 std::string network_elements(const std::string& table, const char* verb, const NetworkRules& network);
-// `verb`: "add" or "delete": the element of one published port that leads to `address`, of the family of its own.
+// `verb`: "add" or "delete": the element of one published port that leads to `address`, of the family of its own; with the
+// host's port 0, the element that opens it at that address.
 std::string port_element(const std::string& table, const char* verb, const PublishedPort& port,
                          const std::string& address);
 

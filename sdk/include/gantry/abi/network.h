@@ -22,10 +22,11 @@ typedef struct gantry_network { /* [one per object] */
     uint32_t size, reserved;
 
     /* {"network": NETWORK} -> {"interface": "gb-..", "resolver": ["172.18.0.1"], "mtu": 1500,
-     *  "host_addresses": ["0.0.0.0", "::"]}.
+     *  "host_addresses": ["0.0.0.0", "::"], "direct": ["::"]}.
      * "resolver": addresses at which the engine shall serve names to this network ([]: none). "host_addresses": those
-     * at which ports are published that name none, one of a family at most (absent: both of the example). Repeatable:
-     * the same specification gives the same answer and mends what is broken. */
+     * at which ports are published that name none, one of a family at most (absent: both of the example). "direct": the
+     * families (by their any-address) in which containers are reached at their own addresses (absent: none); there no port of
+     * the host is used, and the ports of "expose" have the number 0. Repeatable: the same specification gives the same answer and mends what is broken. */
     gantry_op ensure;
 
     /* {"network": NETWORK}; already gone is GANTRY_OK; GANTRY_BUSY while endpoints are attached. Repeatable. */
@@ -55,8 +56,8 @@ typedef struct gantry_network_expose { /* [one per object] */
     uint32_t size, reserved;
 
     /* {"network", "endpoint", "ports": [{"protocol": "tcp"|"udp"|"sctp", "host_address": "0.0.0.0", "host_port": n,
-     *  "container_port": n}]}: from now on exactly these ports of the host lead to the endpoint. [] takes all back;
-     * the endpoint may be gone then. Repeatable, also while the container runs. */
+     *  "container_port": n}]}: from now on exactly these ports of the host lead to the endpoint; "host_port" 0, in a family
+     * that is "direct": its own port is open to whoever has a route to it. [] takes all back; the endpoint may be gone then. Repeatable, also while the container runs. */
     gantry_op expose;
 } gantry_network_expose;
 

@@ -105,6 +105,14 @@ TEST(PortChanges, take_publish_all_for_the_ports_that_it_stands_for) {
     EXPECT_EQ(changes->removed, (std::vector<Port>{{"udp", 92, "0.0.0.0", 32769}}));
 }
 
+TEST(PortChanges, leave_an_address_of_its_own_open_while_something_leads_there) {
+    const Container c = published({{"80/tcp", {at("8080"), at("8081")}}});
+    const std::vector<Port> bound = {{"tcp", 80, "::", 0}, {"tcp", 80, "0.0.0.0", 8080}, {"tcp", 80, "0.0.0.0", 8081}};
+    EXPECT_EQ(change_ports(c, bound, none, one("80/tcp", "8080"))->removed,
+              (std::vector<Port>{{"tcp", 80, "0.0.0.0", 8080}}));
+    EXPECT_EQ(change_ports(c, bound, none, named("80/tcp"))->removed.size(), 3u);
+}
+
 TEST(PortChanges, refuse_what_cannot_be) {
     const Container c = published(none);
     for (const Json& bad : {named("0/tcp"), named("80/icmp"), named("x"), one("80/tcp", "70000"),
