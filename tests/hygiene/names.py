@@ -11,10 +11,11 @@ REFERENCES = ("core/image/references.cpp", "core/image/registry/names.cpp", "tes
               "core/buildkit/image_name.cpp", "tests/unit/core/buildkit/image_name_test.cpp",
               "tests/unit/core/cli/registry_host_test.cpp")
 # Words of the Engine API that happen to be names of drivers: network modes and the networks that every engine
-# has; "host" is a word of Dockerfiles' too. "local", "none" and "copy" are words of their own too (scope, log driver, what a volume begins with),
+# has; "host" is a word of Dockerfiles and plugins, too. "local", "none" and "copy" are words of their own too (scope, log
+# driver, what a volume begins with),
 # and "overlay" is a kind of file system.
 API_WORDS = {"bridge", "host"}
-API_FILES = ("core/network/", "core/build/", "core/daemon/", "core/container/", "core/cli/", "core/monitor/", "core/plugin/")
+API_FILES = ("core/network/", "core/build/", "core/daemon/", "core/container/", "core/plugin/", "core/cli/", "core/monitor/")
 
 
 def drivers():

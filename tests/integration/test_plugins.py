@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import tarfile
 import time
 from urllib.parse import quote
 
@@ -200,6 +201,17 @@ def test_a_hostile_archive_is_refused(engine, scratch):
     assert api(engine, "POST", "/plugins/create?name=UPPER", plugins.archive()).status == 400
     plugins.create(engine, "twice")
     assert api(engine, "POST", "/plugins/create?name=twice", plugins.archive()).status == 409
+
+
+def test_an_archive_is_bounded(engine):
+    good = json.dumps(plugins.config()).encode()
+    tar = archives.Tar().add("config.json", good).dir("rootfs")
+    info = tarfile.TarInfo("rootfs/huge")
+    info.size = 17 << 30
+    tar.tar.addfile(info)  # its head alone, which says enough
+    answer = api(engine, "POST", "/plugins/create?name=huge", tar.buffer.getvalue())
+    assert answer.status == 500 and "more than 17179869184 bytes" in answer.message, answer
+    assert not os.listdir(f"{engine.root}/plugins")
 
 
 def test_it_is_brought_back_when_it_ends(engine):

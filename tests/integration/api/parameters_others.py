@@ -247,3 +247,4 @@ PARAMETERS = {
     "POST /plugins/{name}/disable": {"query:force": plugin_disable_force},
     "POST /plugins/{name}/upgrade": {"query:remote": plugin_upgrade_remote, "header:X-Registry-Auth": plugin_upgrade_auth},
     "POST /plugins/create": {"query:name": plugin_create_name},
+}

@@ -24,6 +24,7 @@ std::vector<std::string> offered(const std::vector<std::string>& words) {
         case WordKind::context: return {{"default", ""}, {"box", ""}};
         case WordKind::object: return {{"anything", ""}};
         case WordKind::driver: return {{"bridge", ""}};
+        case WordKind::plugin: return {{"me/mine:latest", ""}};
         default: return {};
         }
     });
@@ -64,6 +65,10 @@ TEST(Completion, arguments_are_what_the_usage_says) {
     EXPECT_THAT(offered({"network", "connect", "front", "w"}), ElementsAre("web"));
     EXPECT_THAT(offered({"network", "create", ""}), IsEmpty());
     EXPECT_THAT(offered({"volume", "rm", ""}), ElementsAre("data"));
+    EXPECT_THAT(offered({"plugin", "enable", ""}), ElementsAre("me/mine:latest"));
+    EXPECT_THAT(offered({"plugin", "upgrade", "m"}), ElementsAre("me/mine:latest"));
+    EXPECT_THAT(offered({"plugin", "install", ""}), IsEmpty());
+    EXPECT_THAT(offered({"plugin", "create", "new", ""}), ElementsAre(":files"));
     EXPECT_THAT(offered({"context", "use", "b"}), ElementsAre("box"));
     EXPECT_THAT(offered({"push", "n"}), ElementsAre("nginx:1"));
     EXPECT_THAT(offered({"inspect", ""}), ElementsAre("anything"));

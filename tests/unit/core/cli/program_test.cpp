@@ -191,6 +191,37 @@ TEST(Program, lists_of_networks_and_volumes_have_dockers_heads) {
     EXPECT_EQ(run_program(daemon, {"volume", "ls"}).out, "DRIVER    VOLUME NAME\nlocal     data\n");
 }
 
+TEST(Program, plugins_are_listed_and_set) {
+    FakeDaemon daemon;
+    daemon.on_json(
+        "GET /plugins", 200,
+        R"([{"Id":"aaaaaaaaaaaaaaaa","Name":"me/mine:latest","Enabled":true,"PluginReference":"r/me/mine:latest",
+                        "Config":{"Description":"a description that is longer than what is shown of it"}}])");
+    EXPECT_EQ(run_program(daemon, {"plugin", "ls", "--format", "{{.ID}} {{.Name}} {{.Enabled}} {{.Description}}"}).out,
+              "aaaaaaaaaaaa me/mine:latest true a description that is longer than what is sh…\n");
+    EXPECT_EQ(run_program(daemon, {"plugin", "ls", "-q", "--no-trunc"}).out, "aaaaaaaaaaaaaaaa\n");
+    daemon.on_json("POST /plugins/me/mine/set", 204, "");
+    Ended ended = run_program(daemon, {"plugin", "set", "me/mine", "A=1", "B=2"});
+    EXPECT_EQ(ended.code, 0) << ended.err;
+    EXPECT_EQ(daemon.request("POST /plugins/me/mine/set").json(), Json::parse(R"(["A=1","B=2"])"));
+}
+
+TEST(Program, a_plugin_is_installed_with_what_was_granted) {
+    FakeDaemon daemon;
+    daemon.on_json("GET /plugins/privileges", 200, R"([{"Name":"network","Description":"","Value":["host"]}])");
+    Ended refused = run_program(daemon, {"plugin", "install", "me/mine"});
+    EXPECT_EQ(refused.code, 1);
+    EXPECT_THAT(refused.out, HasSubstr(" - network: [host]\nDo you grant the above permissions? [y/N] "));
+    EXPECT_THAT(refused.err, HasSubstr("permission denied while installing plugin me/mine:latest"));
+    daemon.on_json("POST /plugins/pull", 200, "");
+    daemon.on_json("POST /plugins/mine:latest/enable", 200, "");
+    Ended ended = run_program(daemon, {"plugin", "install", "--grant-all-permissions", "--alias", "mine", "me/mine"});
+    EXPECT_EQ(ended.code, 0) << ended.err;
+    EXPECT_EQ(daemon.seen().back(), "POST /plugins/mine:latest/enable?timeout=0");
+    EXPECT_EQ(daemon.request("POST /plugins/pull").json()[0]["Name"], "network");
+    EXPECT_EQ(ended.out, "Installed plugin me/mine\n");
+}
+
 TEST(Program, driver_check_ends_with_0_or_1) {
     FakeDaemon daemon;
     daemon.on_json(
