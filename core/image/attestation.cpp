@@ -25,9 +25,9 @@ Result<LayerBlob> read_blob(const Json& descriptor, const std::string& what) {
     if (!valid_digest(blob.digest))
         return fail(Code::invalid, what + ": " + quote_json(blob.digest.substr(0, 200)) + " is not a sha256 digest");
     auto size = descriptor.find("size");
-    if (size == descriptor.end() || !size->is_number_integer() || *size < 0)
+    if (size == descriptor.end() || !size->is_number_integer() || (!size->is_number_unsigned() && *size < 0))
         return fail(Code::invalid, what + ": \"size\" is not a whole number of bytes");
-    if (*size > max_statement_bytes)
+    if (size->get<std::uint64_t>() > static_cast<std::uint64_t>(max_statement_bytes))
         return fail(Code::exhausted, what + " has " + size->dump() + " bytes, more than the " +
                                          std::to_string(max_statement_bytes) + " of an attestation that are kept");
     blob.size = size->get<std::int64_t>();

@@ -27,9 +27,9 @@ class Attested:
         if attest:
             self.add(self.image.digest)
 
-    def blob(self, data, media_type, **more):
-        self.blobs[sha256(data)] = data
-        return {"mediaType": media_type, "digest": sha256(data), "size": len(data), **more}
+    def blob(self, content, media_type, **more):
+        self.blobs[sha256(content)] = content
+        return {"mediaType": media_type, "digest": sha256(content), "size": len(content), **more}
 
     def add_image(self, image, architecture):
         self.blobs.update(image.blobs())
