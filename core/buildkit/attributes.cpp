@@ -146,6 +146,8 @@ Result<bool> prefixed(const std::string& name, const std::string& value, const s
         wish.frame["labels"][rest("label:")] = value;
     } else if (name.starts_with("context:")) {
         GANTRY_CHECK(named_context(rest("context:"), value, key, wish));
+    } else if (name.starts_with("local-sessionid:")) {
+        wish.sessions[rest("local-sessionid:")] = value;
     } else if (name.starts_with("attest:")) {
         return fail(Code::unsupported, "attestations (" + shown(rest("attest:")) + ") are not supported");
     } else {

@@ -26,6 +26,8 @@ struct BuildWish {
     std::string file_name;  // of the Dockerfile
     bool file_here = true;  // it is the client's, in the directory "dockerfile"; false: the context's
     std::map<std::string, std::string> locals;  // contexts by the engine's name: what the client calls the directory
+    // Of directories by that: the session that serves them, where it is another than the build's.
+    std::map<std::string, std::string> sessions;
 };
 
 // `attributes`: of the front end "dockerfile.v0". `key`: names the client's directories for the engine to keep them.

@@ -1,4 +1,3 @@
-#include "core/base/clock.hpp"
 #include "core/base/text.hpp"
 #include "core/buildkit/services.hpp"
 
@@ -20,7 +19,6 @@ constexpr const char* abilities[] = {"solve.base",      "return",
 }  // namespace
 
 Result<std::shared_ptr<Build>> BridgeService::build_of(grpc::ServerContext& context) {
-    shared_.last_call_ns = monotonic_ns();
     const auto& metadata = context.client_metadata();
     auto found = metadata.find(build_header);
     if (found == metadata.end()) return fail(Code::invalid, std::string("the call has no ") + build_header);
@@ -30,6 +28,7 @@ Result<std::shared_ptr<Build>> BridgeService::build_of(grpc::ServerContext& cont
 
 grpc::Status BridgeService::Ping(grpc::ServerContext* context, const gateway::PingRequest*,
                                  gateway::PongResponse* response) {
+    const Call call(shared_);
     if (auto build = build_of(*context); !build) return status_of(build.error());
     for (const char* ability : abilities) {
         auto* told = response->add_frontend_capabilities();
@@ -46,6 +45,7 @@ grpc::Status BridgeService::Ping(grpc::ServerContext* context, const gateway::Pi
 
 grpc::Status BridgeService::Solve(grpc::ServerContext* context, const gateway::SolveRequest* request,
                                   gateway::SolveResponse* response) {
+    const Call call(shared_);
     auto build = build_of(*context);
     if (!build) return status_of(build.error());
     if (!request->definition().empty() || request->frontend_inputs_size() > 0)
@@ -70,6 +70,7 @@ grpc::Status BridgeService::Solve(grpc::ServerContext* context, const gateway::S
 
 grpc::Status BridgeService::Return(grpc::ServerContext* context, const gateway::ReturnRequest* request,
                                    gateway::ReturnResponse*) {
+    const Call call(shared_);
     auto build = build_of(*context);
     if (!build) return status_of(build.error());
     if (request->has_error()) {
@@ -107,6 +108,7 @@ grpc::Status BridgeService::Return(grpc::ServerContext* context, const gateway::
 
 grpc::Status BridgeService::Inputs(grpc::ServerContext* context, const gateway::InputsRequest*,
                                    gateway::InputsResponse*) {
+    const Call call(shared_);
     // There are none: a solve with inputs is refused.
     if (auto build = build_of(*context); !build) return status_of(build.error());
     return grpc::Status::OK;

@@ -138,7 +138,7 @@ Result<std::map<std::string, std::string>> Build::run(std::optional<Asked> asked
             engine.shut_down();
         });
         auto built = [&]() -> Result<std::map<std::string, std::string>> {
-            GANTRY_TRY(BuildWish wish, prepare(*asked, *session, files));
+            GANTRY_TRY(BuildWish wish, prepare(*asked, sessions, *session, files));
             return converse(std::move(wish), *session, files, engine, failure);
         }();
         engine.shut_down();
@@ -157,11 +157,15 @@ Result<std::map<std::string, std::string>> Build::run(std::optional<Asked> asked
 }
 
 // What the engine needs to know of the client's files ahead: the Dockerfile, and what a .dockerignore says.
-Result<BuildWish> Build::prepare(const Asked& asked, ClientSession& session, FileSync& files) {
+Result<BuildWish> Build::prepare(const Asked& asked, Sessions& sessions, ClientSession& session, FileSync& files) {
     SolveWish wish = wish_;
     for (const Typed& cache : asked.cache_from) wish.cache_from.push_back(cache);
     const std::string key = "buildkit\n" + (session.shared_key().empty() ? session.id() : session.shared_key());
     GANTRY_TRY(BuildWish build, read_wish(asked.attributes, wish, key));
+    for (const auto& [directory, id] : build.sessions) {
+        GANTRY_TRY(auto other, sessions.find(id, session_wait_ms));
+        files.serve_from(directory, std::move(other));
+    }
     if (!build.file_here) return build;
     {
         std::lock_guard lock(mutex_);
@@ -322,11 +326,6 @@ void Builds::ended(const std::string& name) {
     past_.emplace_back(name, std::move(found->second));
     builds_.erase(found);
     if (past_.size() > most_past) past_.pop_front();
-}
-
-std::size_t Builds::running() {
-    std::lock_guard lock(mutex_);
-    return builds_.size();
 }
 
 }  // namespace gantry::buildkit

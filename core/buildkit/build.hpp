@@ -68,7 +68,7 @@ public:
 private:
     static Progress new_progress();
     Result<Asked> wait_for_result(const std::function<bool()>& cancelled, Failure* failure);
-    Result<BuildWish> prepare(const Asked& asked, ClientSession& session, FileSync& files);
+    Result<BuildWish> prepare(const Asked& asked, Sessions& sessions, ClientSession& session, FileSync& files);
     Result<std::map<std::string, std::string>> converse(BuildWish wish, ClientSession& session, FileSync& files,
                                                         build::FrameSocket& engine, Failure* failure);
     void tell(std::vector<Event> events);
@@ -98,7 +98,6 @@ public:
     Result<std::shared_ptr<Build>> find(const std::string& name, int wait_ms, const std::function<bool()>& cancelled);
     // It has ended; who watches it still finds it for a while.
     void ended(const std::string& name);
-    std::size_t running();
 
 private:
     std::mutex mutex_;

@@ -40,7 +40,7 @@ void fill(const Json& from, usage_api::UsageRecord* record) {
 
 grpc::Status ControlService::DiskUsage(grpc::ServerContext*, const usage_api::DiskUsageRequest* request,
                                        usage_api::DiskUsageResponse* response) {
-    shared_.last_call_ns = monotonic_ns();
+    const Call call(shared_);
     auto question = read_usage({request->filter().begin(), request->filter().end()});
     if (!question) return status_of(question.error());
     auto records = shared_.engine.ask(*question);
@@ -51,7 +51,7 @@ grpc::Status ControlService::DiskUsage(grpc::ServerContext*, const usage_api::Di
 
 grpc::Status ControlService::Prune(grpc::ServerContext*, const usage_api::PruneRequest* request,
                                    grpc::ServerWriter<usage_api::UsageRecord>* writer) {
-    shared_.last_call_ns = monotonic_ns();
+    const Call call(shared_);
     auto question = read_prune({{request->filter().begin(), request->filter().end()},
                                 request->all(),
                                 request->keep_duration(),

@@ -1,4 +1,3 @@
-#include "core/base/clock.hpp"
 #include "core/base/text.hpp"
 #include "core/buildkit/services.hpp"
 #include "core/buildkit/source_detail.hpp"
@@ -126,7 +125,7 @@ void describe_worker(const Shared& shared, api::WorkerRecord* record) {
 
 grpc::Status ControlService::Solve(grpc::ServerContext* context, const api::SolveRequest* request,
                                    api::SolveResponse* response) {
-    shared_.last_call_ns = monotonic_ns();
+    const Call call(shared_);
     if (auto good = check(*request); !good) return status_of(good.error());
     SolveWish wish;
     wish.exporters = typed(request->exporters());
@@ -145,7 +144,6 @@ grpc::Status ControlService::Solve(grpc::ServerContext* context, const api::Solv
         std::move(asked), shared_.sessions, [this] { return shared_.engine.open_build(); },
         [context] { return context->IsCancelled(); }, &failure);
     shared_.builds.ended(request->ref());
-    shared_.last_call_ns = monotonic_ns();
     if (!built) return failed(failure);
     for (const auto& [key, value] : *built) (*response->mutable_exporter_response())[key] = value;
     return grpc::Status::OK;
@@ -153,7 +151,7 @@ grpc::Status ControlService::Solve(grpc::ServerContext* context, const api::Solv
 
 grpc::Status ControlService::Status(grpc::ServerContext* context, const api::StatusRequest* request,
                                     grpc::ServerWriter<api::StatusResponse>* writer) {
-    shared_.last_call_ns = monotonic_ns();
+    const Call call(shared_);
     const std::function<bool()> cancelled = [context] { return context->IsCancelled(); };
     auto build = shared_.builds.find(request->ref(), come_ms, cancelled);
     if (!build) return status_of(build.error());
@@ -190,13 +188,13 @@ grpc::Status ControlService::Status(grpc::ServerContext* context, const api::Sta
 
 grpc::Status ControlService::ListWorkers(grpc::ServerContext*, const api::ListWorkersRequest*,
                                          api::ListWorkersResponse* response) {
-    shared_.last_call_ns = monotonic_ns();
+    const Call call(shared_);
     describe_worker(shared_, response->add_record());
     return grpc::Status::OK;
 }
 
 grpc::Status ControlService::Info(grpc::ServerContext*, const api::InfoRequest*, api::InfoResponse* response) {
-    shared_.last_call_ns = monotonic_ns();
+    const Call call(shared_);
     response->mutable_buildkit_version()->set_package("gantry");
     response->mutable_buildkit_version()->set_version(shared_.version);
     return grpc::Status::OK;

@@ -67,6 +67,10 @@ FileSync::FileSync(std::shared_ptr<ClientSession> session) : session_(std::move(
 
 FileSync::~FileSync() { cancel(); }
 
+void FileSync::serve_from(const std::string& directory, std::shared_ptr<ClientSession> session) {
+    others_[directory] = std::move(session);
+}
+
 void FileSync::cancel() {
     std::lock_guard lock(mutex_);
     cancelled_ = true;
@@ -80,7 +84,8 @@ Result<std::shared_ptr<FileSync::Stream>> FileSync::open(const std::string& dire
     add(stream->context, "dir-name", {directory});
     add(stream->context, "followpaths", paths);
     add(stream->context, "exclude-patterns", exclude);
-    auto stub = moby::filesync::v1::FileSync::NewStub(session_->channel());
+    auto other = others_.find(directory);
+    auto stub = moby::filesync::v1::FileSync::NewStub((other == others_.end() ? session_ : other->second)->channel());
     stream->call = stub->DiffCopy(&stream->context);
     std::lock_guard lock(mutex_);
     if (cancelled_) return fail(Code::cancelled, "the build is cancelled");

@@ -16,6 +16,8 @@ namespace gantry::buildkit {
 class FileSync {
 public:
     explicit FileSync(std::shared_ptr<ClientSession> session);
+    // Another session serves this directory. Before the first use.
+    void serve_from(const std::string& directory, std::shared_ptr<ClientSession> session);
     ~FileSync();
 
     // All of `directory` that `paths` name (none: all), less what `exclude` shuts out: items of "entries", in the order in which
@@ -39,6 +41,7 @@ private:
                                          const std::vector<std::string>& exclude);
 
     const std::shared_ptr<ClientSession> session_;
+    std::map<std::string, std::shared_ptr<ClientSession>> others_;
     std::mutex mutex_;  // the two below
     bool cancelled_ = false;
     std::list<std::pair<std::string, std::shared_ptr<Stream>>> streams_;  // the newest first

@@ -32,7 +32,7 @@ Result<void> take(Message& message, grpc::Server& server, Shared& shared) {
 
 Result<void> serve(EngineLine& line, const ServerSettings& settings) {
     // Never destroyed: an end would wait for clients that keep a connection open, and calls may use these while the process ends.
-    Shared& shared = *new Shared{{}, {}, line, settings.version, settings.architecture, {}};
+    Shared& shared = *new Shared{{}, {}, line, settings.version, settings.architecture, 0, 0};
     auto* control = new ControlService(shared);
     auto* bridge = new BridgeService(shared);
     grpc::EnableDefaultHealthCheckService(true);
@@ -51,7 +51,7 @@ Result<void> serve(EngineLine& line, const ServerSettings& settings) {
         auto message = line.receive(std::max(100, settings.idle_ms - quiet_ms()));
         if (!message && message.error().code == Code::deadline) {
             shared.sessions.sweep();
-            const bool busy = shared.sessions.count() > 0 || shared.builds.running() > 0;
+            const bool busy = shared.calls > 0 || shared.sessions.count() > 0;
             if (!busy && quiet_ms() >= settings.idle_ms) return {};
             if (busy) shared.last_call_ns = monotonic_ns();
             continue;

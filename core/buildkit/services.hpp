@@ -5,6 +5,7 @@
 #include <atomic>
 
 #include "control.grpc.pb.h"
+#include "core/base/clock.hpp"
 #include "core/buildkit/build.hpp"
 #include "core/buildkit/engine_line.hpp"
 #include "gateway.grpc.pb.h"
@@ -16,9 +17,28 @@ struct Shared {
     Sessions sessions;
     Builds builds;
     EngineLine& engine;
-    std::string version;       // of the engine
-    std::string architecture;  // "amd64"
-    std::atomic<std::int64_t> last_call_ns = 0;
+    std::string version;                         // of the engine
+    std::string architecture;                    // "amd64"
+    std::atomic<int> calls = 0;                  // under way
+    std::atomic<std::int64_t> last_call_ns = 0;  // when one began or ended
+};
+
+// A call, from its beginning to its end.
+class Call {
+public:
+    explicit Call(Shared& shared) : shared_(shared) {
+        ++shared_.calls;
+        shared_.last_call_ns = monotonic_ns();
+    }
+    Call(const Call&) = delete;
+    Call& operator=(const Call&) = delete;
+    ~Call() {
+        shared_.last_call_ns = monotonic_ns();
+        --shared_.calls;
+    }
+
+private:
+    Shared& shared_;
 };
 
 class ControlService final : public moby::buildkit::v1::Control::Service {

@@ -144,7 +144,6 @@ def test_a_helper_that_hangs_does_not_hold_up_its_engine(fresh):
     engine.kill(signal.SIGTERM)
     s.close()
     eventually(lambda: not os.path.exists(f"/proc/{pid}"), timeout=10)
-    assert "gantry-buildkit does not end, and is killed" in engine.log_text()
     engine.start()
 
 

@@ -38,6 +38,20 @@ static int connect_to(const char* path) {
     return tell(connect(socket(AF_UNIX, SOCK_STREAM, 0), (struct sockaddr*)&address, sizeof address));
 }
 
+/* Sends what is on stdin to a socket, and shows in hex what comes back first. */
+static int ask(const char* path) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    unsigned char bytes[4096];
+    int s = socket(AF_UNIX, SOCK_STREAM, 0);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    if (connect(s, (struct sockaddr*)&address, sizeof address) != 0) return tell(-1);
+    ssize_t n = read(0, bytes, sizeof bytes);
+    if (n <= 0 || write(s, bytes, (size_t)n) != n) return tell(-1);
+    n = read(s, bytes, sizeof bytes);
+    for (ssize_t i = 0; i < n; ++i) printf("%02x", bytes[i]);
+    return printf("\n") < 0;
+}
+
 static int descriptors(void) {
     DIR* d = opendir("/proc/self/fd");
     struct dirent* e;
@@ -179,6 +193,7 @@ int main(int argc, char** argv) {
     if (!strcmp(what, "dumpable")) return printf("%d\n", prctl(PR_GET_DUMPABLE)) < 0;
     if (!strcmp(what, "open-write") && argc > 2) return tell(open(argv[2], O_WRONLY | O_CLOEXEC));
     if (!strcmp(what, "connect") && argc > 2) return connect_to(argv[2]);
+    if (!strcmp(what, "ask") && argc > 2) return ask(argv[2]);
     if (!strcmp(what, "tiocsti")) return tell(ioctl(0, TIOCSTI, "x"));
     if (!strcmp(what, "trace")) return tell(ptrace(PTRACE_SEIZE, (pid_t)a, 0, 0));
     if (!strcmp(what, "flood")) return flood(a);

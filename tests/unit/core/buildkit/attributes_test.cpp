@@ -78,6 +78,7 @@ TEST(Attributes, FurtherContextsAreDirectoriesImagesAndAddresses) {
     EXPECT_EQ(wish.frame["contexts"]["data"], (Json{{"kind", "local"}, {"key", "key"}}));
     EXPECT_EQ(wish.frame["contexts"]["repo"]["kind"], "git");
     EXPECT_EQ(wish.locals.at("context2"), "_context");
+    EXPECT_EQ(read({{"local-sessionid:data", "other"}}).sessions, (Attributes{{"data", "other"}}));
     for (const char* where : {"target:other", "input:other", "oci-layout://x:latest@sha256:0"})
         EXPECT_NE(refusal({{"context:other", where}}).find("\"other\""), std::string::npos) << where;
 }
