@@ -7,6 +7,7 @@
 #include "plugins/network/common/bridge/firewall.hpp"
 #include "plugins/network/common/bridge/forwarding.hpp"
 #include "plugins/network/common/bridge/link.hpp"
+#include "plugins/network/common/bridge/put_away.hpp"
 #include "plugins/network/bridge/options.hpp"
 #include "plugins/network/common/bridge/reaper.hpp"
 #include "plugins/network/bridge/uplink.hpp"
@@ -54,7 +55,7 @@ public:
         GANTRY_TRY(auto kernel, netlink::Socket::open());
         // Rules first: the bridge is never up without them.
         GANTRY_CHECK(firewall_->ensure_network(plan.rules));
-        GANTRY_CHECK(ensure_bridge(kernel, plan.bridge));
+        GANTRY_CHECK(ensure_bridge(kernel, plan.bridge, &put_away_));
         Ready ready{plan.options.interface, {}, plan.bridge.mtu, {}};
         // Names are served where the host has an address.
         if (!plan.bridge.gateways.empty()) ready.resolver = {without_prefix(plan.bridge.gateways.front())};
@@ -72,10 +73,13 @@ public:
     Result<void> remove(Call&, const Network& network) override {
         GANTRY_TRY(Plan plan, plan_of(network));
         GANTRY_TRY(auto kernel, netlink::Socket::open());
-        GANTRY_CHECK(remove_bridge(kernel, plan.bridge));
+        GANTRY_CHECK(remove_bridge(kernel, plan.bridge, &put_away_));
         GANTRY_CHECK(firewall_->remove_network(plan.rules));
         GANTRY_TRY(auto left, firewall_->bridges());
-        if (left.empty() && !firewall_->others_filter()) GANTRY_CHECK(forwarding_.restore());
+        if (!left.empty()) return {};
+        // After the last one all is as it was before the first.
+        GANTRY_CHECK(put_away_.finish());
+        if (!firewall_->others_filter()) GANTRY_CHECK(forwarding_.restore());
         return {};
     }
 
@@ -184,7 +188,8 @@ public:
         const auto networks = member<std::vector<Network>>(objects, "networks");
         std::vector<NetworkRules> rules;
         std::map<std::string, const Network*> by_id;
-        std::set<std::string> marks, host_ends;
+        std::map<std::string, std::string> bridges;  // by mark
+        std::set<std::string> host_ends;
         Json ready = Json::array(), failed = Json::array(), orphans = Json::array();
         for (const Network& network : networks) {
             auto plan = plan_of(network);
@@ -193,7 +198,7 @@ public:
                 continue;
             }
             rules.push_back(plan->rules);
-            marks.insert(plan->bridge.mark);
+            bridges[plan->bridge.mark] = plan->bridge.name;
             by_id[network.id] = &network;
         }
         std::vector<PortEntry> ports;
@@ -219,7 +224,7 @@ public:
             else
                 failed.push_back({{"id", id}, {"message", done.error().text}});
         }
-        GANTRY_CHECK(remove_orphans(marks, host_ends, orphans));
+        GANTRY_CHECK(remove_orphans(bridges, host_ends, orphans));
         return Answer(Json{{"ready", ready},
                            {"repaired", Json::array()},
                            {"missing", Json::array()},
@@ -285,9 +290,9 @@ private:
         return entries;
     }
 
-    // Bridges with the engine's mark that no network has any more, and ports of ours that no endpoint has.
-    Result<void> remove_orphans(const std::set<std::string>& marks, const std::set<std::string>& host_ends,
-                                Json& removed) {
+    // Bridges with the engine's mark that no network has any more, and ports of ours that no endpoint has. `wanted`: by mark.
+    Result<void> remove_orphans(const std::map<std::string, std::string>& wanted,
+                                const std::set<std::string>& host_ends, Json& removed) {
         GANTRY_TRY(auto kernel, netlink::Socket::open());
         GANTRY_TRY(auto bridges, kernel.list("bridge"));
         for (const netlink::Link& bridge : bridges) {
@@ -298,7 +303,9 @@ private:
                     GANTRY_CHECK(detach_veth(kernel, port.name));
                     removed.push_back(port.name);
                 }
-            if (marks.contains(bridge.alias)) continue;
+            // One that was put away still has the mark of its network, which has got another bridge by now.
+            const auto known = wanted.find(bridge.alias);
+            if (known != wanted.end() && (known->second == bridge.name || !PutAway::is_name(bridge.name))) continue;
             GANTRY_CHECK(detach_veth(kernel, bridge.name));
             removed.push_back(bridge.name);
         }
@@ -318,6 +325,7 @@ private:
     Forwarding forwarding_;
     std::unique_ptr<Firewall> firewall_;
     Reaper reaper_;
+    PutAway put_away_{[this](const Error& error) { host_.log(LogLevel::warn, error.text); }};
     std::unique_ptr<Watcher> watcher_;  // last: it calls the rest
 };
 

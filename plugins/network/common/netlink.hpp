@@ -88,6 +88,11 @@ public:
     void start_port(const std::string& name, PortRule rule);
     void set_up(int index);
     void set_mtu(int index, int mtu);
+    void set_down(int index);  // netlink_bridge.cpp
+    // A bridge that is down and has been another's, with name, MAC and MTU of its own and as a new one is (netlink_bridge.cpp).
+    void renew_bridge(int index, const std::string& name, const std::string& mac, int mtu);
+    // GANTRY_UNSUPPORTED in a kernel whose bridges know of no VLANs.
+    void stop_vlan_filtering(int index);
     void set_alias(int index, const std::string& alias);
     // `prefix`: "172.18.0.2/20", "fd00::2/64" (usable at once, without duplicate address detection). There already is
     // success.
@@ -159,6 +164,8 @@ public:
     // joins their solicited-node groups some time after they were given, and a question that comes before is asked again
     // a second later. `deadline` after `patience_ms`.
     Result<void> wait_solicited(int index, const std::vector<std::string>& addresses, int patience_ms);
+    // Takes every address from a link (netlink_bridge.cpp).
+    Result<void> flush_addresses(int index);
     // Every link of a kind ("bridge").
     Result<std::vector<Link>> list(std::string_view kind);
     // The ports of a bridge.

@@ -147,8 +147,11 @@ Result<std::vector<std::string>> Firewall::list_bridges() {
 
 Result<void> Firewall::ensure_network(const NetworkRules& network) {
     std::lock_guard lock(mutex_);
-    GANTRY_CHECK(run(skeleton(table_) + network_elements(table_, "add", network))
-                     .context("network of bridge \"" + network.bridge + "\""));
+    const std::string elements = network_elements(table_, "add", network);
+    // The rules are fixed, and most of the work: where they have been written, elements are enough. Somebody may have taken
+    // the table away meanwhile.
+    if (networks_.empty() || !run(elements))
+        GANTRY_CHECK(run(skeleton(table_) + elements).context("network of bridge \"" + network.bridge + "\""));
     networks_[network.bridge] = network;
     return {};
 }

@@ -63,9 +63,12 @@ Result<void> configure(const BridgeSpec& spec) {
 
 }  // namespace
 
-Result<int> ensure_bridge(netlink::Socket& host, const BridgeSpec& spec) {
+Result<int> ensure_bridge(netlink::Socket& host, const BridgeSpec& spec, PutAway* put_away) {
     GANTRY_TRY(auto link, host.find(spec.name));
     if (link) GANTRY_CHECK(ours(*link, spec));
+    if (!link && put_away) {
+        GANTRY_TRY(link, put_away->take(host, spec.name, mac_of(spec.station), spec.mtu, spec.mark));
+    }
     if (!link) {
         netlink::Batch make;
         make.add_bridge(spec.name, mac_of(spec.station), spec.mtu);
@@ -82,7 +85,7 @@ Result<int> ensure_bridge(netlink::Socket& host, const BridgeSpec& spec) {
     return link->index;
 }
 
-Result<void> remove_bridge(netlink::Socket& host, const BridgeSpec& spec) {
+Result<void> remove_bridge(netlink::Socket& host, const BridgeSpec& spec, PutAway* put_away) {
     GANTRY_TRY(auto link, host.find(spec.name));
     if (!link) return {};
     GANTRY_CHECK(ours(*link, spec));
@@ -95,6 +98,7 @@ Result<void> remove_bridge(netlink::Socket& host, const BridgeSpec& spec) {
         const timespec pause{0, 10'000'000};
         ::nanosleep(&pause, nullptr);
     }
+    if (put_away) return put_away->add(host, *link);
     netlink::Batch remove;
     remove.remove_link(spec.name);
     auto removed = host.send(std::move(remove));

@@ -5,6 +5,7 @@
 
 #include <gantry/network.hpp>
 
+#include "plugins/network/common/bridge/put_away.hpp"
 #include "plugins/network/common/netlink.hpp"
 
 namespace gantry::bridge {
@@ -18,10 +19,11 @@ struct BridgeSpec {
 };
 
 // Makes the bridge, or mends it: addresses, IPv6 only where one of them is of it, up. A link of the name that is not ours: GANTRY_CONFLICT. Gives
-// its index.
-Result<int> ensure_bridge(netlink::Socket& host, const BridgeSpec& spec);
+// its index. `put_away`: where a bridge may be had that was another network's.
+Result<int> ensure_bridge(netlink::Socket& host, const BridgeSpec& spec, PutAway* put_away = nullptr);
 // Gone is success. GANTRY_BUSY while ports are attached; those whose sandbox is just ending are waited for a moment.
-Result<void> remove_bridge(netlink::Socket& host, const BridgeSpec& spec);
+// `put_away`: who removes it later.
+Result<void> remove_bridge(netlink::Socket& host, const BridgeSpec& spec, PutAway* put_away = nullptr);
 
 struct VethSpec {
     std::string host_end, interface, mac;
