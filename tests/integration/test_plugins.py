@@ -365,7 +365,7 @@ def test_the_docker_cli(engine, registry, tmp_path):
     plugin = plugins.inspect(engine, "cli")
     assert plugin["Enabled"] and plugin["Settings"]["Env"] == ["DEBUG=9"]
     docker("plugin", "disable", "-f", "cli")
-    assert f"Upgraded plugin cli to {name}" in docker("plugin", "upgrade", "--grant-all-permissions", "cli", name)
+    assert f"Upgraded plugin cli:latest to {name}" in docker("plugin", "upgrade", "--grant-all-permissions", "cli", name)
     docker("plugin", "install", "--grant-all-permissions", "--disable", name)
     assert not plugins.inspect(engine, name)["Enabled"]
     docker("plugin", "enable", "cli")

@@ -260,8 +260,6 @@ TEST_F(Api, streams_events_until_the_client_goes) {
 }
 
 TEST_F(Api, says_what_it_does_not_have) {
-    EXPECT_EQ(message(call("POST", "/session", "{}")),
-              "a BuildKit session is not supported: build with DOCKER_BUILDKIT=0, or with gantry build");
     EXPECT_EQ(call("GET", "/images/a/b/attestations").status, 404);
     EXPECT_EQ(call("GET", "/plugins").body, Json::array());
     EXPECT_EQ(message(call("GET", "/plugins/a/b:1/json")), "plugin \"a/b:1\" not found");

@@ -44,7 +44,7 @@ private:
 
 template <typename F>
 bool becomes_true(F condition) {
-    for (int i = 0; i < 300; ++i) {
+    for (int i = 0; i < 3000; ++i) {
         if (condition()) return true;
         ::usleep(10'000);
     }

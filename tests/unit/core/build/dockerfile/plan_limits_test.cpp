@@ -1,5 +1,5 @@
 // What a hostile Dockerfile or image may cost.
-#include <chrono>
+#include <ctime>
 
 #include "core/build/dockerfile/limits.hpp"
 #include "tests/unit/core/build/dockerfile/plan_fixture.hpp"
@@ -57,7 +57,7 @@ TEST_F(PlanTest, stages_and_triggers_are_counted) {
 }
 
 TEST_F(PlanTest, nothing_takes_long) {
-    const auto start = std::chrono::steady_clock::now();
+    const std::clock_t start = std::clock();  // of the processor: others may be at work, too
     std::string unset = "FROM scratch\n";
     for (int i = 0; i < 9'000; ++i) unset += "ENV e" + std::to_string(i) + "=$x" + std::to_string(i) + "$y$z\n";
     EXPECT_LE(plan(unset).warnings.size(), kMaxWarnings);
@@ -67,7 +67,7 @@ TEST_F(PlanTest, nothing_takes_long) {
     EXPECT_FALSE(try_plan("FROM scratch\n" + repeat("EXPOSE 1-65535\n", 5'000)));
     EXPECT_FALSE(try_plan("FROM scratch\nCMD " + repeat("[", 200'000)).value().warnings.empty());
     EXPECT_TRUE(try_plan("FROM scratch\nCOPY " + repeat("<<a ", 1'000) + " /d/\n" + repeat("a\n", 1'000)));
-    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(30));
+    EXPECT_LT(std::clock() - start, 30 * CLOCKS_PER_SEC);
 }
 
 }  // namespace gantry::build::dockerfile
