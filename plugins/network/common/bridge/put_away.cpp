@@ -1,5 +1,7 @@
 #include "plugins/network/common/bridge/put_away.hpp"
 
+#include <signal.h>
+
 #include <chrono>
 #include <utility>
 
@@ -96,6 +98,10 @@ Result<void> PutAway::finish() {
 }
 
 void PutAway::run() {
+    // Signals are the engine's, not this thread's.
+    sigset_t all;
+    sigfillset(&all);
+    ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
     auto host = netlink::Socket::open();
     if (!host) {
         told_(host.error());
