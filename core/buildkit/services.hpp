@@ -48,6 +48,9 @@ public:
                        moby::buildkit::v1::SolveResponse* response) override;
     grpc::Status Status(grpc::ServerContext* context, const moby::buildkit::v1::StatusRequest* request,
                         grpc::ServerWriter<moby::buildkit::v1::StatusResponse>* writer) override;
+    grpc::Status Session(
+        grpc::ServerContext* context,
+        grpc::ServerReaderWriter<moby::buildkit::v1::BytesMessage, moby::buildkit::v1::BytesMessage>* stream) override;
     grpc::Status ListWorkers(grpc::ServerContext* context, const moby::buildkit::v1::ListWorkersRequest* request,
                              moby::buildkit::v1::ListWorkersResponse* response) override;
     grpc::Status DiskUsage(grpc::ServerContext* context, const moby::buildkit::v1::DiskUsageRequest* request,
