@@ -188,7 +188,9 @@ def test_nothing_is_left_behind(engine, data):
 
 
 @pytest.mark.parametrize("point", ["container.create.after_view", "container.create.before_commit", "container.remove.after_layer"])
-def test_a_crash_leaves_nothing(own, point):
+def test_a_crash_leaves_nothing(fresh, point):
+    own = fresh(preset="dev")
+    load(own, DATA, data_layers())
     before = layer_keys(own)
     own.restart(env={"GANTRY_FAILPOINT": f"{point}=kill"})
     answer = None

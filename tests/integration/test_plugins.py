@@ -396,10 +396,9 @@ def is_true(e, step):
 @pytest.mark.parametrize("action", ["kill", "error", "enospc"])
 def test_failpoints(fresh, action):
     """What a client was told is true after the restart; what it was not told is wholly there or wholly gone."""
-    e = fresh(image=False)
+    e = fresh(preset="dev", image=False)
     points = failpoints(e)
-    if not points:
-        pytest.skip("needs failpoints: GANTRY_BIN=build/dev/bin")
+    assert points
     warm(e)
     before = census.standing(e)
     for point in points:
@@ -434,9 +433,7 @@ def test_failpoints(fresh, action):
 
 
 def test_a_recovery_that_is_killed_itself(fresh):
-    e = fresh(image=False)
-    if not failpoints(e):
-        pytest.skip("needs failpoints: GANTRY_BIN=build/dev/bin")
+    e = fresh(preset="dev", image=False)
     warm(e)
     before = census.standing(e)
     plugins.create(e, "runs")
@@ -460,9 +457,7 @@ def test_a_recovery_that_is_killed_itself(fresh):
 
 
 def test_an_upgrade_that_is_cut_off(fresh, registry):
-    e = fresh(image=False)
-    if not failpoints(e):
-        pytest.skip("needs failpoints: GANTRY_BIN=build/dev/bin")
+    e = fresh(preset="dev", image=False)
     for tag in ("1", "2"):
         name = f"{registry.host}/test/up:{tag}"
         plugins.create(e, name, plugins.config(env=[{"name": "VERSION", "value": tag}]))
