@@ -123,10 +123,6 @@ Result<Reference> parse_reference(std::string_view text) {
         if (!valid_tag(reference.tag)) return bad();
     }
     if (rest.empty()) return bad();
-    if (rest.size() == 64 &&
-        std::all_of(rest.begin(), rest.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); }))
-        return fail(Code::invalid,
-                    "invalid repository name (" + std::string(rest) + "), cannot specify 64-byte hexadecimal strings");
     std::string_view path = rest;
     if (std::size_t first = rest.find('/'); first != std::string_view::npos && is_registry(rest.substr(0, first))) {
         if (!valid_registry(rest.substr(0, first))) return bad();
@@ -136,6 +132,12 @@ Result<Reference> parse_reference(std::string_view text) {
     for (std::string_view component : split(path, '/'))
         if (!valid_component(component)) return bad();
     reference.name = familiar(rest);
+    // As it is written out: with the default registry before it, it would read as an id, too.
+    if (reference.name.size() == 64 && std::all_of(reference.name.begin(), reference.name.end(), [](char c) {
+            return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+        }))
+        return fail(Code::invalid,
+                    "invalid repository name (" + reference.name + "), cannot specify 64-byte hexadecimal strings");
     if (reference.name.size() > 255) return bad("repository name must not be more than 255 characters");
     if (reference.tag.empty() && reference.digest.empty()) reference.tag = "latest";
     return reference;

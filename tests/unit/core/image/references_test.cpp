@@ -68,6 +68,7 @@ TEST(Reference, refuses_what_docker_refuses) {
                                    "a:" + std::string(129, 't'),
                                    std::string(300, 'n'),
                                    std::string(64, 'a'),
+                                   "docker.io/" + std::string(64, '0'),
                                    std::string("a\0b", 3),
                                    std::string("x@y@z")}) {
         auto reference = parse_reference(bad);
