@@ -10,6 +10,7 @@ import pytest
 
 from conftest import IMAGE
 from harness import archives
+from harness.buildkit import helpers
 from harness.waiting import eventually
 from installed import installed
 
@@ -67,18 +68,6 @@ def context(tmp_path):
             (top / path).write_text(text)
         return str(top)
     return make
-
-
-def helpers(engine):
-    """The processes of gantry-buildkit that this engine has: they write to its log."""
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            if os.path.basename(os.readlink(f"/proc/{pid}/exe")) == "gantry-buildkit" and os.readlink(f"/proc/{pid}/fd/2") == engine.log_file:
-                found.append(int(pid))
-        except OSError:
-            pass
-    return found
 
 
 def test_build_and_run(docker, context):

@@ -7,6 +7,7 @@ import struct
 
 import pytest
 
+from harness.buildkit import helpers
 from harness.waiting import eventually
 
 H2C = "Connection: Upgrade\r\nUpgrade: h2c\r\n"
@@ -52,18 +53,6 @@ def frame(s):
     """The type and the content of a frame of HTTP/2."""
     head = exactly(s, 9)
     return head[3], exactly(s, struct.unpack(">I", b"\0" + head[:3])[0])
-
-
-def helpers(engine):
-    """The processes of gantry-buildkit that this engine has: they write to its log."""
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            if os.path.basename(os.readlink(f"/proc/{pid}/exe")) == "gantry-buildkit" and os.readlink(f"/proc/{pid}/fd/2") == engine.log_file:
-                found.append(int(pid))
-        except OSError:
-            pass
-    return found
 
 
 def end_of(s):
